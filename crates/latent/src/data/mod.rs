@@ -1,0 +1,134 @@
+//! Where x comes from: idx files, image folders, npy/npz, csv, a name; splits; batches.
+//!
+//! A [`Dataset`] is rows that can be read by position, the [`Facts`] about them say what they are, and a
+//! [`Data`] is a data set cut into three splits. Values enter a model as `f32` in the range that
+//! [`Normalisation`] states, and leave it through the inverse, in the user's units, range and type.
+
+mod error;
+
+pub use error::DataError;
+
+use serde::{Deserialize, Serialize};
+
+/// The shape of one sample. Row-major; an image is stored channel, row, column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SampleShape {
+    /// `channels × height × width`
+    Image { channels: usize, height: usize, width: usize },
+    /// A row of a table.
+    Vector { columns: usize },
+}
+
+impl SampleShape {
+    /// How many numbers one sample has.
+    pub fn features(self) -> usize {
+        match self {
+            Self::Image { channels, height, width } => channels * height * width,
+            Self::Vector { columns } => columns,
+        }
+    }
+}
+
+/// What the numbers of a sample are, resolved from the training data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueKind {
+    /// 0 and 1 only (by nature or by `data.binarize`).
+    Binary,
+    /// One channel of grey levels, scaled to [0, 1].
+    Grey,
+    /// Several channels of levels, scaled to [0, 1].
+    Colour,
+    /// Real numbers; a table's columns are standardised.
+    Real,
+}
+
+/// `x = (value − offset) / scale`, a column each (or one for all), and back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normalisation {
+    /// One number, or one per feature.
+    pub offset: Vec<f32>,
+    /// One number, or one per feature; never 0.
+    pub scale: Vec<f32>,
+    /// The type that values had in the user's files and have again in what is written.
+    pub stored: StoredType,
+    /// The least and greatest value that the stored data may hold (0 and 255 for 8-bit images).
+    pub range: Option<(f32, f32)>,
+}
+
+/// The type of a value in the user's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoredType {
+    /// 0 … 255
+    U8,
+    /// 0 … 65535
+    U16,
+    /// 32-bit float
+    F32,
+    /// 64-bit float
+    F64,
+}
+
+/// What is known about data: enough to choose likelihood and network, and to undo normalisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The path or name that the data came from.
+    pub source: String,
+    /// The shape of one sample.
+    pub shape: SampleShape,
+    /// What its numbers are.
+    pub kind: ValueKind,
+    /// How values became x.
+    pub normalisation: Normalisation,
+    /// Names of the columns of a table; empty otherwise.
+    pub columns: Vec<String>,
+    /// Names of the classes, in the order of label numbers; empty without labels.
+    pub classes: Vec<String>,
+    /// Rows in train, validation and test.
+    pub rows: [u64; 3],
+    /// The mean of each feature of x over the training split (normalised units).
+    pub mean: Vec<f32>,
+    /// The variance of each feature of x over the training split.
+    pub variance: Vec<f32>,
+    /// SHA-256 of the contents (pixels, labels, order) and of the settings that change x.
+    pub hash: String,
+    /// Well-known data sets that these rows overlap with, such as `fashion-mnist-test`.
+    pub overlaps: Vec<String>,
+}
+
+/// Which part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// What gradients come from.
+    Train,
+    /// Early stopping, best checkpoint, choice of sampler.
+    Validation,
+    /// Read by evaluation alone.
+    Test,
+}
+
+/// Some rows on the host, normalised and, where asked for, flipped and binarised.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    /// `[rows, features]`, row-major.
+    pub x: Vec<f32>,
+    /// Which rows of the data set these are: the identity that noise is keyed with.
+    pub ids: Vec<u64>,
+    /// The class of each row; empty where the data has no labels.
+    pub labels: Vec<u32>,
+}
+
+impl Rows {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}

@@ -1,0 +1,5 @@
+//! Pictures: grids of samples, curves, latent maps; the report.
+
+mod error;
+
+pub use error::FigureError;

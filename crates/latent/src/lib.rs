@@ -1,0 +1,21 @@
+//! Latent: generative autoencoders.
+//!
+//! ```text
+//! x ──encoder f──▶ q(z|x) ──draw──▶ z ──decoder g──▶ p(x|z)          p(z) the prior
+//!                                    P(X) = ∫ p(X|z) p(z) dz
+//! ```
+//!
+//! Data X has an unknown distribution P(X). The library learns a latent-variable model of it and
+//! puts the model to work: new samples, codes, reconstructions, likelihoods, pictures of the space
+//! between. A model is a choice on each of a few axes (likelihood, posterior, prior, objective,
+//! network); a paper is a preset that names those choices.
+
+pub mod data;
+pub mod figure;
+
+mod error;
+mod files;
+mod key;
+
+pub use error::{Error, Result};
+pub use key::Key;
