@@ -10,8 +10,12 @@
 //! between. A model is a choice on each of a few axes (likelihood, posterior, prior, objective,
 //! network); a paper is a preset that names those choices.
 
+pub mod batch;
 pub mod data;
+pub mod device;
 pub mod figure;
+
+pub mod weights;
 
 mod error;
 mod files;

@@ -1,0 +1,41 @@
+//! What can be wrong with a configuration.
+
+use std::path::PathBuf;
+
+/// A preset, a TOML file, a `--set` or their combination is wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No setting has that name.
+    #[error("unknown key `{key}`{}", hint(nearest))]
+    UnknownKey { key: String, nearest: Option<String> },
+    /// No member of the axis, or no preset, has that name.
+    #[error("unknown {axis} `{name}`{}; known: {known}", hint(nearest))]
+    UnknownMember { axis: String, name: String, nearest: Option<String>, known: String },
+    /// The value of a key has the wrong type or range.
+    #[error("`{key}`: {what}; {remedy}")]
+    Value { key: String, what: String, remedy: String },
+    /// Two choices do not go together.
+    #[error("{what}; {remedy}")]
+    Combination { what: String, remedy: String },
+    /// The file is not TOML.
+    #[error("{}: {message}", path.display())]
+    Syntax { path: PathBuf, message: String },
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default()
+}
+
+/// The candidate most like `name`, if any is like it at all.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate.to_string())
+}

@@ -1,0 +1,222 @@
+//! The numbers of a model, apart from its functions.
+//!
+//! Networks and members hold [`WeightId`]s and receive the [`Weights`] when they are called, as in
+//! `network.forward(weights, x)`. So a moving average, a best checkpoint or a tracked copy for one gradient
+//! is another `Weights` under the same functions, and a model is `Send + Sync` with no state of its own.
+
+use burn::tensor::{DispatchTensor, Gradients, Tensor};
+
+use crate::device::{Device, host};
+use crate::key::Key;
+
+/// The place of one array in [`Weights`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WeightId(usize);
+
+/// Named arrays of any rank: trained weights, and buffers that training updates otherwise.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    entries: Vec<Weight>,
+    device: Device,
+}
+
+/// One named array.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    path: String,
+    shape: Vec<usize>,
+    trained: bool,
+    tensor: DispatchTensor,
+}
+
+impl Weight {
+    /// Where it belongs, such as `encoder.0.weight`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Whether gradients move it; otherwise it is a buffer.
+    pub fn is_trained(&self) -> bool {
+        self.trained
+    }
+
+    /// Its numbers, row-major.
+    pub fn values(&self) -> Vec<f32> {
+        host(&self.flat())
+    }
+
+    /// Its numbers as a vector on the device.
+    pub fn flat(&self) -> Tensor<1> {
+        let n = self.shape.iter().product::<usize>();
+        match self.shape.len() {
+            1 => Tensor::from_dispatch(self.tensor.clone()),
+            2 => Tensor::<2>::from_dispatch(self.tensor.clone()).reshape([n]),
+            3 => Tensor::<3>::from_dispatch(self.tensor.clone()).reshape([n]),
+            _ => Tensor::<4>::from_dispatch(self.tensor.clone()).reshape([n]),
+        }
+    }
+
+    fn shaped(&self, flat: Tensor<1>) -> DispatchTensor {
+        match self.shape[..] {
+            [a, b] => flat.reshape([a, b]).into_dispatch(),
+            [a, b, c] => flat.reshape([a, b, c]).into_dispatch(),
+            [a, b, c, d] => flat.reshape([a, b, c, d]).into_dispatch(),
+            _ => flat.into_dispatch(),
+        }
+    }
+}
+
+impl Weights {
+    /// No arrays yet; those to come live on `device`.
+    pub fn new(device: &Device) -> Self {
+        Self { entries: Vec::new(), device: device.clone() }
+    }
+
+    /// The device and precision of the arrays.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The array as a tensor. `D` must be its rank, which its owner chose.
+    pub fn get<const D: usize>(&self, id: WeightId) -> Tensor<D> {
+        Tensor::from_dispatch(self.entries[id.0].tensor.clone())
+    }
+
+    /// Replaces an array by one of the same shape.
+    pub fn set(&mut self, id: WeightId, flat: Tensor<1>) {
+        self.entries[id.0].tensor = self.entries[id.0].shaped(flat);
+    }
+
+    /// Replaces an array by host numbers, as many as it has.
+    pub fn set_values(&mut self, id: WeightId, values: Vec<f32>) {
+        let n = values.len();
+        self.set(id, self.device.tensor(values, [n]));
+    }
+
+    /// Every array with its place, in the order in which the model made them.
+    pub fn iter(&self) -> impl Iterator<Item = (WeightId, &Weight)> {
+        self.entries.iter().enumerate().map(|(index, weight)| (WeightId(index), weight))
+    }
+
+    /// How many numbers gradients move.
+    pub fn trained_count(&self) -> usize {
+        self.entries.iter().filter(|w| w.trained).map(|w| w.shape.iter().product::<usize>()).sum()
+    }
+
+    /// A copy in which the trained arrays that `wanted` names are leaves of a new gradient graph.
+    #[must_use]
+    pub fn tracked(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let mut copy = self.clone();
+        for weight in copy.entries.iter_mut().filter(|w| w.trained && wanted(&w.path)) {
+            weight.tensor = match weight.shape.len() {
+                1 => Tensor::<1>::from_dispatch(weight.tensor.clone()).autodiff().require_grad().into_dispatch(),
+                2 => Tensor::<2>::from_dispatch(weight.tensor.clone()).autodiff().require_grad().into_dispatch(),
+                3 => Tensor::<3>::from_dispatch(weight.tensor.clone()).autodiff().require_grad().into_dispatch(),
+                _ => Tensor::<4>::from_dispatch(weight.tensor.clone()).autodiff().require_grad().into_dispatch(),
+            };
+        }
+        copy
+    }
+
+    /// The gradient of a tracked array, flat; none where the loss does not depend on it.
+    pub fn gradient(&self, id: WeightId, gradients: &mut Gradients) -> Option<Tensor<1>> {
+        let weight = &self.entries[id.0];
+        let n = weight.shape.iter().product::<usize>();
+        let tensor = weight.tensor.clone();
+        match weight.shape.len() {
+            1 => Tensor::<1>::from_dispatch(tensor).grad_remove(gradients),
+            2 => Tensor::<2>::from_dispatch(tensor).grad_remove(gradients).map(|g| g.reshape([n])),
+            3 => Tensor::<3>::from_dispatch(tensor).grad_remove(gradients).map(|g| g.reshape([n])),
+            _ => Tensor::<4>::from_dispatch(tensor).grad_remove(gradients).map(|g| g.reshape([n])),
+        }
+    }
+}
+
+/// How an array starts.
+#[derive(Clone, Debug)]
+pub enum Initial {
+    /// The same number everywhere.
+    Constant(f32),
+    /// Uniform in ±bound.
+    Uniform(f32),
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f32),
+    /// Given numbers.
+    Values(Vec<f32>),
+}
+
+impl Initial {
+    /// Glorot's uniform law for a layer with these fans: bound √(6 / (in + out)) (Glorot & Bengio 2010).
+    pub fn glorot(fan_in: usize, fan_out: usize) -> Self {
+        Self::Uniform((6.0 / (fan_in + fan_out).max(1) as f32).sqrt())
+    }
+
+    /// He's normal law for rectifiers: σ = √(2 / in) (He et al. 2015).
+    pub fn he(fan_in: usize) -> Self {
+        Self::Normal((2.0 / fan_in.max(1) as f32).sqrt())
+    }
+}
+
+/// Makes arrays under a path; the noise of each is keyed by its path.
+pub struct Init<'a> {
+    weights: &'a mut Weights,
+    path: String,
+    key: Key,
+}
+
+impl<'a> Init<'a> {
+    /// Starts at the root.
+    pub fn new(weights: &'a mut Weights, key: Key) -> Self {
+        Self { weights, path: String::new(), key }
+    }
+
+    /// The same, one name deeper.
+    pub fn scope(&mut self, name: impl std::fmt::Display) -> Init<'_> {
+        let path = self.join(&name.to_string());
+        Init { weights: self.weights, path, key: self.key }
+    }
+
+    /// An array that gradients move. Rank 1 to 4.
+    pub fn weight(&mut self, name: &str, shape: &[usize], initial: Initial) -> WeightId {
+        self.push(name, shape, initial, true)
+    }
+
+    /// An array that training updates otherwise.
+    pub fn buffer(&mut self, name: &str, shape: &[usize], initial: Initial) -> WeightId {
+        self.push(name, shape, initial, false)
+    }
+
+    fn push(&mut self, name: &str, shape: &[usize], initial: Initial, trained: bool) -> WeightId {
+        let path = self.join(name);
+        let n = shape.iter().product();
+        let key = self.key.fold(path.as_str());
+        let mut values = vec![0.0; n];
+        match initial {
+            Initial::Constant(value) => values.fill(value),
+            Initial::Uniform(bound) => {
+                key.uniforms(&mut values);
+                values.iter_mut().for_each(|v| *v = (2.0 * *v - 1.0) * bound);
+            }
+            Initial::Normal(deviation) => {
+                key.normals(&mut values);
+                values.iter_mut().for_each(|v| *v *= deviation);
+            }
+            Initial::Values(given) => values = given,
+        }
+        let flat = self.weights.device.tensor(values, [n]);
+        let mut weight =
+            Weight { path, shape: shape.to_vec(), trained, tensor: flat.clone().into_dispatch() };
+        weight.tensor = weight.shaped(flat);
+        self.weights.entries.push(weight);
+        WeightId(self.weights.entries.len() - 1)
+    }
+
+    fn join(&self, name: &str) -> String {
+        if self.path.is_empty() { name.into() } else { format!("{}.{name}", self.path) }
+    }
+}
