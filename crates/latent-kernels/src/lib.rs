@@ -1,1 +1,124 @@
+//! Fused operations for the hot places of `latent`.
+//!
+//! Model code calls `dense(x, …)` and sees nothing else. Each function has two bodies: a plain composition
+//! of burn operations, which runs anywhere in any float type ([`plain`], also the oracle of the tests),
+//! and a fused one for f32 on the CPU backend `flex`, forward and backward, which is chosen at run time.
 
+#![deny(missing_docs)]
+
+use burn::Tensor;
+
+mod activation;
+mod adam;
+pub mod plain;
+
+pub use activation::{Activation, LEAKY_SLOPE, UnknownActivation};
+pub use adam::{AdamStep, adam};
+
+/// y = φ(x W + b)
+///
+/// x `[rows, in]`, weight `[in, out]`, bias `[out]` → `[rows, out]`.
+#[must_use]
+pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
+    plain::dense(x, weight, bias, activation)
+}
+
+/// y = φ(x ⋆ W + b), the cross-correlation with a bank of kernels.
+///
+/// x `[n, in, h, w]`, weight `[out, in, kh, kw]`, bias `[out]` →
+/// `[n, out, (h + 2 padding − kh) / stride + 1, …]`. A kernel may exceed the image as long as it fits
+/// the padded one.
+#[must_use]
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+    activation: Activation,
+) -> Tensor<4> {
+    plain::conv2d(x, weight, bias, stride, padding, activation)
+}
+
+/// y = φ(xᵀ⋆ W + b), the transpose of [`conv2d`] as a linear map, then bias and activation.
+///
+/// x `[n, in, h, w]`, weight `[in, out, kh, kw]`, bias `[out]` →
+/// `[n, out, (h − 1) stride − 2 padding + kh + output_padding, …]`.
+#[must_use]
+pub fn conv_transpose2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+    output_padding: [usize; 2],
+    activation: Activation,
+) -> Tensor<4> {
+    plain::conv_transpose2d(x, weight, bias, stride, padding, output_padding, activation)
+}
+
+/// Nearest-neighbour upsampling to `size`, then [`conv2d`] with stride 1.
+///
+/// `size` is what the upsampling gives, each side at least the image's: pixel i of s shows pixel
+/// ⌊i h / s⌋ of h. x `[n, in, h, w]`, weight `[out, in, kh, kw]`, bias `[out]` →
+/// `[n, out, size + 2 padding − k + 1, …]`.
+#[must_use]
+pub fn upsample_nearest_conv2d(
+    x: Tensor<4>,
+    size: [usize; 2],
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    padding: [usize; 2],
+    activation: Activation,
+) -> Tensor<4> {
+    plain::upsample_nearest_conv2d(x, size, weight, bias, padding, activation)
+}
+
+/// z = μ + σ ε with σ² = e^{log variance}, the reparameterised draw; no gradient flows to the noise.
+///
+/// All `[rows, latent]`.
+#[must_use]
+pub fn reparameterise(mean: Tensor<2>, log_variance: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
+    plain::reparameterise(mean, log_variance, noise)
+}
+
+/// KL(N(μ, σ²) ‖ N(0, 1)) = (μ² + σ² − ln σ² − 1) / 2 of each dimension, in nats.
+///
+/// All `[rows, latent]`.
+#[must_use]
+pub fn standard_normal_rate(mean: Tensor<2>, log_variance: Tensor<2>) -> Tensor<2> {
+    plain::standard_normal_rate(mean, log_variance)
+}
+
+/// −ln p(x) under Bernoulli pixels: Σ ln(1 + eˡ) − x l, in nats a row.
+///
+/// logits `[k·n, features]` against x `[n, features]`, draw-major: row d·n + i is draw d for row i. x may
+/// be anything in [0, 1] (the cross-entropy then).
+#[must_use]
+pub fn bernoulli_distortion(logits: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
+    plain::bernoulli_distortion(logits, x)
+}
+
+/// Σ (x − μ)² of each row; shapes as in [`bernoulli_distortion`].
+#[must_use]
+pub fn squared_error(mean: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
+    plain::squared_error(mean, x)
+}
+
+/// −ln p(x) under independent normals: Σ ((x − μ)² / σ² + ln σ² + ln 2π) / 2, in nats a row.
+///
+/// mean and log variance `[k·n, features]`; shapes otherwise as in [`bernoulli_distortion`].
+#[must_use]
+pub fn normal_distortion(mean: Tensor<2>, log_variance: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
+    plain::normal_distortion(mean, log_variance, x)
+}
+
+/// −ln p(x) under the logistic distribution discretised to `levels` values from 0 to 1, in nats a row.
+///
+/// P(x) = F(x + h) − F(x − h), half a level h = 1 / 2(levels − 1), F the logistic distribution function
+/// of mean μ and scale s; the first and the last level take the tails. mean and log scale
+/// `[k·n, features]`, `levels` ≥ 2; shapes otherwise as in [`bernoulli_distortion`].
+#[must_use]
+pub fn logistic_distortion(mean: Tensor<2>, log_scale: Tensor<2>, x: Tensor<2>, levels: usize) -> Tensor<1> {
+    plain::logistic_distortion(mean, log_scale, x, levels)
+}

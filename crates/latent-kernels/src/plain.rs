@@ -1,0 +1,168 @@
+//! The plain compositions: each function of this crate written in burn's own tensor operations.
+//!
+//! They run on every device and in every float type, they are what the fused bodies fall back to, and
+//! they are the oracle of the tests (in f64).
+
+use burn::Tensor;
+use burn::tensor::module;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn::tensor::{Int, TensorData};
+
+use crate::{Activation, AdamStep};
+
+/// See [`crate::dense`].
+#[must_use]
+pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
+    activation.apply(x.matmul(weight) + bias.unsqueeze())
+}
+
+/// See [`crate::conv2d`].
+#[must_use]
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+    activation: Activation,
+) -> Tensor<4> {
+    let options = ConvOptions::new(stride, padding, [1, 1], 1);
+    activation.apply(module::conv2d(x, weight, Some(bias), options))
+}
+
+/// See [`crate::conv_transpose2d`].
+#[must_use]
+pub fn conv_transpose2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+    output_padding: [usize; 2],
+    activation: Activation,
+) -> Tensor<4> {
+    let options = ConvTransposeOptions::new(stride, padding, output_padding, [1, 1], 1);
+    activation.apply(module::conv_transpose2d(x, weight, Some(bias), options))
+}
+
+/// See [`crate::upsample_nearest_conv2d`].
+#[must_use]
+pub fn upsample_nearest_conv2d(
+    x: Tensor<4>,
+    size: [usize; 2],
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    padding: [usize; 2],
+    activation: Activation,
+) -> Tensor<4> {
+    conv2d(upsample_nearest(x, size), weight, bias, [1, 1], padding, activation)
+}
+
+/// y[·, ·, i, j] = x[·, ·, ⌊i h / size₀⌋, ⌊j w / size₁⌋].
+#[must_use]
+pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    let [rows, columns] = size;
+    if [rows, columns] == [h, w] {
+        return x;
+    }
+    if rows % h == 0 && columns % w == 0 {
+        let (p, q) = (rows / h, columns / w);
+        return x.reshape([n, c, h, 1, w, 1]).expand([n, c, h, p, w, q]).reshape([n, c, rows, columns]);
+    }
+    let device = x.device();
+    let sources = |from: usize, to: usize| {
+        let indices: Vec<i64> = (0..to).map(|i| (i * from / to) as i64).collect();
+        Tensor::<1, Int>::from_data(TensorData::new(indices, [to]), &device)
+    };
+    let (vertical, horizontal) = (sources(h, rows), sources(w, columns));
+    x.select(2, vertical).select(3, horizontal)
+}
+
+/// See [`crate::reparameterise`].
+#[must_use]
+pub fn reparameterise(mean: Tensor<2>, log_variance: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
+    mean + log_variance.mul_scalar(0.5).exp() * noise
+}
+
+/// See [`crate::standard_normal_rate`].
+#[must_use]
+pub fn standard_normal_rate(mean: Tensor<2>, log_variance: Tensor<2>) -> Tensor<2> {
+    (mean.clone() * mean + log_variance.clone().exp() - log_variance).sub_scalar(1.0).mul_scalar(0.5)
+}
+
+/// See [`crate::bernoulli_distortion`].
+#[must_use]
+pub fn bernoulli_distortion(logits: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
+    let x = per_draw(x, logits.dims()[0]);
+    sum_rows(softplus(logits.clone()) - x * logits)
+}
+
+/// See [`crate::squared_error`].
+#[must_use]
+pub fn squared_error(mean: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
+    let difference = mean.clone() - per_draw(x, mean.dims()[0]);
+    sum_rows(difference.clone() * difference)
+}
+
+/// See [`crate::normal_distortion`].
+#[must_use]
+pub fn normal_distortion(mean: Tensor<2>, log_variance: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
+    let difference = mean.clone() - per_draw(x, mean.dims()[0]);
+    let square = difference.clone() * difference;
+    let log_two_pi = (2.0 * std::f64::consts::PI).ln();
+    sum_rows(
+        (square * log_variance.clone().neg().exp() + log_variance).add_scalar(log_two_pi).mul_scalar(0.5),
+    )
+}
+
+/// See [`crate::logistic_distortion`].
+#[must_use]
+pub fn logistic_distortion(mean: Tensor<2>, log_scale: Tensor<2>, x: Tensor<2>, levels: usize) -> Tensor<1> {
+    let half = 0.5 / (levels - 1) as f64;
+    let x = per_draw(x, mean.dims()[0]);
+    let precision = log_scale.neg().exp();
+    let centred = x.clone() - mean;
+    let upper = centred.clone().add_scalar(half) * precision.clone();
+    let lower = centred.sub_scalar(half) * precision.clone();
+    // −ln[σ(u) − σ(l)] = softplus(−u) + softplus(l) − ln(1 − e^{l−u}), and u − l = 2 half / s
+    let gap = precision.mul_scalar(2.0 * half);
+    let inside = gap.neg().exp().neg().log1p().neg();
+    let (first, last) = (x.clone().lower_elem(half), x.greater_elem(1.0 - half));
+    let below = softplus(upper.neg()).mask_fill(last.clone(), 0.0);
+    let above = softplus(lower).mask_fill(first.clone(), 0.0);
+    sum_rows(below + above + inside.mask_fill(first, 0.0).mask_fill(last, 0.0))
+}
+
+/// See [`crate::adam`].
+#[must_use]
+pub fn adam<const D: usize>(
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    first: Tensor<D>,
+    second: Tensor<D>,
+    step: &AdamStep,
+) -> [Tensor<D>; 3] {
+    let factors = step.factors();
+    let first = first.mul_scalar(step.beta1) + gradient.clone().mul_scalar(1.0 - step.beta1);
+    let second = second.mul_scalar(step.beta2) + gradient.clone().mul(gradient).mul_scalar(1.0 - step.beta2);
+    let denominator = second.clone().sqrt().mul_scalar(factors.root_scale).add_scalar(step.epsilon);
+    let decayed = parameter.mul_scalar(factors.keep);
+    let parameter = decayed - first.clone().div(denominator).mul_scalar(factors.rate);
+    [parameter, first, second]
+}
+
+/// ln(1 + eˣ) = max(x, 0) + ln(1 + e^{−|x|}), which neither overflows nor loses its tails.
+fn softplus(x: Tensor<2>) -> Tensor<2> {
+    burn::tensor::activation::relu(x.clone()) + x.abs().neg().exp().log1p()
+}
+
+fn sum_rows(x: Tensor<2>) -> Tensor<1> {
+    x.sum_dim(1).squeeze_dim(1)
+}
+
+/// The n rows of x once for each draw: row d·n + i is row i.
+fn per_draw(x: Tensor<2>, rows: usize) -> Tensor<2> {
+    let n = x.dims()[0];
+    if n == rows { x } else { x.repeat_dim(0, rows / n.max(1)) }
+}
