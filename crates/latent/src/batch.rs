@@ -138,9 +138,16 @@ pub struct Noise<'a> {
     pub key: Key,
     /// The rows.
     pub ids: &'a [u64],
+    /// The number of the first draw: a long series may be drawn in parts.
+    pub first: usize,
 }
 
-impl Noise<'_> {
+impl<'a> Noise<'a> {
+    /// Noise for these rows from draw 0.
+    pub fn new(key: Key, ids: &'a [u64]) -> Self {
+        Self { key, ids, first: 0 }
+    }
+
     /// Standard normal numbers, `[draws·n, dims]`, draw-major.
     pub fn normals(self, draws: usize, dims: usize, device: &Device) -> Tensor<2> {
         self.fill(draws, dims, device, Key::normals)
@@ -158,7 +165,7 @@ impl Noise<'_> {
             let row = self.key.fold(id);
             for d in 0..draws {
                 let start = (d * n + i) * dims;
-                draw(row.fold(d), &mut values[start..start + dims]);
+                draw(row.fold(self.first + d), &mut values[start..start + dims]);
             }
         }
         device.tensor(values, [draws * n, dims])

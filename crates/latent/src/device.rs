@@ -104,3 +104,8 @@ pub fn host_f64<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
 pub fn scalar<const D: usize>(tensor: &Tensor<D>) -> f64 {
     host_f64(tensor).first().copied().unwrap_or(f64::NAN)
 }
+
+/// The same numbers outside any gradient graph.
+pub fn untracked<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    if tensor.is_autodiff() { tensor.inner() } else { tensor }
+}

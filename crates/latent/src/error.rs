@@ -3,13 +3,33 @@
 //! An error says what was wrong, where (file, row, key, tensor, step), and what to do next. Each room owns
 //! its enum in a file `error.rs`; [`Error::exit_code`] tells a user's mistake (2) from ours (1).
 
+use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::device::DeviceError;
 use crate::figure::FigureError;
+use crate::model::ModelError;
+use crate::store::StoreError;
+use crate::train::TrainError;
 
 /// Anything that can go wrong in the library.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A preset, a file of settings, a `--set`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The device asked for.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A model asked for what it cannot give.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A model file or checkpoint.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] TrainError),
     /// Reading, checking or splitting data.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -24,8 +44,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// The exit code of a command that ends with this error: 2 for what the user can mend, 1 for our fault.
     pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Data(_) | Self::Figure(_) => 2,
-        }
+        2
     }
 }

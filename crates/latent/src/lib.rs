@@ -10,11 +10,18 @@
 //! between. A model is a choice on each of a few axes (likelihood, posterior, prior, objective,
 //! network); a paper is a preset that names those choices.
 
+pub mod array;
 pub mod batch;
+pub mod config;
 pub mod data;
+pub mod density;
 pub mod device;
 pub mod figure;
-
+pub mod model;
+pub mod network;
+pub mod objective;
+pub mod store;
+pub mod train;
 pub mod weights;
 
 mod error;
@@ -23,3 +30,4 @@ mod key;
 
 pub use error::{Error, Result};
 pub use key::Key;
+pub use store::Model;

@@ -92,6 +92,14 @@ impl Weights {
         self.entries[id.0].tensor = self.entries[id.0].shaped(flat);
     }
 
+    /// Passes an array, flat and held by nobody else here, through `change`.
+    pub fn update(&mut self, id: WeightId, change: impl FnOnce(Tensor<1>) -> Tensor<1>) {
+        let flat = self.entries[id.0].flat();
+        // Lets go of the old handle, so that `change` may work in place.
+        self.entries[id.0].tensor = self.device.tensor(vec![0.0], [1]).into_dispatch();
+        self.set(id, change(flat));
+    }
+
     /// Replaces an array by host numbers, as many as it has.
     pub fn set_values(&mut self, id: WeightId, values: Vec<f32>) {
         let n = values.len();

@@ -1,0 +1,60 @@
+//! Papers as presets: TOML files of some ten lines that pick members and say which paper they follow.
+
+use toml::Table;
+
+use super::{ConfigError, nearest};
+
+/// One paper.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// The TOML text.
+    pub text: &'static str,
+}
+
+/// The presets that ship.
+pub fn presets() -> &'static [Preset] {
+    macro_rules! embedded {
+        ($($name:literal),* $(,)?) => {
+            &[$(Preset { name: $name, text: include_str!(concat!("../../../../presets/", $name, ".toml")) }),*]
+        };
+    }
+    embedded![
+        "ae", "vae", "beta-vae", "sigma-vae", "iwae", "wae-mmd", "bit-ae", "linear-vae", "doersch-mnist",
+    ]
+}
+
+/// The preset of that name.
+pub fn preset(name: &str) -> Result<&'static Preset, ConfigError> {
+    presets().iter().find(|preset| preset.name == name).ok_or_else(|| ConfigError::UnknownMember {
+        axis: "preset".into(),
+        name: name.into(),
+        nearest: nearest(name, presets().iter().map(|p| p.name)),
+        known: presets().iter().map(|p| p.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+impl Preset {
+    /// Its table.
+    pub fn table(&self) -> Result<Table, ConfigError> {
+        self.text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
+            path: format!("presets/{}.toml", self.name).into(),
+            message: error.to_string(),
+        })
+    }
+
+    /// The line that says what it is.
+    pub fn about(&self) -> String {
+        self.line("about")
+    }
+
+    /// The paper.
+    pub fn paper(&self) -> String {
+        self.line("paper")
+    }
+
+    fn line(&self, key: &str) -> String {
+        self.table().ok().and_then(|t| t.get(key)?.as_str().map(String::from)).unwrap_or_default()
+    }
+}

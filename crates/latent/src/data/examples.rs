@@ -1,0 +1,25 @@
+//! What the loop asks of data: rows of splits by position.
+
+use super::{DataError, Rows, Split};
+
+/// Rows to learn from. [`Data`](super::Data) is one; codes that a sampler is fitted on are another.
+pub trait Examples: Send + Sync {
+    /// Rows in a split.
+    fn len(&self, split: Split) -> usize;
+
+    /// Whether a split has no rows.
+    fn is_empty(&self, split: Split) -> bool {
+        self.len(split) == 0
+    }
+
+    /// Numbers in a row.
+    fn features(&self) -> usize;
+
+    /// The rows at those positions of a split, as `epoch` sees them.
+    fn rows(&self, split: Split, positions: &[usize], epoch: u64) -> Result<Rows, DataError>;
+
+    /// How many threads prepare rows.
+    fn workers(&self) -> usize {
+        1
+    }
+}

@@ -1,0 +1,108 @@
+//! Continuous Bernoulli: the density on [0, 1] proportional to λ^x (1 − λ)^(1−x), λ = sigmoid(l).
+//!
+//! log p(x|z) = Σ_i x_i l_i − softplus(l_i) + ln C(l_i),  ln C = ln(l / tanh(l/2)), → ln 2 as l → 0
+//! mean = λ/(2λ−1) + 1/(2 artanh(1−2λ)) = 1/(1 − e^−l) − 1/l, → ½ as l → 0
+//!
+//! Reference: Loaiza-Ganem & Cunningham (arXiv 1907.06845).
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{BaseMeasure, Likelihood, LikelihoodSettings, mean_logits, needs_unit_interval, repeat_x};
+use crate::batch::Noise;
+use crate::config::ConfigError;
+use crate::data::{Facts, ValueKind};
+use crate::density::{softplus, sum_dimensions};
+use crate::device::Device;
+use crate::model::View;
+use crate::weights::Init;
+
+/// No settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContinuousBernoulliSettings {}
+
+struct ContinuousBernoulli;
+
+/// Below this |l| the series is used.
+const SMALL: f64 = 0.05;
+
+impl LikelihoodSettings for ContinuousBernoulliSettings {
+    fn check(&self, facts: &Facts) -> Result<(), ConfigError> {
+        if facts.kind == ValueKind::Binary {
+            return Err(ConfigError::Combination {
+                what: "likelihood `continuous-bernoulli` is a density on [0, 1], and this data is binary".into(),
+                remedy: "use likelihood.kind = \"bernoulli\"".into(),
+            });
+        }
+        needs_unit_interval(facts, "continuous-bernoulli")
+    }
+
+    fn parameters(&self) -> usize {
+        1
+    }
+
+    fn output_bias(&self, facts: &Facts) -> Option<Vec<f32>> {
+        mean_logits(facts)
+    }
+
+    fn init(&self, _: &Facts, _: &mut Init<'_>) -> Box<dyn Likelihood> {
+        Box::new(ContinuousBernoulli)
+    }
+}
+
+/// ln C(l), even in l.
+fn log_normaliser(l: Tensor<2>) -> Tensor<2> {
+    let near = l.clone().abs().lower_elem(SMALL);
+    let square = l.clone() * l.clone();
+    // ln(l / tanh(l/2)) = ln 2 + l²/12 − 7 l⁴/1440 + …
+    let series = square.clone() / 12.0 - square.clone() * square * (7.0 / 1440.0) + std::f64::consts::LN_2;
+    // Away from 0: ln|l| + ln(1 + e^−|l|) − ln(1 − e^−|l|), which never overflows.
+    let magnitude = l.abs().clamp_min(SMALL);
+    let decay = magnitude.clone().neg().exp();
+    let exact = magnitude.log() + decay.clone().log1p() - decay.neg().log1p();
+    exact.mask_where(near, series)
+}
+
+impl Likelihood for ContinuousBernoulli {
+    fn parameters(&self) -> usize {
+        1
+    }
+
+    fn measure(&self) -> BaseMeasure {
+        BaseMeasure::Lebesgue
+    }
+
+    fn log_density(&self, _: &View<'_>, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1> {
+        let x = repeat_x(x, outputs.dims()[0]);
+        let l = outputs;
+        sum_dimensions(x * l.clone() - softplus(l.clone()) + log_normaliser(l))
+    }
+
+    fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
+        let l = outputs;
+        let near = l.clone().abs().lower_elem(SMALL);
+        let series = l.clone() / 12.0 + 0.5;
+        let sign = l.clone().sign();
+        let magnitude = l.abs().clamp_min(SMALL);
+        // For l > 0; the mean at −l is 1 − mean(l).
+        let upper = (magnitude.clone().neg().exp().neg() + 1.0).recip() - magnitude.recip();
+        let exact = (upper - 0.5) * sign + 0.5;
+        exact.mask_where(near, series)
+    }
+
+    /// By inverting F(x) = (e^{lx} − 1) / (e^l − 1): x = ln(1 + u (e^l − 1)) / l.
+    fn draw(&self, _: &View<'_>, outputs: Tensor<2>, noise: Noise<'_>) -> Tensor<2> {
+        let u = noise.uniforms(1, outputs.dims()[1], &Device::of(&outputs));
+        let l = outputs;
+        let near = l.clone().abs().lower_elem(1e-3);
+        let negative = l.clone().lower_elem(0.0);
+        let magnitude = l.abs().clamp_min(1e-3);
+        // x at −l is 1 − x at l with u ↔ 1 − u; for l > 0: x = 1 + ln(u + (1 − u) e^−l) / l.
+        let v = u.clone().mask_where(negative.clone(), u.clone().neg() + 1.0);
+        let inner = v.clone() + (v.neg() + 1.0) * magnitude.clone().neg().exp();
+        let upper = (inner.log() / magnitude + 1.0).clamp(0.0, 1.0);
+        let x = upper.clone().mask_where(negative, upper.neg() + 1.0);
+        x.mask_where(near, u)
+    }
+}

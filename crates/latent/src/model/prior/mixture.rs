@@ -1,0 +1,70 @@
+//! p(z) = Σ_c π_c N(z; μ_c, diag σ_c²), learned with the model.
+//!
+//! Reference: Dilokthanakul et al. (arXiv 1611.02648); as a plain baseline in Tomczak & Welling (arXiv 1705.07120).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Prior, PriorSettings};
+use crate::batch::{LatentShape, Support};
+use crate::config::ConfigError;
+use crate::density::{Density, NormalMixture};
+use crate::model::View;
+use crate::weights::{Init, Initial, WeightId};
+
+/// How many components and where they start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MixtureSettings {
+    /// The number of components.
+    pub components: usize,
+    /// The standard deviation of the means at the start.
+    pub spread: f32,
+}
+
+impl Default for MixtureSettings {
+    fn default() -> Self {
+        Self { components: 10, spread: 0.5 }
+    }
+}
+
+struct Mixture {
+    logits: WeightId,
+    mean: WeightId,
+    log_variance: WeightId,
+}
+
+impl PriorSettings for MixtureSettings {
+    fn support(&self) -> Support {
+        Support::Reals
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.components == 0 {
+            return Err(ConfigError::Value {
+                key: "prior.components".into(),
+                what: "a mixture of 0 components".into(),
+                remedy: "give at least 1".into(),
+            });
+        }
+        Ok(())
+    }
+
+    fn init(&self, latent: &LatentShape, init: &mut Init<'_>) -> Box<dyn Prior> {
+        let shape = [self.components, latent.dims()];
+        Box::new(Mixture {
+            logits: init.weight("logits", &[1, self.components], Initial::Constant(0.0)),
+            mean: init.weight("mean", &shape, Initial::Normal(self.spread)),
+            log_variance: init.weight("log_variance", &shape, Initial::Constant(0.0)),
+        })
+    }
+}
+
+impl Prior for Mixture {
+    fn density(&self, view: &View<'_>) -> Box<dyn Density> {
+        Box::new(NormalMixture {
+            logits: view.weights.get(self.logits),
+            mean: view.weights.get(self.mean),
+            log_variance: view.weights.get(self.log_variance).clamp(-12.0, 6.0),
+        })
+    }
+}

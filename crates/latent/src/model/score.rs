@@ -1,0 +1,109 @@
+//! How likely is x? Importance sampling from the posterior:
+//!
+//! log p(x) ≥ E log 1/k Σ_d w_d,  log w_d = log p(x|z_d) + log p(z_d) − log q(z_d|x),  z_d ~ q(z|x)
+//!
+//! The mean weight is unbiased for p(x); its logarithm is a lower bound in expectation, tighter with k.
+//!
+//! Reference: Burda, Grosse & Salakhutdinov, *Importance Weighted Autoencoders* (arXiv 1509.00519).
+
+use burn::tensor::Tensor;
+
+use super::{ModelError, View};
+use crate::batch::{Batch, Latent, Noise};
+use crate::density::Density;
+use crate::device::host_f64;
+use crate::key::Key;
+
+/// What importance sampling says of one row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// log 1/k Σ w in nats: a lower bound of log p(x) in expectation.
+    pub log_p_lower: f64,
+    /// The standard error of `log_p_lower` by the delta method: sd(w) / (√k · mean(w)).
+    pub standard_error: f64,
+    /// (Σ w)² / Σ w²: how many of the k draws count.
+    pub effective_samples: f64,
+}
+
+/// log w of each draw, `[k·n]` draw-major, and the draws.
+pub fn log_weights(
+    view: &View<'_>,
+    x: &Tensor<2>,
+    q: &dyn Density,
+    p: &dyn Density,
+    draws: usize,
+    noise: Noise<'_>,
+) -> Result<(Tensor<1>, Latent), ModelError> {
+    let z = q.draw(draws, noise);
+    let (Some(log_q), Some(log_p)) = (q.log_density(&z), p.log_density(&z)) else {
+        return Err(ModelError::NoDensity {
+            what: "the posterior is a point and has no density, so the model gives no log P(x)".into(),
+            remedy: "read the distortion instead, or train a model with posterior.kind = \"diagonal-normal\"".into(),
+        });
+    };
+    Ok((view.log_likelihood(x, &z) + log_p - log_q, z))
+}
+
+/// Scores each row of a batch with `k` draws, a part of the draws at a time so that memory stays flat.
+pub fn score(view: &View<'_>, batch: &Batch, k: usize, key: Key) -> Result<Vec<Score>, ModelError> {
+    let n = batch.len();
+    let (q, p) = (view.encode(batch.x.clone()), view.prior());
+    let mut sums = vec![Weighed::default(); n];
+    let part = (PART_ROWS / n.max(1)).clamp(1, k.max(1));
+    let mut first = 0;
+    while first < k {
+        let draws = part.min(k - first);
+        let noise = Noise { key, ids: &batch.ids, first };
+        let (log_w, _) = log_weights(view, &batch.x, q.as_ref(), p.as_ref(), draws, noise)?;
+        for (index, log_w) in host_f64(&log_w).into_iter().enumerate() {
+            sums[index % n].add(log_w);
+        }
+        first += draws;
+    }
+    Ok(sums.iter().map(Weighed::score).collect())
+}
+
+/// Rows that go through the decoder at once.
+const PART_ROWS: usize = 2048;
+
+/// Σ w and Σ w² relative to the greatest weight so far, so that nothing overflows.
+#[derive(Clone, Copy, Debug)]
+struct Weighed {
+    count: f64,
+    greatest: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Default for Weighed {
+    fn default() -> Self {
+        Self { count: 0.0, greatest: f64::NEG_INFINITY, sum: 0.0, squares: 0.0 }
+    }
+}
+
+impl Weighed {
+    fn add(&mut self, log_w: f64) {
+        self.count += 1.0;
+        if log_w > self.greatest {
+            let shrink = (self.greatest - log_w).exp();
+            self.sum = self.sum * shrink + 1.0;
+            self.squares = self.squares * shrink * shrink + 1.0;
+            self.greatest = log_w;
+        } else {
+            let w = (log_w - self.greatest).exp();
+            self.sum += w;
+            self.squares += w * w;
+        }
+    }
+
+    fn score(&self) -> Score {
+        let k = self.count;
+        let mean = self.sum / k;
+        let variance = (self.squares / k - mean * mean).max(0.0) * k / (k - 1.0).max(1.0);
+        Score {
+            log_p_lower: self.greatest + mean.ln(),
+            standard_error: (variance / k).sqrt() / mean,
+            effective_samples: self.sum * self.sum / self.squares,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Maximum mean discrepancy between drawn codes and the prior, by the unbiased estimator:
+//!
+//! MMD² = 1/n(n−1) Σ_{i≠j} [k(z_i, z_j) + k(p_i, p_j)] − 2/n² Σ_{i,j} k(z_i, p_j)
+//!
+//! with k summed over scales s: inverse multiquadratic C/(C + ‖a − b‖²), C = 2 d s, or the Gaussian
+//! exp(−‖a − b‖²/C). It couples the rows of a batch.
+//!
+//! References: Gretton et al. (JMLR 2012); Tolstikhin et al., *Wasserstein Auto-Encoders* (arXiv 1711.01558).
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Pass, Term, TermSettings};
+use crate::batch::Noise;
+use crate::config::ConfigError;
+use crate::model::posterior::PosteriorSettings;
+
+/// Kernel and scales.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MmdSettings {
+    /// Which kernel.
+    pub kernel: Kernel,
+    /// The scales that the kernel is summed over.
+    pub scales: Vec<f64>,
+}
+
+/// A positive-definite kernel of ‖a − b‖².
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernel {
+    /// Inverse multiquadratic: heavy tails, so that far codes are still pulled.
+    Imq,
+    /// Gaussian.
+    Rbf,
+}
+
+impl Default for MmdSettings {
+    fn default() -> Self {
+        Self { kernel: Kernel::Imq, scales: vec![0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0] }
+    }
+}
+
+impl TermSettings for MmdSettings {
+    fn check(&self, _: &dyn PosteriorSettings) -> Result<(), ConfigError> {
+        if self.scales.is_empty() || self.scales.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
+            return Err(ConfigError::Value {
+                key: "objective.terms.mmd.scales".into(),
+                what: format!("{:?} are not scales", self.scales),
+                remedy: "give positive numbers, such as [0.5, 1.0, 2.0]".into(),
+            });
+        }
+        Ok(())
+    }
+
+    fn init(&self) -> Box<dyn Term> {
+        Box::new(Mmd { settings: self.clone() })
+    }
+}
+
+struct Mmd {
+    settings: MmdSettings,
+}
+
+impl Term for Mmd {
+    fn value(&self, pass: &Pass<'_>) -> Tensor<1> {
+        let z = pass.z.z.clone();
+        let prior = pass.p.draw(pass.draws, Noise::new(pass.key.fold("mmd"), &pass.batch.ids)).z;
+        mmd(z, prior, &self.settings)
+    }
+
+    fn couples_rows(&self) -> bool {
+        true
+    }
+}
+
+/// The unbiased estimate between two samples of equal size, `[n, d]` each; 0 for a single row.
+fn mmd(a: Tensor<2>, b: Tensor<2>, settings: &MmdSettings) -> Tensor<1> {
+    let [n, d] = a.dims();
+    let pairs = (n * n.saturating_sub(1)).max(1) as f64;
+    let constant = |scale: f64| 2.0 * d as f64 * scale;
+    // The diagonal of a sample against itself is 1 at every scale; it is taken out of the sum.
+    let diagonal = (n * settings.scales.len()) as f64;
+    let sum = |squares: Tensor<2>| {
+        let mut total: Option<Tensor<1>> = None;
+        for &scale in &settings.scales {
+            let c = constant(scale);
+            let kernel = match settings.kernel {
+                Kernel::Imq => (squares.clone() + c).recip() * c,
+                Kernel::Rbf => (squares.clone() / -c).exp(),
+            };
+            let part = kernel.sum();
+            total = Some(match total {
+                Some(total) => total + part,
+                None => part,
+            });
+        }
+        total.unwrap_or_else(|| squares.sum() * 0.0)
+    };
+    let own = sum(squared_distances(&a, &a)) + sum(squared_distances(&b, &b)) - 2.0 * diagonal;
+    own / pairs - sum(squared_distances(&a, &b)) * (2.0 / (n * n).max(1) as f64)
+}
+
+/// ‖a_i − b_j‖², never below 0, `[n, m]`.
+fn squared_distances(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<2> {
+    let norm = |t: &Tensor<2>| (t.clone() * t.clone()).sum_dim(1);
+    let cross = a.clone().matmul(b.clone().transpose());
+    (norm(a) + norm(b).transpose() - cross * 2.0).clamp_min(0.0)
+}

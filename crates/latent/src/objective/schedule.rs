@@ -1,0 +1,59 @@
+//! How the weight of a term gets to its final value.
+//!
+//! References: linear warm-up in Sønderby et al. (arXiv 1602.02282); cyclic in Fu et al. (arXiv 1903.10145).
+
+use serde::{Deserialize, Serialize};
+
+use super::Progress;
+use crate::config::ConfigError;
+
+/// The factor of a weight as training goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    /// 1 from the start.
+    #[default]
+    Constant,
+    /// From 0 to 1 in a straight line over that many epochs (a fraction is fine).
+    Linear { epochs: f64 },
+    /// Cycles over the whole run: up in a straight line for `ratio` of each cycle, 1 for the rest.
+    Cyclic { cycles: u32, ratio: f64 },
+}
+
+impl Schedule {
+    /// The factor in [0, 1].
+    pub fn factor(&self, progress: Progress) -> f64 {
+        let step = progress.step as f64;
+        match *self {
+            Self::Constant => 1.0,
+            Self::Linear { epochs } => {
+                let length = epochs * progress.steps_per_epoch as f64;
+                if length <= 0.0 { 1.0 } else { (step / length).min(1.0) }
+            }
+            Self::Cyclic { cycles, ratio } => {
+                let length = (progress.total as f64 / f64::from(cycles)).max(1.0);
+                // Past the last cycle the weight stays.
+                if step >= progress.total as f64 {
+                    return 1.0;
+                }
+                ((step % length) / (length * ratio).max(1.0)).min(1.0)
+            }
+        }
+    }
+
+    pub(super) fn check(&self, path: &str) -> Result<(), ConfigError> {
+        let wrong = match *self {
+            Self::Constant => false,
+            Self::Linear { epochs } => !(epochs.is_finite() && epochs >= 0.0),
+            Self::Cyclic { cycles, ratio } => cycles == 0 || !(ratio > 0.0 && ratio <= 1.0),
+        };
+        if wrong {
+            return Err(ConfigError::Value {
+                key: format!("{path}.schedule"),
+                what: format!("{self:?} is no schedule"),
+                remedy: "linear needs epochs ≥ 0; cyclic needs cycles ≥ 1 and a ratio in (0, 1]".into(),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! A latent-variable model and its objective, as the loop sees them.
+
+use super::trainable::{Moment, Player, Traced, Trainable};
+use crate::batch::{Batch, Noise};
+use crate::device::{host, host_f64, untracked};
+use crate::error::Result;
+use crate::key::Key;
+use crate::model::{LatentModel, View};
+use crate::objective::{Loss, Objective, Pass, Progress};
+use crate::weights::Weights;
+
+/// A model under training.
+pub struct Autoencoder {
+    /// The functions.
+    pub model: LatentModel,
+    /// The numbers.
+    pub weights: Weights,
+    /// What is minimised.
+    pub objective: Objective,
+    /// The mean statistic of a measured scale on the last batch, until the step is over.
+    scale: std::sync::Mutex<Option<burn::tensor::Tensor<1>>>,
+}
+
+impl Autoencoder {
+    /// Joins a model with what it is trained for.
+    pub fn new(model: LatentModel, weights: Weights, objective: Objective) -> Self {
+        Self { model, weights, objective, scale: std::sync::Mutex::new(None) }
+    }
+
+    fn pass<'a>(&'a self, weights: &'a Weights, batch: &'a Batch, moment: Moment) -> Pass<'a> {
+        let view = View { model: &self.model, weights, training: moment.progress.is_some() };
+        Pass::new(view, batch, self.objective.estimator.draws, moment.key)
+    }
+}
+
+impl Trainable for Autoencoder {
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn weights_mut(&mut self) -> &mut Weights {
+        &mut self.weights
+    }
+
+    fn players(&self) -> Vec<Player> {
+        vec![Player { name: String::new(), moves: |_| true, optimizer: None, every: 1 }]
+    }
+
+    fn loss(&self, _: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss> {
+        let pass = self.pass(weights, batch, moment);
+        if moment.progress.is_some()
+            && let Some(scale) = self.model.likelihood.scale()
+            && let Ok(mut last) = self.scale.lock()
+        {
+            *last = Some(untracked(scale.statistic(pass.outputs.clone(), &batch.x).mean()));
+        }
+        Ok(self.objective.loss(&pass, moment.progress))
+    }
+
+    fn diagnostics(&self, weights: &Weights, batch: &Batch, key: Key) -> Result<Vec<(String, Vec<f32>)>> {
+        let pass = self.pass(weights, batch, Moment { progress: None, key });
+        let rate = pass.rate.and_then(|rate| rate.per_dimension);
+        Ok(rate.map(|r| ("rate_per_dimension".into(), host(&r.mean_dim(0)))).into_iter().collect())
+    }
+
+    fn settled(&self, progress: Progress) -> bool {
+        self.objective.settled(progress)
+    }
+
+    fn after_step(&mut self, _: &Batch, _: Moment) -> Result<()> {
+        let last = self.scale.lock().ok().and_then(|mut last| last.take());
+        if let (Some(scale), Some(mean)) = (self.model.likelihood.scale(), last) {
+            scale.follow(&mut self.weights, mean);
+        }
+        Ok(())
+    }
+
+    /// Freezes a measured scale at the mean over the training data, one draw of q each.
+    fn after_training(&mut self, batches: &mut dyn Iterator<Item = Result<Batch>>, key: Key) -> Result<()> {
+        let Some(scale) = self.model.likelihood.scale() else { return Ok(()) };
+        let (mut sum, mut count) = (0.0, 0.0);
+        for batch in batches {
+            let batch = batch?;
+            let view = View::evaluation(&self.model, &self.weights);
+            let z = view.encode(batch.x.clone()).draw(1, Noise::new(key, &batch.ids));
+            let statistic = host_f64(&scale.statistic(view.decode(&z), &batch.x));
+            sum += statistic.iter().sum::<f64>();
+            count += statistic.len() as f64;
+        }
+        if count > 0.0 {
+            scale.freeze(&mut self.weights, sum / count);
+        }
+        Ok(())
+    }
+
+    fn trace(&self, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Vec<Traced>> {
+        let mut traced: Vec<Traced> = weights
+            .iter()
+            .map(|(_, w)| Traced { name: format!("weight {}", w.path()), values: w.values(), width: 0 })
+            .collect();
+        for (name, tensor) in self.pass(weights, batch, moment).tensors() {
+            traced.push(Traced { name, width: tensor.dims()[1], values: host(&tensor) });
+        }
+        Ok(traced)
+    }
+}
