@@ -1,12 +1,49 @@
 //! Where x comes from: idx files, image folders, npy/npz, csv, a name; splits; batches.
 //!
-//! A [`Dataset`] is rows that can be read by position, the [`Facts`] about them say what they are, and a
-//! [`Data`] is a data set cut into three splits. Values enter a model as `f32` in the range that
-//! [`Normalisation`] states, and leave it through the inverse, in the user's units, range and type.
+//! A [`Data`] is a data set cut into three splits, whose rows are read by position; the [`Facts`] say what
+//! they are. Values enter a model as `f32` in the range that [`Normalisation`] states, and leave it through
+//! the inverse, in the user's units, range and type.
+//!
+//! ```text
+//! open: which reader?  →  idx, npy, npz, csv, folder, known   →  dataset: rows by position (user's units)
+//! opened: split, scan once, facts  →  rows: x, bits, flips  →  loader: ahead of the step that wants them
+//! write: x in the user's units, back into a file
+//! ```
 
+mod array;
+mod csv;
+mod dataset;
 mod error;
+mod fit;
+mod folder;
+#[cfg(test)]
+mod fuzz;
+mod idx;
+mod known;
+mod loader;
+mod moments;
+mod normalise;
+mod npy;
+mod npz;
+mod open;
+mod opened;
+mod ordered;
+mod rows;
+mod settings;
+mod split;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod write;
 
 pub use error::DataError;
+pub use loader::{Loader, PlanItem};
+pub use opened::Data;
+pub use settings::{
+    Binarize, Channels, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part, Size,
+};
+pub use summary::{ClassCount, Summary};
+pub use write::{Column, png_of_sample, write_csv, write_images, write_npy, write_table};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +52,19 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum SampleShape {
     /// `channels × height × width`
-    Image { channels: usize, height: usize, width: usize },
+    Image {
+        /// 1 for grey, 3 for colour.
+        channels: usize,
+        /// Pixels from top to bottom.
+        height: usize,
+        /// Pixels from left to right.
+        width: usize,
+    },
     /// A row of a table.
-    Vector { columns: usize },
+    Vector {
+        /// Numbers in a row.
+        columns: usize,
+    },
 }
 
 impl SampleShape {
@@ -26,6 +73,16 @@ impl SampleShape {
         match self {
             Self::Image { channels, height, width } => channels * height * width,
             Self::Vector { columns } => columns,
+        }
+    }
+}
+
+impl std::fmt::Display for SampleShape {
+    /// `3×64×64` (channels, height, width) or `14 columns`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Image { channels, height, width } => write!(f, "{channels}×{height}×{width}"),
+            Self::Vector { columns } => write!(f, "{columns} columns"),
         }
     }
 }
@@ -108,6 +165,21 @@ pub enum Split {
     Validation,
     /// Read by evaluation alone.
     Test,
+}
+
+impl Split {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+}
+
+impl std::fmt::Display for Split {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        })
+    }
 }
 
 /// Some rows on the host, normalised and, where asked for, flipped and binarised.

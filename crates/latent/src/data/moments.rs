@@ -1,0 +1,123 @@
+//! What one pass over the rows tells: range, mean and variance of each feature, and which rows repeat.
+
+use super::dataset::Number;
+
+/// Sums over rows, a feature each.
+pub(crate) struct Moments {
+    /// The first training row: sums are of differences to it, so that a large offset costs no digits.
+    shift: Vec<f64>,
+    sum: Vec<f64>,
+    square: Vec<f64>,
+    /// Training rows seen.
+    pub rows: u64,
+    /// Over all rows, a feature each.
+    pub least: Vec<f64>,
+    pub greatest: Vec<f64>,
+    /// Whether all values are 0 or 1.
+    pub bits: bool,
+}
+
+impl Moments {
+    pub(crate) fn new(features: usize) -> Self {
+        Self {
+            shift: Vec::new(),
+            sum: vec![0.0; features],
+            square: vec![0.0; features],
+            rows: 0,
+            least: vec![f64::INFINITY; features],
+            greatest: vec![f64::NEG_INFINITY; features],
+            bits: true,
+        }
+    }
+
+    /// Counts a row for the range and, if it is a training row, for mean and variance.
+    pub(crate) fn add(&mut self, values: &[f64], train: bool) {
+        for ((&value, least), greatest) in values.iter().zip(&mut self.least).zip(&mut self.greatest) {
+            *least = least.min(value);
+            *greatest = greatest.max(value);
+        }
+        self.bits = self.bits && values.iter().all(|&value| value == 0.0 || value == 1.0);
+        if !train {
+            return;
+        }
+        if self.shift.is_empty() {
+            self.shift = values.to_vec();
+        }
+        let features = values.iter().zip(&self.shift).zip(&mut self.sum).zip(&mut self.square);
+        for (((value, shift), sum), square) in features {
+            let difference = value - shift;
+            *sum += difference;
+            *square += difference * difference;
+        }
+        self.rows += 1;
+    }
+
+    /// The least and greatest of all values.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        let least = self.least.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = self.greatest.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (least, greatest)
+    }
+
+    /// Mean and variance (divided by the number of rows) of each feature.
+    pub(crate) fn mean_and_variance(&self) -> (Vec<f64>, Vec<f64>) {
+        let rows = self.rows.max(1) as f64;
+        let mean = self
+            .sum
+            .iter()
+            .enumerate()
+            .map(|(index, sum)| self.shift.get(index).unwrap_or(&0.0) + sum / rows);
+        let variance = self.sum.iter().zip(&self.square).map(|(sum, square)| {
+            // Rounding may leave a constant column just below zero.
+            (square / rows - (sum / rows).powi(2)).max(0.0)
+        });
+        (mean.collect(), variance.collect())
+    }
+}
+
+/// The type that an integer array is treated as: the smallest unsigned one that holds its range.
+pub(crate) fn levels(number: Number, range: (f64, f64)) -> Option<super::StoredType> {
+    use super::StoredType::{U8, U16};
+    match number {
+        Number::F32 | Number::F64 => None,
+        Number::Bool | Number::U8 => Some(U8),
+        Number::U16 => Some(U16),
+        _ if range.0 < 0.0 => None,
+        _ if range.1 <= 255.0 => Some(U8),
+        _ if range.1 <= 65535.0 => Some(U16),
+        _ => None,
+    }
+}
+
+/// A number that equal rows share and others hardly ever do.
+pub(crate) fn row_hash(values: &[f64]) -> u64 {
+    values.iter().fold(0x9e37_79b9_7f4a_7c15, |hash: u64, value| {
+        // Adding 0 makes −0 and 0 alike.
+        let mixed = (hash ^ (value + 0.0).to_bits()).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        mixed ^ (mixed >> 32)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_survive_a_large_offset() {
+        let mut moments = Moments::new(2);
+        for row in 0..1000 {
+            moments.add(&[1.6e9 + f64::from(row % 10), 5.0], true);
+        }
+        moments.add(&[2e9, 7.0], false);
+        let (mean, variance) = moments.mean_and_variance();
+        assert!((mean[0] - 1.6e9 - 4.5).abs() < 1e-6 && (variance[0] - 8.25).abs() < 1e-9, "{variance:?}");
+        assert_eq!((mean[1], variance[1]), (5.0, 0.0));
+        assert_eq!(moments.range(), (5.0, 2e9));
+    }
+
+    #[test]
+    fn equal_rows_share_a_hash() {
+        assert_eq!(row_hash(&[0.0, 1.0]), row_hash(&[-0.0, 1.0]));
+        assert_ne!(row_hash(&[0.0, 1.0]), row_hash(&[1.0, 0.0]));
+    }
+}

@@ -1,0 +1,169 @@
+//! From a path or a name to rows: which reader reads it.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::array::{ArrayRows, Storage};
+use super::csv::{Roles, Table};
+use super::dataset::Dataset;
+use super::folder::{self, Folder};
+use super::settings::DataSettings;
+use super::{DataError, Facts, StoredType, idx, known, npy, npz};
+
+/// Names that stand for data.
+const NAMES: [&str; 3] = ["embedded", "fashion-mnist", "mnist"];
+
+/// What a source holds: its rows and, where one lies beside them, its test set.
+pub(crate) struct Found {
+    pub main: Box<dyn Dataset>,
+    pub test: Option<Box<dyn Dataset>>,
+    /// Classes have the names of Fashion-MNIST's.
+    pub fashion: bool,
+}
+
+impl Found {
+    fn only(main: impl Dataset + 'static) -> Self {
+        Self { main: Box::new(main), test: None, fashion: false }
+    }
+}
+
+/// Opens `source`; `like` are the facts of the data that it must go with.
+pub(crate) fn find(
+    source: &str,
+    settings: &DataSettings,
+    like: Option<&Facts>,
+    log: &mut dyn FnMut(String),
+) -> Result<Found, DataError> {
+    let path = Path::new(source);
+    if path.is_dir() {
+        return find_folder(path, settings, like);
+    }
+    if path.is_file() {
+        return find_file(path, settings, like, log);
+    }
+    if source == "embedded" {
+        let main = known::embedded(&settings.image)?;
+        return Ok(Found { main: Box::new(main), test: None, fashion: true });
+    }
+    if NAMES.contains(&source) {
+        let places = [
+            PathBuf::from("/usr/share/datasets").join(source),
+            PathBuf::from("/usr/local/share/datasets").join(source),
+            PathBuf::from("data").join(source),
+            PathBuf::from("data"),
+        ];
+        for place in &places {
+            if place.is_dir() && matches!(idx::files_of_folder(place), Ok((Some(_), _) | (_, Some(_)))) {
+                let mut found = find_folder(place, settings, like)?;
+                found.fashion = source == "fashion-mnist";
+                return Ok(found);
+            }
+        }
+        let looked = places.map(|place| place.display().to_string()).join(", ");
+        let hint = if source == "fashion-mnist" {
+            "; Debian's package dataset-fashion-mnist has it, and `embedded` needs no file"
+        } else {
+            ""
+        };
+        return Err(DataError::NotFound { path: path.into(), known: format!("looked in {looked}{hint}") });
+    }
+    if let Err(source) = fs::metadata(path)
+        && source.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(DataError::io(path, source));
+    }
+    Err(DataError::NotFound { path: path.into(), known: NAMES.join(", ") })
+}
+
+fn find_folder(path: &Path, settings: &DataSettings, like: Option<&Facts>) -> Result<Found, DataError> {
+    let read = |files: &idx::IdxFiles| idx::open(files, &settings.image, settings.layout);
+    let fashion = path.file_name().is_some_and(|name| name == "fashion-mnist");
+    match idx::files_of_folder(path)? {
+        (Some(train), test) => {
+            let test = match test {
+                None => None,
+                Some(test) => Some(Box::new(read(&test)?) as Box<dyn Dataset>),
+            };
+            Ok(Found { main: Box::new(read(&train)?), test, fashion })
+        }
+        (None, Some(test)) => Ok(Found { fashion, ..Found::only(read(&test)?) }),
+        (None, None) => {
+            let (files, labels) = folder::list(path)?;
+            Ok(Found::only(images(path, files, labels, settings, like)?))
+        }
+    }
+}
+
+fn images(
+    path: &Path,
+    files: Vec<PathBuf>,
+    labels: Option<super::dataset::Labels>,
+    settings: &DataSettings,
+    like: Option<&Facts>,
+) -> Result<Folder, DataError> {
+    // A model of 8-bit images sees 16-bit ones as 8-bit, and the other way round.
+    let deep = like.map(|facts| facts.normalisation.stored == StoredType::U16);
+    Folder::open(path, files, labels, &settings.image, deep, settings.threads())
+}
+
+fn find_file(
+    path: &Path,
+    settings: &DataSettings,
+    like: Option<&Facts>,
+    log: &mut dyn FnMut(String),
+) -> Result<Found, DataError> {
+    let mut start = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(8).read_to_end(&mut start))
+        .map_err(|source| DataError::io(path, source))?;
+    let (image, layout) = (&settings.image, settings.layout);
+    if start.starts_with(npy::MAGIC) {
+        let array = npy::parse(path, Storage::open(path)?, 0)?;
+        warn_of_order(&array, log);
+        return Ok(Found::only(ArrayRows::new(array, None, image, layout)?));
+    }
+    if start.starts_with(b"PK") {
+        let reopen = || Storage::open(path);
+        return Ok(Found::only(npz::open(path, &reopen, settings.array.as_deref(), image, layout, log)?));
+    }
+    let has_extension = |wanted: &[&str]| {
+        path.extension()
+            .is_some_and(|extension| wanted.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted)))
+    };
+    if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0, 0]) {
+        let labels = idx::labels_beside(path);
+        return Ok(Found::only(idx::open(&idx::IdxFiles { images: path.into(), labels }, image, layout)?));
+    }
+    if folder::is_image_name(path) {
+        return Ok(Found::only(images(path, vec![path.into()], None, settings, like)?));
+    }
+    if has_extension(&["npy", "npz"]) {
+        return Err(DataError::malformed(
+            path,
+            "the file does not start as its name says",
+            "write it with numpy.save",
+        ));
+    }
+    if has_extension(&["csv", "tsv", "txt", "data", "dat"]) {
+        let file = fs::File::open(path).map_err(|source| DataError::io(path, source))?;
+        let wanted = like.map(|facts| &facts.columns[..]).filter(|columns| !columns.is_empty());
+        let roles = Roles { label: settings.label.as_deref(), group: settings.group.as_deref(), wanted };
+        return Ok(Found::only(Table::read(path, file, roles)?));
+    }
+    Err(DataError::malformed(
+        path,
+        "this is no format that can be read",
+        "give idx (plain or .gz), .npy, .npz, .csv, or a folder of PNG or JPEG images",
+    ))
+}
+
+fn warn_of_order(array: &super::array::Array, log: &mut dyn FnMut(String)) {
+    if array.fortran && array.axes.len() > 1 {
+        log(format!(
+            "{}: stored in Fortran order, so that rows are gathered number by number; numpy.ascontiguousarray \
+             makes reading faster",
+            array.path.display()
+        ));
+    }
+}

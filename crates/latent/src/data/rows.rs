@@ -1,0 +1,65 @@
+//! What is done to a row between the file and the model: normalise, draw bits, mirror.
+//!
+//! All of it is a function of the row's id and, for training rows, the epoch: the same row looks the same
+//! whatever batch or thread it is prepared in, and however often a run was interrupted.
+
+use super::settings::{Binarize, DataSettings, Flip};
+use super::{Normalisation, SampleShape, Split};
+use crate::Key;
+
+/// How rows are prepared.
+#[derive(Clone, Debug)]
+pub(crate) struct Preparation {
+    pub normalisation: Normalisation,
+    pub shape: SampleShape,
+    pub binarize: Binarize,
+    pub threshold: f32,
+    pub flip: Flip,
+    pub key: Key,
+}
+
+impl Preparation {
+    pub(crate) fn new(
+        normalisation: Normalisation,
+        shape: SampleShape,
+        settings: &DataSettings,
+        key: Key,
+    ) -> Self {
+        let DataSettings { binarize, threshold, flip, .. } = *settings;
+        Self { normalisation, shape, binarize, threshold, flip, key }
+    }
+
+    /// `values` (the user's units) → x, for the row `id` in that split and epoch.
+    pub(crate) fn prepare(&self, values: &[f64], x: &mut [f32], id: u64, split: Split, epoch: u64) {
+        self.normalisation.x_from_value(values, x);
+        match self.binarize {
+            Binarize::None => {}
+            Binarize::Threshold => {
+                x.iter_mut().for_each(|x| *x = f32::from(u8::from(*x >= self.threshold)));
+            }
+            Binarize::Dynamic if split == Split::Train => {
+                draw_bits(x, self.key.fold("dynamic").fold(epoch).fold(id));
+            }
+            Binarize::Static | Binarize::Dynamic => draw_bits(x, self.key.fold("static").fold(id)),
+        }
+        if self.flip == Flip::Horizontal
+            && split == Split::Train
+            && let SampleShape::Image { width, .. } = self.shape
+        {
+            let mut coin = [0.0];
+            self.key.fold("flip").fold(epoch).fold(id).uniforms(&mut coin);
+            if coin[0] < 0.5 {
+                x.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            }
+        }
+    }
+}
+
+/// Each x becomes 1 with probability x.
+fn draw_bits(x: &mut [f32], key: Key) {
+    let mut uniforms = vec![0.0; x.len()];
+    key.uniforms(&mut uniforms);
+    for (x, uniform) in x.iter_mut().zip(uniforms) {
+        *x = f32::from(u8::from(uniform < *x));
+    }
+}

@@ -1,0 +1,342 @@
+//! The `[data]` table of a run: which data, cut how, shown to the model in which form.
+
+use serde::{Deserialize, Serialize};
+
+use super::DataError;
+
+/// Where x comes from and what is done to it before the model sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataSettings {
+    /// A path, or a name: `embedded`, `fashion-mnist`, `mnist`.
+    pub source: String,
+    /// The csv column that holds the class of each row; it is not part of x.
+    pub label: Option<String>,
+    /// The csv column whose equal values stay in one split; it is not part of x.
+    pub group: Option<String>,
+    /// Fraction of the rows, or other data, for validation. Default: a tenth.
+    pub validation: Option<Part>,
+    /// Fraction of the rows, or other data, for the test. Default: the test set that lies beside the data
+    /// (the `t10k` files of an idx folder), else a tenth. A fraction always takes rows of the source itself.
+    pub test: Option<Part>,
+    /// Whether and how x in [0, 1] becomes 0 or 1.
+    pub binarize: Binarize,
+    /// From which x on a value is 1 under `binarize = "threshold"`.
+    pub threshold: f32,
+    /// How images are brought to one shape.
+    pub image: ImageSettings,
+    /// Random mirroring of training images.
+    pub flip: Flip,
+    /// The order of axes of four-dimensional arrays.
+    pub layout: Layout,
+    /// The array of an npz file that holds x. Default: the only one, or `x`, `data`, `images`, `arr_0`.
+    pub array: Option<String>,
+    /// How values become x.
+    pub normalise: Normalise,
+    /// Use this many rows, chosen by the seed.
+    pub limit: Option<u64>,
+    /// Threads that decode and prepare rows; 0 takes one a core, eight at most.
+    pub workers: usize,
+}
+
+impl Default for DataSettings {
+    fn default() -> Self {
+        Self {
+            source: String::new(),
+            label: None,
+            group: None,
+            validation: None,
+            test: None,
+            binarize: Binarize::None,
+            threshold: 0.5,
+            image: ImageSettings::default(),
+            flip: Flip::None,
+            layout: Layout::Auto,
+            array: None,
+            normalise: Normalise::Auto,
+            limit: None,
+            workers: 0,
+        }
+    }
+}
+
+/// What a split is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a fraction such as 0.1, or the path of other data")]
+pub enum Part {
+    /// This fraction of the rows, drawn by the seed.
+    Fraction(f64),
+    /// All rows of other data.
+    Path(String),
+}
+
+/// How grey values in [0, 1] become bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Binarize {
+    /// They don't.
+    #[default]
+    None,
+    /// 1 from `threshold` on.
+    Threshold,
+    /// 1 with probability x, drawn once.
+    Static,
+    /// 1 with probability x, drawn anew each epoch; validation and test are drawn once.
+    Dynamic,
+}
+
+/// How images are brought to one shape.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageSettings {
+    /// `[height, width]`, or one number for a square. Default: as they are, if all have one size.
+    pub size: Option<Size>,
+    /// What is cut out before resizing. Default: with `size`, the largest centred window of its proportions
+    /// (a square for a square); without, everything.
+    pub crop: Option<Crop>,
+    /// How many channels.
+    pub channels: Channels,
+}
+
+/// Height and width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number of pixels, or [height, width]")]
+pub enum Size {
+    /// A square.
+    Square(usize),
+    /// `[height, width]`
+    Sides([usize; 2]),
+}
+
+impl Size {
+    /// `(height, width)`
+    pub fn sides(self) -> (usize, usize) {
+        match self {
+            Self::Square(side) => (side, side),
+            Self::Sides([height, width]) => (height, width),
+        }
+    }
+}
+
+/// The window of an image that is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected \"centre-square\", \"none\" or [height, width]")]
+pub enum Crop {
+    /// By name.
+    Named(NamedCrop),
+    /// `[height, width]` around the centre.
+    Sides([usize; 2]),
+}
+
+/// A window that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NamedCrop {
+    /// The largest centred window with the proportions of `image.size`: without it, a square.
+    CentreSquare,
+    /// Everything; resizing may then distort.
+    None,
+}
+
+/// Grey or colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Channels {
+    /// As stored; a folder must hold one sort.
+    #[default]
+    Auto,
+    /// Colour becomes its luminance (Rec. 709).
+    Grey,
+    /// Grey is repeated in three channels.
+    Colour,
+}
+
+/// Mirroring of training images, by a coin for each row and epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flip {
+    /// Never.
+    #[default]
+    None,
+    /// Left and right are exchanged.
+    Horizontal,
+}
+
+/// The order of axes of a four-dimensional array.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// The axis of 1 to 4 is the channel's, if only one of the two candidates is.
+    #[default]
+    Auto,
+    /// `[n, channels, height, width]`
+    Nchw,
+    /// `[n, height, width, channels]`
+    Nhwc,
+}
+
+/// How values become x.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalise {
+    /// Images to [0, 1], columns of a table to mean 0 and variance 1, zeros and ones as they are.
+    #[default]
+    Auto,
+    /// x is the value.
+    None,
+    /// To [0, 1]: levels by their type, other numbers by the observed range (of each column, in a table).
+    Unit,
+    /// To mean 0 and variance 1 over the training rows: each column of a table, an image as a whole.
+    Standardise,
+}
+
+impl DataSettings {
+    /// Refuses what no data could satisfy.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] names the key.
+    pub fn check(&self) -> Result<(), DataError> {
+        if self.source.is_empty() {
+            return Err(DataError::setting(
+                "source",
+                "no data is named",
+                "give a path, or one of the names embedded, fashion-mnist, mnist",
+            ));
+        }
+        let mut held_out = 0.0;
+        for (key, part) in [("validation", &self.validation), ("test", &self.test)] {
+            match part {
+                Some(Part::Fraction(fraction)) if !(0.0..1.0).contains(fraction) => {
+                    return Err(DataError::setting(
+                        key,
+                        format!("{fraction} is not a fraction"),
+                        "give a number from 0 up to, but not including, 1, or the path of other data",
+                    ));
+                }
+                Some(Part::Fraction(fraction)) => held_out += fraction,
+                Some(Part::Path(path)) if path.is_empty() => {
+                    return Err(DataError::setting(key, "the path is empty", "give a path or a fraction"));
+                }
+                Some(Part::Path(_)) => {}
+                None => held_out += 0.1,
+            }
+        }
+        if held_out >= 1.0 {
+            return Err(DataError::setting(
+                "test",
+                format!("validation and test together take {held_out} of the rows"),
+                "leave some for training",
+            ));
+        }
+        if !(self.threshold > 0.0 && self.threshold <= 1.0) {
+            return Err(DataError::setting(
+                "threshold",
+                format!("{} is outside of (0, 1]", self.threshold),
+                "x lies between 0 and 1; 0.5 is usual",
+            ));
+        }
+        if self.binarize != Binarize::None && matches!(self.normalise, Normalise::Standardise) {
+            return Err(DataError::setting(
+                "binarize",
+                "bits are drawn from x in [0, 1], and standardised x is not",
+                "set data.normalise = \"unit\" or data.binarize = \"none\"",
+            ));
+        }
+        if let Some(size) = self.image.size {
+            check_sides("image.size", size.sides())?;
+        }
+        if let Some(Crop::Sides([height, width])) = self.image.crop {
+            check_sides("image.crop", (height, width))?;
+        }
+        if self.limit == Some(0) {
+            return Err(DataError::setting("limit", "0 rows are no data", "leave it out to use all rows"));
+        }
+        if self.workers > 256 {
+            return Err(DataError::setting(
+                "workers",
+                format!("{} threads are too many", self.workers),
+                "256 at most; 0 takes one a core",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The number of threads: [`workers`](Self::workers), or one a core up to eight.
+    pub fn threads(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(2, usize::from).min(8),
+            workers => workers,
+        }
+    }
+
+    /// The settings that change x, in a fixed order, as part of the data's hash. Paths are no part of it:
+    /// what they hold is hashed, and where it lies changes nothing.
+    pub(crate) fn fingerprint(&self) -> String {
+        let Self { binarize, threshold, image, flip, layout, array, normalise, limit, label, group, .. } =
+            self;
+        let [validation, test] = [&self.validation, &self.test].map(|part| match part {
+            Some(Part::Fraction(fraction)) => Some(*fraction),
+            Some(Part::Path(_)) | None => None,
+        });
+        format!(
+            "{binarize:?} {threshold} {image:?} {flip:?} {layout:?} {array:?} {normalise:?} {limit:?} {label:?} \
+             {group:?} {validation:?} {test:?}"
+        )
+    }
+}
+
+fn check_sides(key: &'static str, (height, width): (usize, usize)) -> Result<(), DataError> {
+    const MOST: usize = 8192;
+    if (1..=MOST).contains(&height) && (1..=MOST).contains(&width) {
+        return Ok(());
+    }
+    Err(DataError::setting(
+        key,
+        format!("{height}×{width} is no size of an image"),
+        format!("give sides from 1 to {MOST}"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_reads_in_plain_words() {
+        let settings: DataSettings = toml::from_str(
+            "source = 'faces'\nvalidation = 0.2\ntest = 'other'\nbinarize = 'dynamic'\nflip = 'horizontal'\n\
+             [image]\nsize = 64\ncrop = [89, 89]\nchannels = 'grey'",
+        )
+        .unwrap();
+        assert_eq!(settings.validation, Some(Part::Fraction(0.2)));
+        assert_eq!(settings.test, Some(Part::Path("other".into())));
+        assert_eq!(settings.image.size.unwrap().sides(), (64, 64));
+        assert_eq!(settings.image.crop, Some(Crop::Sides([89, 89])));
+        settings.check().unwrap();
+        let again: DataSettings = toml::from_str(&toml::to_string(&settings).unwrap()).unwrap();
+        assert_eq!(again, settings);
+        let named: DataSettings =
+            toml::from_str("image.size = [3, 4]\nimage.crop = 'centre-square'").unwrap();
+        assert_eq!(named.image.crop, Some(Crop::Named(NamedCrop::CentreSquare)));
+    }
+
+    #[test]
+    fn what_no_data_could_satisfy_is_refused() {
+        for (text, key) in [
+            ("", "data.source"),
+            ("source = 'x'\nvalidation = 1.0", "data.validation"),
+            ("source = 'x'\nvalidation = 0.5\ntest = 0.5", "data.test"),
+            ("source = 'x'\nthreshold = nan", "data.threshold"),
+            ("source = 'x'\nbinarize = 'static'\nnormalise = 'standardise'", "data.binarize"),
+            ("source = 'x'\nimage.size = 0", "data.image.size"),
+            ("source = 'x'\nlimit = 0", "data.limit"),
+        ] {
+            let settings: DataSettings = toml::from_str(text).unwrap();
+            let message = settings.check().unwrap_err().to_string();
+            assert!(message.starts_with(key), "{message}");
+        }
+        assert!(toml::from_str::<DataSettings>("sauce = 'x'").is_err());
+        let wrong = toml::from_str::<DataSettings>("image.size = 'big'").unwrap_err().to_string();
+        assert!(wrong.contains("[height, width]"), "{wrong}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Three splits of the rows: train, validation, test.
+//!
+//! Rows (or groups of rows, where a column names them) are drawn by the seed; every split that is asked for
+//! gets at least one.
+
+use super::DataError;
+use crate::Key;
+
+/// What is held out of a data set's rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fractions {
+    /// Fraction for validation; 0 where it is given otherwise.
+    pub validation: f64,
+    /// Fraction for the test; 0 where it is given otherwise.
+    pub test: f64,
+}
+
+/// The split of each row: 0 train, 1 validation, 2 test, [`UNUSED`] where `used` is false.
+pub(crate) fn assign(
+    used: &[bool],
+    groups: Option<&[u32]>,
+    fractions: Fractions,
+    key: Key,
+) -> Result<Vec<u8>, DataError> {
+    // Members of each unit that is drawn as a whole.
+    let mut units: Vec<Vec<usize>> = Vec::new();
+    match groups {
+        None => units.extend((0..used.len()).filter(|&row| used[row]).map(|row| vec![row])),
+        Some(groups) => {
+            let count = groups.iter().max().map_or(0, |&most| most as usize + 1);
+            units.resize(count, Vec::new());
+            for (row, &group) in groups.iter().enumerate().filter(|(row, _)| used[*row]) {
+                units[group as usize].push(row);
+            }
+            units.retain(|unit| !unit.is_empty());
+        }
+    }
+    let wanted = [0, 1, 2].map(|split| match split {
+        1 => fractions.validation > 0.0,
+        2 => fractions.test > 0.0,
+        _ => true,
+    });
+    let least = wanted.iter().filter(|wanted| **wanted).count();
+    if units.len() < least {
+        let name = if groups.is_some() { "groups" } else { "rows" };
+        return Err(DataError::setting(
+            if groups.is_some() { "group" } else { "source" },
+            format!("{} {name} can't be cut into {least} splits", units.len()),
+            format!(
+                "give at least {least} {name}, or set data.validation and data.test to 0 or to other data"
+            ),
+        ));
+    }
+    let rows: usize = units.iter().map(Vec::len).sum();
+    let mut split = vec![UNUSED; used.len()];
+    let mut left = units.len();
+    let order = key.fold("split").permutation(units.len());
+    let mut order = order.into_iter().peekable();
+    let mut skipped = Vec::new();
+    for (number, fraction) in [(1, fractions.validation), (2, fractions.test)] {
+        if fraction <= 0.0 {
+            continue;
+        }
+        let target = ((rows as f64 * fraction).round() as usize).max(1);
+        let mut held = 0;
+        // At least one unit has to stay for each split that follows.
+        let reserve = if number == 1 && wanted[2] { 2 } else { 1 };
+        while held < target && left > reserve {
+            let Some(unit) = order.next() else { break };
+            // A group that would overshoot by more than it fills is left for training.
+            let overshoot = (held + units[unit].len()).saturating_sub(target);
+            if held > 0 && overshoot > target - held {
+                skipped.push(unit);
+                continue;
+            }
+            units[unit].iter().for_each(|&row| split[row] = number);
+            held += units[unit].len();
+            left -= 1;
+        }
+        if held == 0
+            && let Some(unit) = skipped.pop()
+        {
+            units[unit].iter().for_each(|&row| split[row] = number);
+            left -= 1;
+        }
+    }
+    for unit in order.chain(skipped) {
+        units[unit].iter().for_each(|&row| split[row] = 0);
+    }
+    Ok(split)
+}
+
+/// The mark of a row that no split holds.
+pub(crate) const UNUSED: u8 = 3;
+
+/// Which rows are used: all, or `limit` of them drawn by the seed.
+pub(crate) fn used(rows: u64, limit: Option<u64>, key: Key) -> Vec<bool> {
+    let rows = rows as usize;
+    match limit {
+        Some(limit) if (limit as usize) < rows => {
+            let mut used = vec![false; rows];
+            key.fold("limit")
+                .permutation(rows)
+                .into_iter()
+                .take(limit as usize)
+                .for_each(|row| used[row] = true);
+            used
+        }
+        _ => vec![true; rows],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sizes(split: &[u8]) -> [usize; 4] {
+        [0, 1, 2, 3].map(|wanted| split.iter().filter(|&&number| number == wanted).count())
+    }
+
+    #[test]
+    fn tenths_are_tenths_and_small_data_keeps_a_row_each() {
+        let cut = |rows, validation, test| {
+            let fractions = Fractions { validation, test };
+            assign(&vec![true; rows], None, fractions, Key::from_seed(1)).map(|split| sizes(&split))
+        };
+        assert_eq!(cut(10_000, 0.1, 0.1).unwrap(), [8000, 1000, 1000, 0]);
+        assert_eq!(cut(3, 0.1, 0.1).unwrap(), [1, 1, 1, 0]);
+        assert_eq!(cut(3, 0.9, 0.09).unwrap(), [1, 1, 1, 0]);
+        assert_eq!(cut(1, 0.0, 0.0).unwrap(), [1, 0, 0, 0]);
+        assert!(cut(2, 0.1, 0.1).unwrap_err().to_string().contains("2 rows"));
+        assert!(cut(0, 0.0, 0.0).is_err());
+    }
+
+    #[test]
+    fn a_group_stays_together() {
+        let groups: Vec<u32> = (0..500).map(|row| row * row % 37).collect();
+        let fractions = Fractions { validation: 0.2, test: 0.2 };
+        let split = assign(&vec![true; 500], Some(&groups), fractions, Key::from_seed(2)).unwrap();
+        for (row, group) in groups.iter().enumerate() {
+            let first = groups.iter().position(|other| other == group).unwrap();
+            assert_eq!(split[row], split[first]);
+        }
+        let [train, validation, test, _] = sizes(&split);
+        assert!((60..=140).contains(&validation) && (60..=140).contains(&test) && train >= 220, "{split:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn splits_cover_and_each_has_a_row(
+            rows in 3usize..200,
+            validation in 0.0..0.49f64,
+            test in 0.0..0.49f64,
+            limit in proptest::option::of(3u64..250),
+            kinds in proptest::option::of(1u32..40),
+            seed in 0u64..1000,
+        ) {
+            let key = Key::from_seed(seed);
+            let used = used(rows as u64, limit, key);
+            let groups: Option<Vec<u32>> = kinds.map(|kinds| (0..rows as u32).map(|row| row % kinds).collect());
+            match assign(&used, groups.as_deref(), Fractions { validation, test }, key) {
+                Err(_) => prop_assert!(kinds.is_some()),
+                Ok(split) => {
+                    let counts = sizes(&split);
+                    prop_assert_eq!(counts[3], used.iter().filter(|used| !**used).count());
+                    prop_assert!(counts[0] > 0);
+                    prop_assert_eq!(counts[1] > 0, validation > 0.0);
+                    prop_assert_eq!(counts[2] > 0, test > 0.0);
+                    for (row, used) in used.iter().enumerate() {
+                        prop_assert_eq!(split[row] == UNUSED, !*used);
+                    }
+                }
+            }
+        }
+    }
+}

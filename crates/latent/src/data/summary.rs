@@ -1,0 +1,148 @@
+//! What `latent data inspect` tells about data.
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::Binarize;
+use super::{Data, DataSettings, SampleShape, Split, ValueKind};
+
+/// A data set in a page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The path or name.
+    pub source: String,
+    /// `idx`, `npy`, `npz`, `csv` or `images`.
+    pub format: String,
+    /// The type of a number in the file.
+    pub number: String,
+    /// The shape of a sample.
+    pub shape: SampleShape,
+    /// Rows in train, validation and test.
+    pub rows: [u64; 3],
+    /// Names of the columns of a table.
+    pub columns: Vec<String>,
+    /// Classes and how many rows each has, over all splits.
+    pub classes: Vec<ClassCount>,
+    /// The least and greatest value, in the user's units.
+    pub range: [f64; 2],
+    /// The mean over the training rows and all features, in the user's units.
+    pub mean: f64,
+    /// What the numbers are to a model.
+    pub kind: ValueKind,
+    /// Why they are taken for that, and how they become x, in words.
+    pub reading: String,
+    /// What deserves a second look.
+    pub warnings: Vec<String>,
+    /// Well-known data sets that rows for training belong to.
+    pub overlaps: Vec<String>,
+    /// SHA-256 of contents and of the settings that change x.
+    pub hash: String,
+}
+
+/// A class and its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassCount {
+    /// The name.
+    pub name: String,
+    /// How many rows have it.
+    pub rows: u64,
+}
+
+impl Data {
+    /// A page about the data; `settings` are those that it was opened with.
+    pub fn summary(&self, settings: &DataSettings) -> Summary {
+        let (facts, audit) = (self.facts(), self.audit());
+        let mut classes: Vec<ClassCount> =
+            facts.classes.iter().map(|name| ClassCount { name: name.clone(), rows: 0 }).collect();
+        for label in Split::ALL.into_iter().flat_map(|split| self.labels(split)) {
+            if let Some(class) = classes.get_mut(label as usize) {
+                class.rows += 1;
+            }
+        }
+        // The mean in the user's units; of bits, in theirs.
+        let x_mean = facts.mean.iter().enumerate().map(|(index, mean)| {
+            let at = |list: &[f32]| f64::from(list[index % list.len()]);
+            match settings.binarize {
+                Binarize::None => {
+                    f64::from(*mean) * at(&facts.normalisation.scale) + at(&facts.normalisation.offset)
+                }
+                _ => f64::from(*mean),
+            }
+        });
+        Summary {
+            source: facts.source.clone(),
+            format: audit.format.into(),
+            number: audit.number.into(),
+            shape: facts.shape,
+            rows: facts.rows,
+            columns: facts.columns.clone(),
+            classes,
+            range: [audit.range.0, audit.range.1],
+            mean: x_mean.sum::<f64>() / facts.mean.len() as f64,
+            kind: facts.kind,
+            reading: self.reading(settings),
+            warnings: self.warnings(),
+            overlaps: facts.overlaps.clone(),
+            hash: facts.hash.clone(),
+        }
+    }
+
+    fn reading(&self, settings: &DataSettings) -> String {
+        let facts = self.facts();
+        let kind = match facts.kind {
+            ValueKind::Binary if settings.binarize != Binarize::None => {
+                format!("bits, by data.binarize = {:?}", format!("{:?}", settings.binarize).to_lowercase())
+            }
+            ValueKind::Binary => "bits: every value is 0 or 1".into(),
+            ValueKind::Grey => "grey levels".into(),
+            ValueKind::Colour => "colours".into(),
+            ValueKind::Real => "real numbers".into(),
+        };
+        let (offset, scale) = (&facts.normalisation.offset, &facts.normalisation.scale);
+        let how = match (&offset[..], &scale[..]) {
+            ([0.0], [1.0]) => "x is the value".into(),
+            ([0.0], [scale]) => format!("x = value / {scale}"),
+            ([offset], [scale]) => format!("x = (value − {offset}) / {scale}"),
+            _ => "x = (value − offset) / scale, a column each".into(),
+        };
+        format!("{kind}; {how}")
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let (facts, audit) = (self.facts(), self.audit());
+        let mut warnings = Vec::new();
+        let rows: u64 = facts.rows.iter().sum();
+        if facts.rows[0] < 500 {
+            warnings.push(format!(
+                "{} training rows are few: expect the model to learn them by heart",
+                facts.rows[0]
+            ));
+        }
+        if !audit.skipped.is_empty() {
+            warnings.push(format!(
+                "{} files can't be decoded, the first: {}",
+                audit.skipped.len(),
+                audit.skipped[0]
+            ));
+        }
+        if let Some(duplicates) = audit.duplicates.filter(|count| *count > 0) {
+            warnings.push(format!("{duplicates} of {rows} rows repeat an earlier one"));
+        }
+        if let Some(leaked) = audit.leaked.filter(|count| *count > 0) {
+            warnings.push(format!("{leaked} validation or test rows are equal to a training row"));
+        }
+        if !audit.constant.is_empty() {
+            let names = audit.constant.iter().take(5).map(|&index| match facts.columns.get(index) {
+                Some(name) => name.clone(),
+                None => index.to_string(),
+            });
+            let names = names.collect::<Vec<_>>().join(", ");
+            let more = if audit.constant.len() > 5 { " …" } else { "" };
+            warnings.push(format!("{} features never change: {names}{more}", audit.constant.len()));
+        }
+        if !facts.overlaps.is_empty() {
+            warnings
+                .push(format!("training rows belong to {}: judge no model there", facts.overlaps.join(", ")));
+        }
+        warnings
+    }
+}
