@@ -12,6 +12,7 @@
 
 pub mod data;
 pub mod figure;
+pub mod train;
 
 mod error;
 mod files;

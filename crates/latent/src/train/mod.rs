@@ -1,0 +1,3 @@
+//! The loop and what it writes while it runs.
+
+pub mod tensorboard;
