@@ -3,6 +3,10 @@
 //! Ticks stand at 1, 2 or 5 times a power of ten. Robust limits follow the bulk of the values, so that the
 //! first steps of a training run don't flatten the rest of its curve.
 
+/// Beyond these, differences and products of values overflow.
+const MOST: f64 = 1e300;
+const LEAST: f64 = 1e-300;
+
 /// From values to positions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scale {
@@ -26,7 +30,8 @@ impl Scale {
 
     /// A scale from `low` to `high`, mended where that is no interval.
     pub fn between(low: f64, high: f64, log: bool) -> Self {
-        let ends = [low, high].map(|end| end.clamp(-1e300, 1e300));
+        let least = if log && low > 0.0 { LEAST } else { -MOST };
+        let ends = [low, high].map(|end| end.clamp(least, MOST));
         let (low, high) = match (ends, log) {
             ([low, high], true) if low > 0.0 && low < high => (low, high),
             ([low, high], false) if high - low > 1e-12 * high.abs().max(low.abs()) => (low, high),
@@ -76,7 +81,7 @@ impl Scale {
     fn log_ticks(self, most: usize) -> Vec<(f64, String)> {
         let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
         let inside = |value: f64| value >= self.low * (1.0 - 1e-9) && value <= self.high * (1.0 + 1e-9);
-        let every = (((last - first) as usize).div_ceil(most.max(1))).max(1);
+        let every = ((last.saturating_sub(first).max(0) as usize).div_ceil(most.max(1))).max(1);
         let decades: Vec<f64> = (first..=last)
             .filter(|power| power.rem_euclid(every as i32) == 0)
             .map(|power| 10f64.powi(power))
@@ -106,7 +111,7 @@ impl Scale {
     }
 
     fn outer(self, value: f64) -> f64 {
-        if self.log { 10f64.powf(value) } else { value }
+        if self.log { 10f64.powf(value).clamp(LEAST, MOST) } else { value }
     }
 }
 
@@ -249,7 +254,8 @@ mod tests {
                 vec![f64::NAN, f64::INFINITY],
                 vec![-1.0],
                 vec![0.0, 0.0],
-                vec![1e300, -1e300],
+                vec![f64::MAX, f64::MIN],
+                vec![f64::MIN_POSITIVE, f64::MAX],
             ] {
                 let scale = Scale::over(values.iter().copied(), log);
                 assert!(scale.low < scale.high, "{values:?} {scale:?}");

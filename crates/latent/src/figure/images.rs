@@ -5,6 +5,8 @@
 
 use std::io::Cursor;
 
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+
 use super::FigureError;
 use super::canvas::{Canvas, Rect};
 
@@ -139,11 +141,11 @@ pub(super) fn draw_images(
     Ok(())
 }
 
-fn png_bytes(raster: &image::RgbaImage) -> Result<Vec<u8>, FigureError> {
+/// The bytes of a PNG file, as small as the encoder makes it.
+pub(super) fn png_bytes(raster: &image::RgbaImage) -> Result<Vec<u8>, FigureError> {
     let mut bytes = Cursor::new(Vec::new());
-    raster
-        .write_to(&mut bytes, image::ImageFormat::Png)
-        .map_err(|error| FigureError::Raster { what: error.to_string() })?;
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive);
+    raster.write_with_encoder(encoder).map_err(|error| FigureError::Raster { what: error.to_string() })?;
     Ok(bytes.into_inner())
 }
 
