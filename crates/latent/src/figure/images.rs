@@ -141,10 +141,13 @@ pub(super) fn draw_images(
     Ok(())
 }
 
-/// The bytes of a PNG file, as small as the encoder makes it.
-pub(super) fn png_bytes(raster: &image::RgbaImage) -> Result<Vec<u8>, FigureError> {
+/// The bytes of a PNG file.
+pub(super) fn png_bytes<P>(raster: &image::ImageBuffer<P, Vec<u8>>) -> Result<Vec<u8>, FigureError>
+where
+    P: image::PixelWithColorType + image::Pixel<Subpixel = u8>,
+{
     let mut bytes = Cursor::new(Vec::new());
-    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive);
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive);
     raster.write_with_encoder(encoder).map_err(|error| FigureError::Raster { what: error.to_string() })?;
     Ok(bytes.into_inner())
 }

@@ -12,6 +12,8 @@ mod curves;
 mod error;
 mod font;
 mod frame;
+#[cfg(test)]
+mod gallery;
 mod grid;
 mod histograms;
 mod images;

@@ -6,6 +6,7 @@ use resvg::{tiny_skia, usvg};
 
 use super::FigureError;
 use super::font;
+use super::images::png_bytes;
 use crate::files::write_whole;
 
 /// The largest picture that is rasterised, in pixels (about a gigabyte while it is drawn).
@@ -45,7 +46,11 @@ impl Figure {
         }
         let mut pixels = tiny_skia::Pixmap::new(width as u32, height as u32).ok_or_else(too_large)?;
         resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
-        pixels.encode_png().map_err(|error| FigureError::Raster { what: error.to_string() })
+        // A sheet has paper everywhere: without its alpha channel the file is a good deal smaller.
+        let opaque =
+            pixels.pixels().iter().flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue()]).collect();
+        let picture = image::RgbImage::from_raw(width as u32, height as u32, opaque).ok_or_else(too_large)?;
+        png_bytes(&picture)
     }
 
     /// Writes the figure whole or not at all; the name's ending, `.png` or `.svg`, says how.
