@@ -61,7 +61,12 @@ impl Scale {
 
     /// Tick values inside of the scale, and their labels; at most about `most` of them.
     pub fn ticks(self, most: usize) -> Vec<(f64, String)> {
-        if self.log { self.log_ticks(most) } else { self.linear_ticks(most) }
+        if self.log {
+            return self.log_ticks(most);
+        }
+        // One tick tells no scale.
+        let denser = (most..most + 4).map(|most| self.linear_ticks(most)).find(|ticks| ticks.len() > 1);
+        denser.unwrap_or_else(|| self.linear_ticks(most))
     }
 
     fn linear_ticks(self, most: usize) -> Vec<(f64, String)> {
@@ -180,7 +185,7 @@ pub(super) fn grouped(number: &str) -> String {
     text + rest
 }
 
-/// A value in three or four significant digits, for labels.
+/// A value in three significant digits at most, for labels.
 pub(super) fn short(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => value.to_string(),
@@ -188,34 +193,38 @@ pub(super) fn short(value: f64) -> String {
         size if size < 1e-3 || size >= 1e7 => scientific(value, 2),
         size => {
             let decimals = (2 - size.log10().floor() as i32).clamp(0, 5) as usize;
-            grouped(&format!("{value:.decimals$}"))
+            let text = format!("{value:.decimals$}");
+            let text = if decimals > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+            grouped(text)
         }
     }
 }
 
 /// Limits that follow the bulk of curves `[x, y]`, and the greatest value left outside, if there is one.
 ///
-/// The reference is what the curves do after the first tenth of x. Where the whole range is at most three
-/// times as high, nothing is left out.
+/// The bulk is what each curve does after the first tenth of x, but for its highest tenth. Where the whole range
+/// is at most three times as high, nothing is left out.
 pub(super) fn robust_limits(curves: &[&[[f64; 2]]], log: bool) -> (Scale, Option<f64>) {
-    let all = || curves.iter().flat_map(|curve| curve.iter()).filter(|[x, y]| x.is_finite() && y.is_finite());
+    let finite = |point: &&[f64; 2]| point[0].is_finite() && point[1].is_finite();
+    let all = || curves.iter().flat_map(|curve| curve.iter()).filter(finite);
     let whole = Scale::over(all().map(|point| point[1]), log);
     let x = Scale::over(all().map(|point| point[0]), false);
-    let settled: Vec<f64> = all().filter(|point| x.share(point[0]) > 0.1).map(|point| point[1]).collect();
-    if log || settled.len() < 4 {
-        return (whole, None);
+    let mut ends = Vec::new();
+    for curve in curves {
+        let late = curve.iter().filter(finite).filter(|point| x.share(point[0]) > 0.1);
+        let mut settled: Vec<f64> = late.map(|point| point[1]).collect();
+        settled.sort_by(f64::total_cmp);
+        if settled.len() >= 4 {
+            ends.extend([settled[0], settled[(settled.len() - 1) * 9 / 10]]);
+        }
     }
-    let bulk = Scale::over(settled.into_iter(), false);
+    let bulk = Scale::over(ends.iter().copied(), false);
     let height = bulk.high - bulk.low;
-    if whole.high - whole.low <= 3.0 * height {
+    if log || ends.is_empty() || whole.high - whole.low <= 3.0 * height {
         return (whole, None);
     }
     // Some of the descent stays in sight: it shows from where the curve comes.
-    let limits = Scale::between(
-        whole.low.max(bulk.low - 0.6 * height),
-        whole.high.min(bulk.high + 0.6 * height),
-        false,
-    );
+    let limits = Scale::between(whole.low.max(bulk.low - height), whole.high.min(bulk.high + height), false);
     let outside = (whole.high > limits.high).then_some(whole.high);
     (limits, outside)
 }

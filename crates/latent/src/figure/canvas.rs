@@ -182,7 +182,7 @@ impl Canvas {
                 format!(r#"fill="{colour}""#)
             };
             self.push(&format!(
-                r#"<text x="{}" y="{}" font-size="{}" text-anchor="{anchor}"{weight} {paint}{turned}>{}</text>"#,
+                r#"<text x="{}" y="{}" font-size="{}" text-anchor="{anchor}"{weight} xml:space="preserve" {paint}{turned}>{}</text>"#,
                 number(x),
                 number(y),
                 number(size),

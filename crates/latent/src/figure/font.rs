@@ -75,6 +75,9 @@ mod tests {
         let thin = text_width("illi", 10.0, false);
         let wide = text_width("MWWM", 10.0, false);
         assert!(thin > 5.0 && wide > 2.0 * thin, "{thin} {wide}");
+        let faces = database();
+        let weights: Vec<u16> = faces.faces().map(|face| face.weight.0).collect();
+        assert!(weights == [400, 600] && faces.faces().all(|face| face.families[0].0 == "Inter"));
         assert!(text_width("β σ μ → ≤ −3 10⁻⁴", 10.0, true) > 60.0);
     }
 

@@ -21,12 +21,12 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The largest frame that leaves room for ticks and labels inside of `area`.
-    pub fn inside(area: Rect, x: Scale, y: Scale, x_label: &str, y_label: &str) -> Self {
+    /// The largest frame that leaves room for ticks and labels inside of `area`, and `above` for labels on top.
+    pub fn inside(area: Rect, above: f64, x: Scale, y: Scale, x_label: &str, y_label: &str) -> Self {
         let left = Self::left_margin(area.height, y, y_label);
         let below = if x_label.is_empty() { 24.0 } else { 44.0 };
         let inner =
-            Rect::new(area.x + left, area.y + 6.0, area.width - left - 14.0, area.height - 6.0 - below);
+            Rect::new(area.x + left, area.y + above, area.width - left - 14.0, area.height - above - below);
         Self { area: inner, x, y }
     }
 
@@ -91,8 +91,8 @@ impl Frame {
     }
 
     /// As many horizontal ticks as have room for their labels.
-    fn x_ticks(&self) -> Vec<(f64, String)> {
-        let mut most = (self.area.width / 60.0).clamp(2.0, 10.0) as usize;
+    pub fn x_ticks(&self) -> Vec<(f64, String)> {
+        let mut most = (self.area.width / 46.0).clamp(2.0, 10.0) as usize;
         loop {
             let ticks = self.x.ticks(most);
             let room = self.area.width * 0.9;

@@ -114,15 +114,11 @@ fn gallery() {
     );
 
     let captions: Vec<String> =
-        (0..24).map(|row| format!("row {}: −{:.1}", row * 313, 400.0 - 3.7 * row as f64)).collect();
+        (0..24).map(|row| format!("row {}\n−{:.1} nats", row * 313, 400.0 - 3.7 * row as f64)).collect();
     save(
         "anomalies",
-        &image_sheet(
-            &grey(100..124),
-            &captions,
-            &GridLabels::titled("The most unlikely rows (log P in nats)"),
-        )
-        .unwrap(),
+        &image_sheet(&grey(100..124), &captions, &GridLabels::titled("The most unlikely rows by log P"))
+            .unwrap(),
     );
 
     let colour: Vec<f32> = (0..12 * 3 * 64 * 64)
@@ -203,7 +199,7 @@ fn gallery() {
         x: (-3.0, 3.0),
         y: (-3.0, 3.0),
     };
-    let view = LatentView { title: "Regions of the latent plane".into(), caption: "Left: each ellipse is q(z|x) of one row at 2σ; dashed, the prior N(0, I). Right: the plane, decoded.".into(), ..LatentView::default() };
+    let view = LatentView { title: "Regions of the latent plane".into(), caption: "Left: each ellipse is q(z|x) of one row at 2σ; circles, the prior N(0, I). Right: the plane, decoded.".into(), ..LatentView::default() };
     let both = regions_and_mosaic(&set, &tiles, &view).unwrap();
     save("regions-and-mosaic", &both);
     let density = (0..121 * 121)
@@ -229,7 +225,7 @@ fn gallery() {
         name: name.into(),
         unit: "nats per sample".into(),
         training: curve(end, drop, 2000, 3, 1.2),
-        validation: curve(end + 1.5, drop, 20, 5, 0.2),
+        validation: curve(end + 1.0, drop, 20, 5, 0.2),
     };
     let curves = training_curves(
         &[panel("loss", 242.0, 300.0), panel("distortion", 226.0, 320.0), panel("rate", 16.1, -14.0)],

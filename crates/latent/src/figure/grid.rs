@@ -11,6 +11,8 @@ use super::{Figure, FigureError};
 /// The side of an image on the sheet, about.
 const CELL: f64 = 58.0;
 const GAP: f64 = 4.0;
+/// The size of captions under images.
+const CAPTION: f64 = 11.5;
 const MARGIN: f64 = 14.0;
 
 /// What stands around a grid.
@@ -107,7 +109,7 @@ pub fn interpolation(images: &Images, steps: usize, title: &str) -> Result<Figur
         ));
     }
     let mut column_labels: Vec<String> =
-        (0..steps).map(|step| short(((step as f64 / (steps - 1) as f64) * 100.0).round() / 100.0)).collect();
+        (0..steps).map(|step| short((step as f64 / (steps - 1) as f64 * 100.0).round() / 100.0)).collect();
     column_labels[0] = "start".into();
     column_labels[steps - 1] = "end".into();
     let labels = GridLabels { title: title.into(), column_labels, ..GridLabels::default() };
@@ -140,7 +142,7 @@ pub fn traversal(
     Layout { figure: "traversal", labels: &labels, columns: values.len(), ..Layout::default() }.draw(images)
 }
 
-/// Images with a caption under each, such as its score.
+/// Images with a caption under each, such as its score; a line break in a caption is kept.
 ///
 /// # Errors
 /// Where there is no image, or not one caption an image.
@@ -187,10 +189,10 @@ impl Layout<'_> {
         let places = self.places(cell, rows);
         let cells: Vec<_> = (0..images.len()).map(|image| (image, places[image])).collect();
         draw_images(&mut canvas, images, cell, &cells)?;
-        let room = self.pitch(cell)[0] - 6.0;
+        let room = self.room(cell);
         for (caption, [x, y]) in self.captions.iter().zip(&places) {
-            for (line, text) in self.caption_lines(caption, room).iter().enumerate() {
-                let style = TextStyle::new(11.0).middle().colour(MUTED);
+            for (line, text) in caption_lines(caption, room).iter().enumerate() {
+                let style = TextStyle::new(CAPTION).middle().colour(MUTED);
                 canvas.text(x + cell.width / 2.0, y + cell.height + 14.0 + 14.0 * line as f64, text, style);
             }
         }
@@ -220,8 +222,9 @@ impl Layout<'_> {
         };
         // A heading may be wider than a narrow grid.
         let needed = text_width(title, super::frame::TITLE, true).min(420.0);
-        let width = (last_x + cell.width).max(MARGIN + needed) + MARGIN;
-        let bottom = last_y + cell.height + self.caption_height(cell);
+        let inset = (self.room(cell) - cell.width) / 2.0;
+        let width = (last_x + cell.width + inset).max(MARGIN + needed) + MARGIN;
+        let bottom = last_y + self.pitch(cell)[1] - GAP;
         let mut canvas = Canvas::new(width, bottom + MARGIN);
         heading(Some(&mut canvas), [MARGIN, MARGIN], width - 2.0 * MARGIN, title, caption);
         let [left, top] = places[0];
@@ -230,7 +233,7 @@ impl Layout<'_> {
             canvas.text(left - 10.0, y, label, TextStyle::new(SMALL).end().colour(INK));
         }
         for (column, label) in column_labels.iter().enumerate() {
-            let room = self.pitch(cell)[0] - 2.0;
+            let room = self.room(cell);
             let style = TextStyle::new(SMALL).middle().colour(MUTED);
             canvas.text(
                 places[column][0] + cell.width / 2.0,
@@ -248,13 +251,15 @@ impl Layout<'_> {
         let widest = row_labels.iter().map(|label| text_width(label, SMALL, false)).fold(0.0, f64::max);
         let left = MARGIN + if widest > 0.0 { widest.ceil() + 10.0 } else { 0.0 };
         let [across, down] = self.pitch(cell);
+        let inset = (self.room(cell) - cell.width) / 2.0;
         let apart = if self.ends { 8.0 } else { 0.0 };
         let x = |column: usize| {
             let last = column + 1 == self.columns;
-            left + across * column as f64
+            left + inset
+                + across * column as f64
                 + apart * (f64::from(u8::from(column > 0)) + f64::from(u8::from(last)))
         };
-        let inner = (x(self.columns - 1) + cell.width)
+        let inner = (x(self.columns - 1) + cell.width + inset)
             .max(MARGIN + text_width(title, super::frame::TITLE, true).min(420.0))
             - MARGIN;
         let top = MARGIN
@@ -274,30 +279,31 @@ impl Layout<'_> {
 
     /// From a cell to the next one, across and down.
     fn pitch(&self, cell: CellSize) -> [f64; 2] {
-        let labels = self.labels.column_labels.iter().map(|label| text_width(label, SMALL, false) + 6.0);
-        let captions = self.captions.iter().map(|caption| text_width(caption, 11.0, false) + 8.0);
-        let widest = labels.chain(captions).fold(0.0, f64::max).min(96.0);
-        [(cell.width + GAP).max(widest), cell.height + GAP + self.caption_height(cell)]
+        let room = self.room(cell);
+        let lines = self.captions.iter().map(|caption| caption_lines(caption, room).len()).max().unwrap_or(0);
+        let below = if lines == 0 { 0.0 } else { 14.0 * lines as f64 + 10.0 };
+        [room + GAP, cell.height + GAP + below]
     }
 
-    fn caption_height(&self, cell: CellSize) -> f64 {
-        let captions =
-            self.captions.iter().map(|caption| text_width(caption, 11.0, false) + 8.0).fold(0.0, f64::max);
-        let room = (cell.width + GAP).max(captions.min(96.0)) - 6.0;
-        let lines =
-            self.captions.iter().map(|caption| self.caption_lines(caption, room).len()).max().unwrap_or(0);
-        if lines == 0 { 0.0 } else { 14.0 * lines as f64 + 10.0 }
-    }
-
-    fn caption_lines(&self, caption: &str, room: f64) -> Vec<String> {
-        let mut lines = wrapped(caption, 11.0, false, room);
-        lines.truncate(3);
-        lines
+    /// The width that a cell has for its image and labels.
+    fn room(&self, cell: CellSize) -> f64 {
+        let labels = self.labels.column_labels.iter().map(|label| text_width(label, SMALL, false) + 4.0);
+        let lines = self.captions.iter().flat_map(|caption| caption.lines());
+        let captions = lines.map(|line| text_width(line, CAPTION, false) + 6.0);
+        labels.chain(captions).fold(0.0, f64::max).min(112.0).max(cell.width)
     }
 
     fn size(&self, images: &Images) -> CellSize {
         CellSize::near(images, CELL)
     }
+}
+
+/// A caption in lines no wider than `room`, broken where it says so and else between words.
+fn caption_lines(caption: &str, room: f64) -> Vec<String> {
+    let mut lines: Vec<String> =
+        caption.lines().flat_map(|line| wrapped(line, CAPTION, false, room)).collect();
+    lines.truncate(3);
+    lines
 }
 
 #[cfg(test)]

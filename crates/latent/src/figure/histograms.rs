@@ -31,15 +31,18 @@ pub fn column_histograms(columns: &[ColumnPair], title: &str) -> Result<Figure, 
     }
     let shown = &columns[..columns.len().min(MOST_COLUMNS)];
     let caption = if shown.len() < columns.len() {
-        format!("the first {} of {} columns", shown.len(), columns.len())
+        format!("share of rows in each bin; the first {} of {} columns", shown.len(), columns.len())
     } else {
-        String::new()
+        "share of rows in each bin".into()
     };
     let across = shown.len().min(4);
     let (margin, width, height) = (14.0, 210.0, 160.0);
     let sheet = (2.0 * margin + across as f64 * width).max(420.0);
-    let fill = |index: usize| format!(r#"fill="{}" fill-opacity="0.42""#, class_hex([0, 3][index]));
-    let entries = [(Swatch::Box(fill(0)), "original"), (Swatch::Box(fill(1)), "generated")];
+    let fill = format!(r#"fill="{}" fill-opacity="0.3""#, class_hex(0));
+    let stroke = |series: usize| {
+        format!(r#"fill="none" stroke="{}" stroke-width="{}""#, class_hex([0, 3][series]), [1.0, 1.8][series])
+    };
+    let entries = [(Swatch::Box(fill.clone()), "original"), (Swatch::Stroke(stroke(1)), "generated")];
     let above = heading(None, [0.0; 2], sheet - 2.0 * margin, title, &caption);
     let top = margin + above + legend_rows(None, [0.0; 2], sheet, &entries) + 4.0;
     let rows = shown.len().div_ceil(across);
@@ -67,9 +70,10 @@ pub fn column_histograms(columns: &[ColumnPair], title: &str) -> Result<Figure, 
         canvas.text(x + 6.0, y + 14.0, &name, TextStyle::new(SMALL).bold().colour(INK));
         for (series, shares) in pair.iter().enumerate() {
             let outline = steps(shares, &frame);
-            canvas.path(&outline, true, &fill(series));
-            let line = format!(r#"fill="none" stroke="{}" stroke-width="1.3""#, class_hex([0, 3][series]));
-            canvas.path(&outline[1..outline.len() - 1], false, &line);
+            if series == 0 {
+                canvas.path(&outline, true, &fill);
+            }
+            canvas.path(&outline, false, &stroke(series));
         }
         draw_x_axis(&mut canvas, &frame);
     }
@@ -127,7 +131,7 @@ fn draw_x_axis(canvas: &mut Canvas, frame: &Frame) {
     let style = format!(r#"stroke="{}""#, super::palette::AXIS);
     let bottom = frame.area.bottom();
     canvas.line([frame.area.x, bottom], [frame.area.right(), bottom], &style);
-    for (value, label) in frame.x.ticks(3) {
+    for (value, label) in frame.x_ticks() {
         let [x, _] = frame.place([value, 0.0]);
         canvas.line([x, bottom], [x, bottom + 4.0], &style);
         canvas.text(x, bottom + 16.0, &label, TextStyle::new(11.0).middle().colour(MUTED));

@@ -215,7 +215,9 @@ impl Plot {
         self.draw_above(Some(canvas), area);
         let (x, y, outside) = self.scales();
         let inner = Rect::new(area.x, area.y + above, area.width, area.height - above);
-        let frame = Frame::inside(inner, x, y, &self.x.label, &self.y.label);
+        let labelled = self.marks.iter().any(|mark| matches!(mark, Mark::X(..)));
+        let frame =
+            Frame::inside(inner, if labelled { 20.0 } else { 6.0 }, x, y, &self.x.label, &self.y.label);
         frame.draw_grid(canvas);
         // Half a pixel more, so that lines along the edge keep their width.
         let Rect { x: left, y: top, width, height } = frame.area;
@@ -227,13 +229,11 @@ impl Plot {
         frame.draw_axes(canvas, &self.x.label, &self.y.label);
         self.draw_marks(canvas, &frame);
         if let Some(value) = outside {
-            let note = format!("early values up to {} lie above", short(value));
-            canvas.text(
-                frame.area.right() - 4.0,
-                frame.area.y + 13.0,
-                &note,
-                TextStyle::new(11.0).end().colour(MUTED).halo(),
-            );
+            let note = format!("early values reach {}", short(value));
+            let width = text_width(&note, 11.0, false) + 8.0;
+            let (right, top) = (frame.area.right(), frame.area.y);
+            canvas.rect(Rect::new(right - width, top + 1.0, width, 16.0), &format!(r#"fill="{PAPER}""#));
+            canvas.text(right - 4.0, top + 13.0, &note, TextStyle::new(11.0).end().colour(MUTED));
         }
     }
 
@@ -284,30 +284,33 @@ impl Plot {
         let mut drawn: Vec<Rect> = Vec::new();
         for mark in &self.marks {
             let (at, label) = match mark {
-                Mark::X(x, label) => ([frame.place([*x, frame.y.low])[0], bottom - 8.0], label),
-                Mark::Y(y, label) => ([right - 6.0, frame.place([frame.x.low, *y])[1] - 5.0], label),
+                Mark::X(x, label) => ([frame.place([*x, frame.y.low])[0], top], label),
+                Mark::Y(y, label) => ([right, frame.place([frame.x.low, *y])[1]], label),
                 Mark::Point(point, label) => (frame.place(*point), label),
             };
             if !inside(at) {
                 continue;
             }
-            match mark {
-                Mark::X(..) => canvas.line([at[0], top], [at[0], bottom], &style),
-                Mark::Y(..) => canvas.line([left, at[1] + 5.0], [right, at[1] + 5.0], &style),
+            let width = text_width(label, 11.5, false);
+            let beside = if at[0] + 8.0 + width <= right { at[0] + 8.0 } else { at[0] - 8.0 - width };
+            let corner = match mark {
+                Mark::X(..) => {
+                    canvas.line([at[0], top], [at[0], bottom], &style);
+                    [(at[0] - width / 2.0).min(right - width).max(left), top - 17.0]
+                }
+                Mark::Y(..) => {
+                    canvas.line([left, at[1]], [right, at[1]], &style);
+                    [right - width - 6.0, at[1] - 17.0]
+                }
                 Mark::Point(..) => {
                     canvas.circle(at, 4.5, &format!(r#"fill="{PAPER}" stroke="{MUTED}" stroke-width="2""#));
+                    [beside, at[1] - 9.0]
                 }
-            }
-            let width = text_width(label, 11.5, false);
-            // Beside the point or line, on the side that has room; further up where a label already stands.
-            let x = match mark {
-                Mark::Y(..) => at[0] - width,
-                _ if at[0] + 8.0 + width <= right => at[0] + 8.0,
-                _ => at[0] - 8.0 - width,
             };
-            let mut place = Rect::new(x, at[1] - 10.0, width, 14.0);
-            while drawn.iter().any(|other| other.overlaps(place)) && place.y > top + 14.0 {
-                place.y -= 15.0;
+            // Where a label already stands, the next one goes under it.
+            let mut place = Rect::new(corner[0], corner[1], width, 14.0);
+            while drawn.iter().any(|other| other.overlaps(place)) && place.y < bottom - 30.0 {
+                place.y += 15.0;
             }
             drawn.push(place);
             canvas.text(place.x, place.y + 11.0, label, text);

@@ -278,7 +278,7 @@ impl Regions<'_> {
     }
 
     fn draw_prior(&self, canvas: &mut Canvas, frame: &Frame) {
-        let style = format!(r#"stroke="{MUTED}" stroke-width="1.1" stroke-dasharray="5 4""#);
+        let style = format!(r#"stroke="{MUTED}" stroke-width="1.1""#);
         let label = TextStyle::new(11.0).middle().colour(MUTED).halo();
         let Rect { x: left, y: top, width, height } = frame.area;
         let seen = |[x, y]: [f64; 2]| {
@@ -299,19 +299,19 @@ impl Regions<'_> {
                 }
             }
             Contours::Density(grid) => {
-                for share in [0.393, 0.865, 0.989] {
+                for (share, side) in [(0.393, [1.0, 0.0]), (0.865, [0.0, 1.0]), (0.989, [0.0, -1.0])] {
                     let segments: Vec<[[f64; 2]; 2]> = grid
                         .contour(grid.level(share))
                         .iter()
                         .map(|ends| ends.map(|end| frame.place(end)))
                         .collect();
                     canvas.clipped(frame.area, |canvas| canvas.segments(&segments, &style));
-                    let highest = segments
-                        .iter()
-                        .map(|ends| ends[0])
-                        .filter(|end| seen(*end))
-                        .min_by(|a, b| a[1].total_cmp(&b[1]));
-                    if let Some([x, y]) = highest {
+                    // Each label on another side, so that those of narrow contours keep apart.
+                    let ends = segments.iter().map(|ends| ends[0]).filter(|end| seen(*end));
+                    let at = ends.max_by(|a, b| {
+                        (a[0] * side[0] + a[1] * side[1]).total_cmp(&(b[0] * side[0] + b[1] * side[1]))
+                    });
+                    if let Some([x, y]) = at {
                         canvas.text(x, y + 4.0, &format!("{:.0} %", 100.0 * share), label);
                     }
                 }

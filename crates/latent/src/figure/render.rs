@@ -45,6 +45,7 @@ impl Figure {
             return Err(too_large());
         }
         let mut pixels = tiny_skia::Pixmap::new(width as u32, height as u32).ok_or_else(too_large)?;
+        pixels.fill(tiny_skia::Color::WHITE);
         resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
         // A sheet has paper everywhere: without its alpha channel the file is a good deal smaller.
         let opaque =
