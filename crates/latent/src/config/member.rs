@@ -24,7 +24,7 @@ pub struct Member<S: ?Sized> {
 
 type Parse<S> = dyn Fn(&Table, &str) -> Result<(Box<S>, Table), ConfigError> + Send + Sync;
 
-impl<S: ?Sized> Axis<S> {
+impl<S: ?Sized + 'static> Axis<S> {
     /// An axis without members.
     pub fn new(name: &'static str) -> Self {
         Self { name, members: Vec::new() }

@@ -1,6 +1,6 @@
 //! What the loop asks of data: rows of splits by position.
 
-use super::{DataError, Rows, Split};
+use super::{Data, DataError, Rows, Split};
 
 /// Rows to learn from. [`Data`](super::Data) is one; codes that a sampler is fitted on are another.
 pub trait Examples: Send + Sync {
@@ -21,5 +21,23 @@ pub trait Examples: Send + Sync {
     /// How many threads prepare rows.
     fn workers(&self) -> usize {
         1
+    }
+}
+
+impl Examples for Data {
+    fn len(&self, split: Split) -> usize {
+        Data::len(self, split)
+    }
+
+    fn features(&self) -> usize {
+        self.facts().shape.features()
+    }
+
+    fn rows(&self, split: Split, positions: &[usize], epoch: u64) -> Result<Rows, DataError> {
+        Data::rows(self, split, positions, epoch)
+    }
+
+    fn workers(&self) -> usize {
+        Data::workers(self)
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::ordered::Ordered;
-use super::{Data, DataError, Rows, Split};
+use super::{DataError, Examples, Rows, Split};
 
 /// One batch to prepare.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Loader {
     /// # Errors
     /// [`DataError::Worker`] if a thread can't be started.
     pub fn new(
-        data: Arc<Data>,
+        data: Arc<dyn Examples>,
         plan: impl IntoIterator<Item = PlanItem, IntoIter: Send + 'static>,
         workers: usize,
     ) -> Result<Self, DataError> {

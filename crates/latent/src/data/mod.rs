@@ -14,6 +14,7 @@ mod array;
 mod csv;
 mod dataset;
 mod error;
+mod examples;
 mod fit;
 mod folder;
 #[cfg(test)]
@@ -37,6 +38,7 @@ mod tests;
 mod write;
 
 pub use error::DataError;
+pub use examples::Examples;
 pub use loader::{Loader, PlanItem};
 pub use opened::Data;
 pub use settings::{

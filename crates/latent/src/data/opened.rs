@@ -25,6 +25,7 @@ pub struct Data {
     preparation: Preparation,
     facts: Facts,
     audit: Audit,
+    workers: usize,
 }
 
 /// A reader and the ids of its rows: `first` and those that follow.
@@ -223,7 +224,8 @@ impl Data {
                 columns.filter(|(_, (least, greatest))| least == greatest).map(|(n, _)| n).collect();
         }
         let preparation = Preparation::new(normalisation, shape, settings, key);
-        let mut data = Self { sources, splits, preparation, facts, audit };
+        let workers = settings.threads();
+        let mut data = Self { sources, splits, preparation, facts, audit, workers };
         if model.is_none() && matches!(settings.binarize, Binarize::Threshold | Binarize::Static) {
             data.measure_bits()?;
         }
@@ -244,6 +246,11 @@ impl Data {
         self.facts.mean = sums.iter().map(|sum| (sum / rows as f64) as f32).collect();
         self.facts.variance = self.facts.mean.iter().map(|mean| mean * (1.0 - mean)).collect();
         Ok(())
+    }
+
+    /// How many threads prepare rows.
+    pub fn workers(&self) -> usize {
+        self.workers
     }
 
     /// What is known about the data.

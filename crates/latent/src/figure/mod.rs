@@ -1,5 +1,38 @@
 //! Pictures: grids of samples, curves, latent maps; the report.
+//!
+//! A figure is written once as SVG and rasterised from that same text, with a font that is compiled in, so
+//! that it looks the same on every machine. This room knows no tensor and no model: it takes plain numbers
+//! (images row-major in [0, 1], points, series), so that everything can be drawn from anything.
 
+mod axis;
+mod bars;
+mod canvas;
+mod codes;
+mod curves;
 mod error;
+mod font;
+mod frame;
+#[cfg(test)]
+mod gallery;
+mod grid;
+mod histograms;
+mod images;
+mod palette;
+mod plot;
+mod regions;
+mod render;
+mod report;
 
+pub use bars::{BarGroup, Bars, bars};
+pub use codes::{CodeMap, code_map};
+pub use curves::{CurvePanel, training_curves};
 pub use error::FigureError;
+pub use grid::{GridLabels, image_sheet, interpolation, reconstructions, sample_grid, traversal};
+pub use histograms::{ColumnPair, column_histograms};
+pub use images::Images;
+pub use plot::{Axis, Line, Mark, Plot, Series, panels, plot};
+pub use regions::{
+    Contours, DensityGrid, LatentView, Mosaic, Region, Regions, mosaic, regions, regions_and_mosaic,
+};
+pub use render::Figure;
+pub use report::{Level, Picture, Report, Section, Table};

@@ -57,7 +57,7 @@ pub trait NetworkSettings: Send + Sync {
 
 /// The architectures that ship.
 pub fn networks() -> Axis<dyn NetworkSettings> {
-    Axis::new("network")
+    Axis::<dyn NetworkSettings>::new("network")
         .with("linear", "one affine map", |s: linear::LinearSettings| Box::new(s))
         .with("mlp", "dense layers with an activation between", |s: mlp::MlpSettings| Box::new(s))
         .with("conv", "strided convolutions down, upsampling convolutions up; any image", |s: conv::ConvSettings| {

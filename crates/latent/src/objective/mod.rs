@@ -53,7 +53,7 @@ pub trait TermSettings: Send + Sync {
 
 /// The terms that ship.
 pub fn terms() -> Axis<dyn TermSettings> {
-    Axis::new("term")
+    Axis::<dyn TermSettings>::new("term")
         .with("distortion", "−log p(x|z)", |s: distortion::DistortionSettings| Box::new(s))
         .with("rate", "KL(q(z|x) ‖ p(z)), with free bits", |s: rate::RateSettings| Box::new(s))
         .with("mmd", "maximum mean discrepancy of the codes from the prior", |s: mmd::MmdSettings| Box::new(s))

@@ -15,6 +15,7 @@ mod plan;
 mod run;
 mod schedule;
 mod settings;
+pub mod tensorboard;
 mod trainable;
 
 use std::path::Path;

@@ -98,7 +98,7 @@ pub trait LikelihoodSettings: Send + Sync {
 
 /// The likelihoods that ship.
 pub fn likelihoods() -> Axis<dyn LikelihoodSettings> {
-    Axis::new("likelihood")
+    Axis::<dyn LikelihoodSettings>::new("likelihood")
         .with("bernoulli", "binary x; on grey values a cross-entropy", |s: bernoulli::BernoulliSettings| {
             Box::new(s)
         })

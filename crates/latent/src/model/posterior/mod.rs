@@ -46,7 +46,7 @@ pub trait PosteriorSettings: Send + Sync {
 
 /// The posteriors that ship.
 pub fn posteriors() -> Axis<dyn PosteriorSettings> {
-    Axis::new("posterior")
+    Axis::<dyn PosteriorSettings>::new("posterior")
         .with("point", "one code for each x: a plain autoencoder", |s: point::PointSettings| Box::new(s))
         .with("diagonal-normal", "N(μ(x), diag σ²(x))", |s: diagonal_normal::DiagonalNormalSettings| {
             Box::new(s)

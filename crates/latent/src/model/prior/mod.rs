@@ -33,7 +33,7 @@ pub trait PriorSettings: Send + Sync {
 
 /// The priors that ship.
 pub fn priors() -> Axis<dyn PriorSettings> {
-    Axis::new("prior")
+    Axis::<dyn PriorSettings>::new("prior")
         .with("standard-normal", "N(0, I)", |s: standard_normal::StandardNormalSettings| Box::new(s))
         .with("uniform", "uniform on the unit cube", |s: uniform::UniformSettings| Box::new(s))
         .with("mixture", "a learned mixture of normals", |s: mixture::MixtureSettings| Box::new(s))

@@ -1,0 +1,339 @@
+//! The report: one HTML file that needs no network, reads well on a phone and in print, light and dark.
+//!
+//! What was found stands first: each verdict beside the number that it derives from. Then come sections of
+//! prose, figures and tables; the settings stand last, folded.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::canvas::escaped;
+use super::{Figure, FigureError};
+use crate::files::write_whole;
+
+/// How a verdict is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something to act on.
+    Warning,
+    /// Something to know.
+    Note,
+    /// All is well.
+    Good,
+}
+
+/// A figure in the report.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// What is drawn.
+    pub figure: Figure,
+    /// What the reader should see in it.
+    pub caption: String,
+    /// What it shows, for those who cannot see it.
+    pub alt: String,
+}
+
+/// A table; columns of numbers are aligned at their right.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// What the table shows.
+    pub caption: String,
+    /// The name of each column.
+    pub header: Vec<String>,
+    /// The cells, row by row.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A part of the report under a heading of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Section {
+    /// The heading.
+    pub heading: String,
+    /// The prose.
+    pub paragraphs: Vec<String>,
+    /// Figures, after the prose.
+    pub figures: Vec<Picture>,
+    /// Tables, after the figures.
+    pub tables: Vec<Table>,
+}
+
+impl Section {
+    /// An empty section.
+    pub fn new(heading: impl Into<String>) -> Self {
+        Self { heading: heading.into(), ..Self::default() }
+    }
+
+    /// The section with a paragraph more.
+    pub fn paragraph(mut self, text: impl Into<String>) -> Self {
+        self.paragraphs.push(text.into());
+        self
+    }
+
+    /// The section with a figure more.
+    pub fn figure(mut self, figure: Figure, caption: impl Into<String>, alt: impl Into<String>) -> Self {
+        self.figures.push(Picture { figure, caption: caption.into(), alt: alt.into() });
+        self
+    }
+
+    /// The section with a table more.
+    pub fn table(mut self, table: Table) -> Self {
+        self.tables.push(table);
+        self
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Verdict {
+    level: Level,
+    headline: String,
+    evidence: String,
+}
+
+/// Builds `report.html`.
+///
+/// All text is plain: markup in it is shown, not obeyed.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    title: String,
+    lead: String,
+    verdicts: Vec<Verdict>,
+    sections: Vec<Section>,
+    details: Vec<(String, String)>,
+}
+
+impl Report {
+    /// An empty report.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..Self::default() }
+    }
+
+    /// What was learned and how good it is, in a paragraph of plain words.
+    pub fn lead(mut self, text: impl Into<String>) -> Self {
+        self.lead = text.into();
+        self
+    }
+
+    /// A verdict, such as `collapsed`, and the numbers that it derives from. Warnings are shown first.
+    pub fn verdict(mut self, level: Level, headline: impl Into<String>, evidence: impl Into<String>) -> Self {
+        self.verdicts.push(Verdict { level, headline: headline.into(), evidence: evidence.into() });
+        self
+    }
+
+    /// The next section.
+    pub fn section(mut self, section: Section) -> Self {
+        self.sections.push(section);
+        self
+    }
+
+    /// Text that is folded at the end, such as the settings (`run.toml`) or the environment.
+    pub fn details(mut self, summary: impl Into<String>, text: impl Into<String>) -> Self {
+        self.details.push((summary.into(), text.into()));
+        self
+    }
+
+    /// The whole file.
+    ///
+    /// # Errors
+    /// Where a figure cannot be rasterised.
+    pub fn html(&self) -> Result<String, FigureError> {
+        let title = escaped(&self.title);
+        let mut body = format!("<header>\n<h1>{title}</h1>\n");
+        if !self.lead.is_empty() {
+            body += &format!("<p class=\"lead\">{}</p>\n", escaped(&self.lead));
+        }
+        body += "</header>\n";
+        body += &self.verdicts_html();
+        for section in &self.sections {
+            body += &section.html()?;
+        }
+        if !self.details.is_empty() {
+            body += "<section class=\"details\">\n";
+            for (summary, text) in &self.details {
+                let (summary, text) = (escaped(summary), escaped(text));
+                body += &format!(
+                    "<details>\n<summary>{summary}</summary>\n<pre tabindex=\"0\">{text}</pre>\n</details>\n"
+                );
+            }
+            body += "</section>\n";
+        }
+        let style = include_str!("report.css");
+        Ok(format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n\
+             <title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+        ))
+    }
+
+    /// Writes the report whole or not at all.
+    ///
+    /// # Errors
+    /// Where a figure cannot be rasterised or the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), FigureError> {
+        let html = self.html()?;
+        write_whole(path, |file| file.write_all(html.as_bytes()))
+            .map_err(|source| FigureError::Io { path: path.to_owned(), source })
+    }
+
+    fn verdicts_html(&self) -> String {
+        if self.verdicts.is_empty() {
+            return String::new();
+        }
+        let mut verdicts: Vec<&Verdict> = self.verdicts.iter().collect();
+        verdicts.sort_by_key(|verdict| verdict.level);
+        let mut html = String::from("<section class=\"verdicts\" aria-label=\"Verdicts\">\n");
+        for Verdict { level, headline, evidence } in verdicts {
+            let (class, sign, word) = match level {
+                Level::Warning => ("warning", "!", "Warning"),
+                Level::Note => ("note", "i", "Note"),
+                Level::Good => ("good", "✓", "Good"),
+            };
+            html += &format!(
+                "<div class=\"verdict {class}\"><span class=\"sign\" role=\"img\" aria-label=\"{word}\">{sign}</span>\
+                 <div><p class=\"headline\">{}</p><p class=\"evidence\">{}</p></div></div>\n",
+                escaped(headline),
+                escaped(evidence)
+            );
+        }
+        html + "</section>\n"
+    }
+}
+
+impl Section {
+    fn html(&self) -> Result<String, FigureError> {
+        let mut html = format!("<section>\n<h2>{}</h2>\n", escaped(&self.heading));
+        for text in &self.paragraphs {
+            html += &format!("<p>{}</p>\n", escaped(text));
+        }
+        for Picture { figure, caption, alt } in &self.figures {
+            let (width, height) = figure.size()?;
+            let png = BASE64.encode(figure.png(Figure::SCALE)?);
+            html += &format!(
+                "<figure>\n<div class=\"sheet\"><img src=\"data:image/png;base64,{png}\" width=\"{width}\" \
+                 height=\"{height}\" alt=\"{}\"></div>\n",
+                escaped(alt)
+            );
+            if !caption.is_empty() {
+                html += &format!("<figcaption>{}</figcaption>\n", escaped(caption));
+            }
+            html += "</figure>\n";
+        }
+        for table in &self.tables {
+            html += &table.html();
+        }
+        Ok(html + "</section>\n")
+    }
+}
+
+impl Table {
+    fn html(&self) -> String {
+        let columns = self.rows.iter().map(Vec::len).chain([self.header.len()]).max().unwrap_or(0);
+        let class = |column: usize| if self.is_numeric(column) { " class=\"number\"" } else { "" };
+        let row = |cells: &[String], tag: &str| {
+            let mut html = String::from("<tr>");
+            for column in 0..columns {
+                let text = cells.get(column).map_or(String::new(), |cell| escaped(cell));
+                let scope = if tag == "th" { " scope=\"col\"" } else { "" };
+                html += &format!("<{tag}{scope}{}>{text}</{tag}>", class(column));
+            }
+            html + "</tr>\n"
+        };
+        let caption = if self.caption.is_empty() {
+            String::new()
+        } else {
+            format!("<caption>{}</caption>\n", escaped(&self.caption))
+        };
+        let header = if self.header.is_empty() {
+            String::new()
+        } else {
+            format!("<thead>{}</thead>\n", row(&self.header, "th"))
+        };
+        let body: String = self.rows.iter().map(|cells| row(cells, "td")).collect();
+        // Wide tables scroll by themselves; the focus lets a keyboard do so too.
+        format!(
+            "<div class=\"table\" tabindex=\"0\"><table>\n{caption}{header}<tbody>\n{body}</tbody>\n</table></div>\n"
+        )
+    }
+
+    /// Whether a column has numbers alone (and signs for what is absent).
+    fn is_numeric(&self, column: usize) -> bool {
+        let cells = || self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.trim());
+        let absent = |cell: &str| matches!(cell, "" | "-" | "–" | "—");
+        let number = |cell: &str| {
+            let cell = cell.trim_start_matches(['-', '−', '+', '±', '<', '>', '≤', '≥', '≈', ' ']);
+            cell.starts_with(|c: char| c.is_ascii_digit()) || matches!(cell, "∞" | "inf" | "NaN")
+        };
+        cells().any(number) && cells().all(|cell| number(cell) || absent(cell))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::canvas::Canvas;
+    use super::*;
+
+    fn example() -> Report {
+        Report::new("Run <1> & more")
+            .lead("What was learned.")
+            .verdict(Level::Good, "trained", "loss fell by 40 nats")
+            .verdict(Level::Warning, "collapsed", "0 of 20 latents carry more than 0.01 nats")
+            .section(
+                Section::new("Samples")
+                    .paragraph("<script>alert('x')</script>")
+                    .figure(Canvas::new(30.0, 20.0).finish(), "a caption", "an \"alt\" text")
+                    .table(Table {
+                        caption: "terms".into(),
+                        header: vec!["term".into(), "nats".into()],
+                        rows: vec![
+                            vec!["rate".into(), "−1.5 ± 0.2".into()],
+                            vec!["distortion".into(), "—".into()],
+                        ],
+                    }),
+            )
+            .details("run.toml", "[model]\nlatents = 20")
+    }
+
+    #[test]
+    fn text_is_escaped_and_nothing_is_fetched() {
+        let html = example().html().unwrap();
+        assert!(html.contains("<h1>Run &lt;1&gt; &amp; more</h1>"));
+        assert!(!html.contains("<script") && html.contains("alt=\"an &quot;alt&quot; text\""));
+        for outside in ["http:", "https:", "@import", "url("] {
+            assert!(!html.contains(outside), "{outside}");
+        }
+        assert!(html.contains("src=\"data:image/png;base64,"));
+        assert_eq!(html, example().html().unwrap());
+    }
+
+    #[test]
+    fn warnings_come_first_and_settings_last() {
+        let html = example().html().unwrap();
+        let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("no `{text}`"));
+        let order = [
+            "What was learned",
+            "collapsed",
+            "loss fell",
+            "<h2>Samples",
+            "a caption",
+            "distortion",
+            "<details>",
+        ];
+        assert!(order.map(at).is_sorted());
+    }
+
+    #[test]
+    fn columns_of_numbers_are_recognised() {
+        let html = example().html().unwrap();
+        assert!(html.contains("<td>rate</td><td class=\"number\">−1.5 ± 0.2</td>"));
+        assert!(html.contains("<td>distortion</td><td class=\"number\">—</td>"));
+    }
+
+    #[test]
+    fn the_report_is_saved_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        example().save(&folder.path().join("report.html")).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(matches!(example().save(Path::new("/nowhere/at/all.html")), Err(FigureError::Io { .. })));
+    }
+}
