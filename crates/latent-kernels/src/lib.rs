@@ -22,6 +22,7 @@ mod distortion;
 mod elementwise;
 mod extension;
 mod math;
+pub mod memory;
 mod matrix;
 mod normal;
 mod parallel;
