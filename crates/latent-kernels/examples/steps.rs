@@ -91,7 +91,8 @@ impl Layer<4> {
 
     fn upsampled(&mut self, x: Tensor<4>, activation: Activation, fused: bool) -> Tensor<4> {
         let size = [x.dims()[2] * 2, x.dims()[3] * 2];
-        let conv = if fused { latent_kernels::upsample_nearest_conv2d } else { plain::upsample_nearest_conv2d };
+        let conv =
+            if fused { latent_kernels::upsample_nearest_conv2d } else { plain::upsample_nearest_conv2d };
         conv(x, size, self.weight.live(), self.bias.live(), [1, 1], activation)
     }
 }
@@ -290,7 +291,11 @@ impl Numbers {
         (((z ^ (z >> 31)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 
-    fn tensor<const D: usize>(&mut self, shape: [usize; D], mut value: impl FnMut(&mut Self) -> f32) -> Tensor<D> {
+    fn tensor<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        mut value: impl FnMut(&mut Self) -> f32,
+    ) -> Tensor<D> {
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| value(self)).collect();
         Tensor::from_data(TensorData::new(values, shape), &Device::flex())
     }
@@ -326,7 +331,10 @@ fn main() {
         ("conv-transposed", || Box::new(Conv::new(false))),
         ("conv-upsampled", || Box::new(Conv::new(true))),
     ];
-    println!("{:<16} {:>9} {:>9} {:>7} {:>9} {:>9}  losses and parameters", "step", "fused ms", "plain ms", "ratio", "best", "best");
+    println!(
+        "{:<16} {:>9} {:>9} {:>7} {:>9} {:>9}  losses and parameters",
+        "step", "fused ms", "plain ms", "ratio", "best", "best"
+    );
     for (name, make) in models.into_iter().filter(|(name, _)| name.contains(&wanted)) {
         let mut models = [make(), make()];
         let mut times = [Vec::new(), Vec::new()];
@@ -358,7 +366,11 @@ fn main() {
         let [fused, plain] = [0, 1].map(|kind| median(&mut times[kind]));
         println!(
             "{name:<16} {fused:>9.3} {plain:>9.3} {:>7.3} {:>9.3} {:>9.3}  {hash:016x} ({:.3} {:.3})",
-            fused / plain, best[0], best[1], losses[0], losses[1]
+            fused / plain,
+            best[0],
+            best[1],
+            losses[0],
+            losses[1]
         );
     }
     println!("peak memory {:.0} MB", memory::peak() as f64 / 1e6);

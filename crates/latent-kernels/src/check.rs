@@ -86,7 +86,8 @@ pub(crate) fn relative(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Output and gradients of a function of up to four arrays of ranks D: fused in f32 (contiguous and strided)
-/// must be within twice the plain composition's error in f32, both against plain in f64.
+/// must be within twice the plain composition's error in f32 (and a few roundings: a lone number that plain
+/// hits by luck is no measure), both against plain in f64.
 ///
 /// `$run` is a closure from the tensors to the output; the loss is its sum weighted by fixed normals.
 macro_rules! compare {
@@ -117,7 +118,7 @@ macro_rules! compare {
                 let mut plain = plain.clone();
                 plain.truncate(exact.len());
                 let error = $crate::check::relative(fused, exact);
-                let allowed = if strided { 2e-6 } else { 2.0 * $crate::check::relative(&plain, exact) + 3e-7 };
+                let allowed = if strided { 4e-6 } else { 2.0 * $crate::check::relative(&plain, exact) + 1e-6 };
                 assert!(error <= allowed, "{}, strided {strided}, {name}: {error:e} > {allowed:e}", $what);
             }
         }

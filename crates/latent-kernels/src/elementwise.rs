@@ -73,6 +73,16 @@ vectorised! {
         }
     }
 
+    /// values ← φ(values + bias), one bias for all.
+    pub(crate) fn shift_and_activate(values: &mut [f32], bias: f32, activation: Activation) {
+        if activation == Activation::Relu {
+            values.iter_mut().for_each(|v| *v = if *v + bias < 0.0 { 0.0 } else { *v + bias });
+        } else {
+            values.iter_mut().for_each(|v| *v += bias);
+            activate(values, activation);
+        }
+    }
+
     /// gradient ← gradient · φ′, from what [`keeps`] names.
     pub(crate) fn through(gradient: &mut [f32], kept: &[f32], activation: Activation) {
         match activation {
@@ -211,5 +221,31 @@ impl Shared {
     pub(crate) unsafe fn slice(&self, start: usize, length: usize) -> &mut [f32] {
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), length) }
+    }
+
+    /// Copies values to a place that may hold none yet.
+    ///
+    /// # Safety
+    /// The range is inside the buffer and belongs to this thread alone.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn write(&self, start: usize, values: &[f32]) -> &mut [f32] {
+        // SAFETY: the caller's promise; the slice is made once it holds values.
+        unsafe {
+            self.0.add(start).copy_from_nonoverlapping(values.as_ptr(), values.len());
+            self.slice(start, values.len())
+        }
+    }
+
+    /// Zeros in a place that may hold no values yet.
+    ///
+    /// # Safety
+    /// The range is inside the buffer and belongs to this thread alone.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn zeroed(&self, start: usize, length: usize) -> &mut [f32] {
+        // SAFETY: the caller's promise; all bits zero is the number 0.
+        unsafe {
+            self.0.add(start).write_bytes(0, length);
+            self.slice(start, length)
+        }
     }
 }

@@ -9,6 +9,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 
 use crate::Activation;
+use crate::convolution_node::{self, Kind};
 use crate::distortion::Family;
 use crate::{dense, distortion, normal};
 
@@ -20,6 +21,15 @@ pub(crate) trait Fused: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+
+    /// See [`crate::conv2d`], [`crate::conv_transpose2d`] and [`crate::upsample_nearest_conv2d`].
+    fn fused_convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        kind: Kind,
         activation: Activation,
     ) -> FloatTensor<Self>;
 
@@ -57,6 +67,16 @@ impl Fused for Flex {
         activation: Activation,
     ) -> FloatTensor<Self> {
         dense::forward(&dense::Inputs::new(x, weight, bias), activation).0
+    }
+
+    fn fused_convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        kind: Kind,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        convolution_node::forward(&convolution_node::Inputs::new(x, weight, bias, kind), activation).0
     }
 
     fn fused_reparameterise(
@@ -97,6 +117,16 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         activation: Activation,
     ) -> FloatTensor<Self> {
         dense::recorded::<C>(x, weight, bias, activation)
+    }
+
+    fn fused_convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        kind: Kind,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        convolution_node::recorded::<C>(x, weight, bias, kind, activation)
     }
 
     fn fused_reparameterise(

@@ -9,6 +9,7 @@
 use burn::Tensor;
 use burn::backend::Dispatch;
 
+use crate::convolution_node::Kind;
 use crate::distortion::Family;
 use crate::extension::Fused;
 use crate::storage::fusable;
@@ -17,13 +18,15 @@ mod activation;
 mod adam;
 #[cfg(test)]
 mod check;
+mod convolution;
+mod convolution_node;
 mod dense;
 mod distortion;
 mod elementwise;
 mod extension;
 mod math;
-pub mod memory;
 mod matrix;
+pub mod memory;
 mod normal;
 mod parallel;
 pub mod plain;
@@ -62,7 +65,10 @@ pub fn conv2d(
     padding: [usize; 2],
     activation: Activation,
 ) -> Tensor<4> {
-    plain::conv2d(x, weight, bias, stride, padding, activation)
+    if !(fusable(&x) && fusable(&weight) && fusable(&bias)) {
+        return plain::conv2d(x, weight, bias, stride, padding, activation);
+    }
+    convolution_of(x, weight, bias, Kind::Straight { upsampled: None, stride, padding }, activation)
 }
 
 /// y = φ(xᵀ⋆ W + b), the transpose of [`conv2d`] as a linear map, then bias and activation.
@@ -79,7 +85,10 @@ pub fn conv_transpose2d(
     output_padding: [usize; 2],
     activation: Activation,
 ) -> Tensor<4> {
-    plain::conv_transpose2d(x, weight, bias, stride, padding, output_padding, activation)
+    if !(fusable(&x) && fusable(&weight) && fusable(&bias)) {
+        return plain::conv_transpose2d(x, weight, bias, stride, padding, output_padding, activation);
+    }
+    convolution_of(x, weight, bias, Kind::Transposed { stride, padding, output_padding }, activation)
 }
 
 /// Nearest-neighbour upsampling to `size`, then [`conv2d`] with stride 1.
@@ -96,7 +105,16 @@ pub fn upsample_nearest_conv2d(
     padding: [usize; 2],
     activation: Activation,
 ) -> Tensor<4> {
-    plain::upsample_nearest_conv2d(x, size, weight, bias, padding, activation)
+    if !(fusable(&x) && fusable(&weight) && fusable(&bias)) {
+        return plain::upsample_nearest_conv2d(x, size, weight, bias, padding, activation);
+    }
+    convolution_of(
+        x,
+        weight,
+        bias,
+        Kind::Straight { upsampled: Some(size), stride: [1, 1], padding },
+        activation,
+    )
 }
 
 /// z = μ + σ ε with σ² = e^{log variance}, the reparameterised draw; no gradient flows to the noise.
@@ -156,6 +174,18 @@ pub fn logistic_distortion(mean: Tensor<2>, log_scale: Tensor<2>, x: Tensor<2>, 
     two_parameters(mean, log_scale, x, Family::Logistic(half), |mean, log_scale, x| {
         plain::logistic_distortion(mean, log_scale, x, levels)
     })
+}
+
+fn convolution_of(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    kind: Kind,
+    activation: Activation,
+) -> Tensor<4> {
+    let (last, activation) = unfused(activation);
+    let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    last.apply(Tensor::from_dispatch(Dispatch::fused_convolution(x, weight, bias, kind, activation)))
 }
 
 fn one_parameter(

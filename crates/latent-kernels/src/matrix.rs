@@ -11,6 +11,7 @@ mod kernel;
 mod pack;
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 pub(crate) use kernel::Kernel;
@@ -25,7 +26,7 @@ const DEPTH: usize = 288;
 const COLUMNS: usize = 512;
 
 /// Multiply-adds below which waking a second thread costs more than it brings.
-const SERIAL: usize = 1 << 20;
+pub(crate) const SERIAL: usize = 1 << 20;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { a: Vec::new(), b: Vec::new() }) };
@@ -101,18 +102,40 @@ pub(crate) fn product(
     c
 }
 
-/// C = A B or C += A B on one thread.
-pub(crate) fn product_serial(
+/// C = A B or C += A B on one thread, A packed by [`pack_left`]; rows of C are `stride` apart.
+pub(crate) fn packed_product(
     [m, n, k]: [usize; 3],
-    a: Operand<'_>,
+    packed: &[f32],
     b: Operand<'_>,
     c: &mut [f32],
     stride: usize,
     accumulate: bool,
 ) {
     let target = Target::new(c, m, n, stride);
+    SCRATCH.with_borrow_mut(|scratch| {
+        // SAFETY: C is borrowed mutably for the whole call.
+        unsafe {
+            packed_block(
+                kernel(),
+                0..m,
+                0..n,
+                k,
+                packed,
+                b,
+                &mut scratch.b,
+                &target,
+                accumulate,
+                &|_, _, _| {},
+            );
+        }
+    });
+}
+
+/// C += A B on one thread.
+pub(crate) fn accumulate_product([m, n, k]: [usize; 3], a: Operand<'_>, b: Operand<'_>, c: &mut [f32]) {
+    let target = Target::new(c, m, n, n);
     // SAFETY: C is borrowed mutably for the whole call.
-    unsafe { block(kernel(), 0..m, 0..n, k, a, b, &target, accumulate, &|_, _, _| {}) };
+    unsafe { block(kernel(), 0..m, 0..n, k, a, b, &target, true, &|_, _, _| {}) };
 }
 
 /// The part `rows × columns` of C.
@@ -122,8 +145,8 @@ pub(crate) fn product_serial(
 #[allow(clippy::too_many_arguments)]
 pub(crate) unsafe fn block(
     kernel: &Kernel,
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
+    rows: Range<usize>,
+    columns: Range<usize>,
     depth: usize,
     a: Operand<'_>,
     b: Operand<'_>,
@@ -147,66 +170,104 @@ pub(crate) unsafe fn block(
         }
         return;
     }
+    SCRATCH.with_borrow_mut(|Scratch { a: packed, b: panel }| {
+        pack_left(kernel, rows.clone(), depth, a, packed);
+        // SAFETY: the caller's promise.
+        unsafe { packed_block(kernel, rows, columns, depth, packed, b, panel, c, accumulate, finish) };
+    });
+}
+
+/// The depth of each block: as even as can be, at most [`DEPTH`].
+fn depth_step(depth: usize) -> usize {
+    depth.div_ceil(depth.div_ceil(DEPTH).max(1)).max(1)
+}
+
+/// A by panels of MR rows, depth block after depth block.
+pub(crate) fn pack_left(
+    kernel: &Kernel,
+    rows: Range<usize>,
+    depth: usize,
+    a: Operand<'_>,
+    packed: &mut Vec<f32>,
+) {
+    let mr = kernel.rows;
+    let panels = rows.len().div_ceil(mr);
+    pack::reserve(packed, panels * mr * depth);
+    let step = depth_step(depth);
+    for start in (0..depth).step_by(step) {
+        let end = depth.min(start + step);
+        for panel in 0..panels {
+            let first = rows.start + panel * mr;
+            let out = &mut packed[panels * mr * start + panel * mr * (end - start)..];
+            a.pack(first..rows.end.min(first + mr), start..end, mr, out);
+        }
+    }
+}
+
+/// [`block`] with A packed already (by [`pack_left`], for the same rows and kernel).
+///
+/// # Safety
+/// As for [`block`].
+#[allow(clippy::too_many_arguments)]
+pub(crate) unsafe fn packed_block(
+    kernel: &Kernel,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    depth: usize,
+    packed: &[f32],
+    b: Operand<'_>,
+    panel_buffer: &mut Vec<f32>,
+    c: &Target,
+    accumulate: bool,
+    finish: &(impl Fn(usize, usize, &mut [f32]) + Sync),
+) {
     let (mr, nr) = (kernel.rows, kernel.columns);
     let panels = rows.len().div_ceil(mr);
-    let step = depth.div_ceil(depth.div_ceil(DEPTH));
+    let step = depth_step(depth);
+    assert!(packed.len() >= panels * mr * depth);
     // B is read where it lies when few rows would use a packed copy.
     let direct = rows.len() <= 2 * mr && b.lanes_adjoin() && kernel.reads_in_place;
-    SCRATCH.with_borrow_mut(|scratch| {
-        pack::reserve(&mut scratch.a, panels * mr * depth);
-        if !direct {
-            pack::reserve(&mut scratch.b, nr * step);
-        }
+    pack::reserve(panel_buffer, nr * step);
+    for left in columns.clone().step_by(COLUMNS) {
+        let right = columns.end.min(left + COLUMNS);
         for start in (0..depth).step_by(step) {
             let end = depth.min(start + step);
-            for panel in 0..panels {
-                let first = rows.start + panel * mr;
-                let out = &mut scratch.a[panels * mr * start + panel * mr * (end - start)..];
-                a.pack(first..rows.end.min(first + mr), start..end, mr, out);
-            }
-        }
-        for left in columns.clone().step_by(COLUMNS) {
-            let right = columns.end.min(left + COLUMNS);
-            for start in (0..depth).step_by(step) {
-                let end = depth.min(start + step);
-                let length = end - start;
-                for first in (left..right).step_by(nr) {
-                    let last = right.min(first + nr);
-                    let (panel_b, stride_b) = if direct {
-                        (b.place(first, start), b.depth_stride())
-                    } else {
-                        let out = &mut scratch.b[..];
-                        b.pack(first..last, start..end, nr, out);
-                        (out.as_ptr(), nr)
-                    };
-                    for panel in 0..panels {
-                        let row = rows.start + panel * mr;
-                        let count = rows.end.min(row + mr) - row;
-                        // SAFETY: the packed panels hold `length` steps of MR and NR values each; in place,
-                        // B holds `last − first` values a step and the kernel reads no more. C's piece is
-                        // inside the target by the caller's promise.
-                        unsafe {
-                            (kernel.run)(kernel::Call {
-                                rows: count,
-                                columns: last - first,
-                                depth: length,
-                                a: scratch.a.as_ptr().add(panels * mr * start + panel * mr * length),
-                                b: panel_b,
-                                b_stride: stride_b,
-                                c: c.data.add(row * c.stride + first),
-                                c_stride: c.stride,
-                                accumulate: accumulate || start > 0,
-                            });
-                        }
+            let length = end - start;
+            for first in (left..right).step_by(nr) {
+                let last = right.min(first + nr);
+                let (panel_b, stride_b) = if direct {
+                    (b.place(first, start), b.depth_stride())
+                } else {
+                    b.pack(first..last, start..end, nr, panel_buffer);
+                    (panel_buffer.as_ptr(), nr)
+                };
+                for panel in 0..panels {
+                    let row = rows.start + panel * mr;
+                    let count = rows.end.min(row + mr) - row;
+                    // SAFETY: the packed panels hold `length` steps of MR and NR values each; in place, B
+                    // holds `last − first` values a step and the kernel reads no more. C's piece is inside
+                    // the target by the caller's promise.
+                    unsafe {
+                        (kernel.run)(kernel::Call {
+                            rows: count,
+                            columns: last - first,
+                            depth: length,
+                            a: packed.as_ptr().add(panels * mr * start + panel * mr * length),
+                            b: panel_b,
+                            b_stride: stride_b,
+                            c: c.data.add(row * c.stride + first),
+                            c_stride: c.stride,
+                            accumulate: accumulate || start > 0,
+                        });
                     }
                 }
             }
-            for row in rows.clone() {
-                // SAFETY: the caller's promise.
-                finish(row, left, unsafe { c.row(row, left, right) });
-            }
         }
-    });
+        for row in rows.clone() {
+            // SAFETY: the caller's promise.
+            finish(row, left, unsafe { c.row(row, left, right) });
+        }
+    }
 }
 
 #[cfg(test)]
@@ -255,7 +316,7 @@ mod tests {
         let (a, b) = (numbers.normals(m * k), numbers.normals(k * n));
         let (a, b) = (Operand::rows(&a, m, k), Operand::transposed(&b, n, k));
         let mut whole = vec![0.0; m * n];
-        product_serial([m, n, k], a, b, &mut whole, n, false);
+        accumulate_product([m, n, k], a, b, &mut whole);
         let mut parts = vec![0.0; m * n];
         let target = Target::new(&mut parts, m, n, n);
         for (rows, columns) in [(0..5, 0..n), (5..m, 0..32), (5..m, 32..100), (5..m, 100..n)] {

@@ -28,6 +28,56 @@ fn dense_layers() {
 }
 
 #[test]
+fn convolutions() {
+    let mut keyed = Numbers::new(5);
+    for round in 0..60 {
+        let activation = Activation::ALL[round % Activation::ALL.len()];
+        let n = keyed.between(1, if round % 10 == 0 { 20 } else { 4 });
+        let [inputs, outputs] = [(); 2].map(|()| keyed.between(1, 9));
+        let size = [(); 2].map(|()| keyed.between(1, 17));
+        let kernel = [(); 2].map(|()| keyed.between(1, 5));
+        let stride = [(); 2].map(|()| keyed.between(1, 3));
+        // Padding enough for the kernel to fit.
+        let padding = [0, 1].map(|axis| {
+            let least = kernel[axis].saturating_sub(size[axis]).div_ceil(2);
+            keyed.between(least, least.max(kernel[axis] / 2))
+        });
+        let x = keyed.array(&[n, inputs, size[0], size[1]]);
+        let bias = keyed.array(&[outputs]);
+        let weight = keyed.array(&[outputs, inputs, kernel[0], kernel[1]]);
+        compare!(
+            format!("conv {activation} {:?} ⋆ {:?}, stride {stride:?}, padding {padding:?}", x.shape, weight.shape),
+            [x: 4, weight: 4, bias: 1],
+            |x, w, b| crate::conv2d(x, w, b, stride, padding, activation),
+            |x, w, b| plain::conv2d(x, w, b, stride, padding, activation)
+        );
+        let to = size.map(|side| if round % 2 == 0 { 2 * side } else { side + keyed.below(side + 1) });
+        let fits = [0, 1].map(|axis| {
+            padding[axis].min(kernel[axis] / 2).max(kernel[axis].saturating_sub(to[axis]).div_ceil(2))
+        });
+        compare!(
+            format!("upsampled conv {activation} {:?} to {to:?} ⋆ {:?}, padding {fits:?}", x.shape, weight.shape),
+            [x: 4, weight: 4, bias: 1],
+            |x, w, b| crate::upsample_nearest_conv2d(x, to, w, b, fits, activation),
+            |x, w, b| plain::upsample_nearest_conv2d(x, to, w, b, fits, activation)
+        );
+        let weight = keyed.array(&[inputs, outputs, kernel[0], kernel[1]]);
+        let extra = stride.map(|stride| keyed.below(stride));
+        // Padding that leaves an output.
+        let padding = [0, 1].map(|axis| {
+            let whole = (size[axis] - 1) * stride[axis] + kernel[axis] + extra[axis];
+            padding[axis].min(kernel[axis] - 1).min((whole - 1) / 2)
+        });
+        compare!(
+            format!("transposed {activation} {:?} ⋆ {:?}, stride {stride:?}, padding {padding:?}, {extra:?} more", x.shape, weight.shape),
+            [x: 4, weight: 4, bias: 1],
+            |x, w, b| crate::conv_transpose2d(x, w, b, stride, padding, extra, activation),
+            |x, w, b| plain::conv_transpose2d(x, w, b, stride, padding, extra, activation)
+        );
+    }
+}
+
+#[test]
 fn draws_and_rates() {
     let mut keyed = Numbers::new(2);
     for _ in 0..20 {
