@@ -1,6 +1,6 @@
 //! Times whole training steps, fused against plain, in turn: median milliseconds and their ratio.
 //!
-//!     cargo run --release -p latent-kernels --example steps [name part] [seconds a step kind]
+//!     cargo run --release -p latent-kernels --example steps [name part] [seconds] [fused|plain]
 //!
 //! The last column is a hash of the losses and of all final parameters, which says whether two runs agree.
 
@@ -314,7 +314,7 @@ impl Numbers {
 
 fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn main() {
@@ -322,6 +322,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let wanted = arguments.next().unwrap_or_default();
     let seconds: f64 = arguments.next().and_then(|word| word.parse().ok()).unwrap_or(4.0);
+    let only = arguments.next().map(|word| word == "fused");
     type Make = fn() -> Box<dyn Model>;
     let models: [(&str, Make); 6] = [
         ("mlp", || Box::new(Mlp::new())),
@@ -344,6 +345,9 @@ fn main() {
         let mut number = 1;
         while number <= 20 || start.elapsed().as_secs_f64() < seconds {
             for (kind, fused) in [true, false].into_iter().enumerate() {
+                if only.is_some_and(|only| only != fused) {
+                    continue;
+                }
                 // A few steps in a row, so that each kind finds its own data in the caches.
                 for repeat in 0..5 {
                     let step = AdamStep { step: number + repeat, ..AdamStep::default() };

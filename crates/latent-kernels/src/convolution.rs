@@ -9,9 +9,11 @@
 //!
 //! The patches are never written out: a padded image is laid out once as stride² planes (its pixels by
 //! their remainder), in which the pixels that one weight meets lie in rows, and the product's packing reads
-//! them there through a table of offsets. Nearest-neighbour upsampling is part of that layout.
+//! them there through a table of offsets. Nearest-neighbour upsampling by a fraction is part of that layout;
+//! by a whole number it is a transposed convolution ([`upsampling`]).
 
 mod planes;
+pub(crate) mod upsampling;
 
 use std::cell::RefCell;
 

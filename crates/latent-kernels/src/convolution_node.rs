@@ -8,6 +8,7 @@ use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
 
 use crate::Activation;
+use crate::convolution::upsampling::Upsampling;
 use crate::convolution::{Geometry, correlate, scatter, through_and_sum, weights};
 use crate::elementwise::{Keeps, activate, keeps};
 use crate::parallel;
@@ -30,12 +31,25 @@ pub(crate) struct Inputs {
     bias: FlexTensor,
     geometry: Geometry,
     transposed: bool,
+    upsampling: Option<Upsampling>,
 }
 
 impl Inputs {
     pub(crate) fn new(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, kind: Kind) -> Inputs {
-        let (x, weight, bias) = (in_order(x), in_order(weight), in_order(bias));
+        let (x, mut weight, bias) = (in_order(x), in_order(weight), in_order(bias));
         let [count, inputs, h, w] = sides(&x);
+        let (mut kind, mut upsampling) = (kind, None);
+        if let Kind::Straight { upsampled: Some(size), stride: [1, 1], padding } = kind
+            && let Some(found) = Upsampling::of([h, w], size, sides(&weight), padding)
+        {
+            let widened = found.widen(values(&weight));
+            let [features, channels] = found.channels;
+            let [height, width] = found.widened();
+            weight = tensor_from(widened, [channels, features, height, width]);
+            kind =
+                Kind::Transposed { stride: found.ratio, padding: found.cropping(), output_padding: [0, 0] };
+            upsampling = Some(found);
+        }
         let [features, channels, kh, kw] = sides(&weight);
         let kernel = [kh, kw];
         let (geometry, transposed) = match kind {
@@ -78,7 +92,7 @@ impl Inputs {
             [outputs],
             "convolution: the bias doesn't fit the weight's {outputs} outputs"
         );
-        Inputs { x, weight, bias, geometry, transposed }
+        Inputs { x, weight, bias, geometry, transposed, upsampling }
     }
 
     /// n, channels, h, w of the output.
@@ -152,7 +166,14 @@ impl Backward<Flex, 3> for ConvolutionBackward {
         if let Some(node) = weight_node {
             let (grid, image) = if inputs.transposed { (x, dz) } else { (dz, x) };
             let dw = weights(geometry, grid, image);
-            grads.register::<Flex>(node.id, tensor_from(dw, sides::<4>(&inputs.weight)));
+            let gradient = match &inputs.upsampling {
+                None => tensor_from(dw, sides::<4>(&inputs.weight)),
+                Some(pair) => {
+                    let ([features, channels], [kh, kw]) = (pair.channels, pair.kernel);
+                    tensor_from(pair.narrow(&dw), [features, channels, kh, kw])
+                }
+            };
+            grads.register::<Flex>(node.id, gradient);
         }
         if let Some(node) = x_node {
             let product = if inputs.transposed { correlate } else { scatter };

@@ -182,7 +182,13 @@ fn depth_step(depth: usize) -> usize {
     depth.div_ceil(depth.div_ceil(DEPTH).max(1)).max(1)
 }
 
-/// A by panels of MR rows, depth block after depth block.
+/// Panels of A and their rows: as even as can be, at most MR, so that no tile is thin.
+fn panels(kernel: &Kernel, rows: usize) -> (usize, usize) {
+    let panels = rows.div_ceil(kernel.rows);
+    (panels, rows.div_ceil(panels.max(1)))
+}
+
+/// A by panels of rows, depth block after depth block.
 pub(crate) fn pack_left(
     kernel: &Kernel,
     rows: Range<usize>,
@@ -190,14 +196,13 @@ pub(crate) fn pack_left(
     a: Operand<'_>,
     packed: &mut Vec<f32>,
 ) {
-    let mr = kernel.rows;
-    let panels = rows.len().div_ceil(mr);
+    let (panels, mr) = panels(kernel, rows.len());
     pack::reserve(packed, panels * mr * depth);
     let step = depth_step(depth);
     for start in (0..depth).step_by(step) {
         let end = depth.min(start + step);
         for panel in 0..panels {
-            let first = rows.start + panel * mr;
+            let first = rows.end.min(rows.start + panel * mr);
             let out = &mut packed[panels * mr * start + panel * mr * (end - start)..];
             a.pack(first..rows.end.min(first + mr), start..end, mr, out);
         }
@@ -221,12 +226,11 @@ pub(crate) unsafe fn packed_block(
     accumulate: bool,
     finish: &(impl Fn(usize, usize, &mut [f32]) + Sync),
 ) {
-    let (mr, nr) = (kernel.rows, kernel.columns);
-    let panels = rows.len().div_ceil(mr);
+    let ((panels, mr), nr) = (panels(kernel, rows.len()), kernel.columns);
     let step = depth_step(depth);
     assert!(packed.len() >= panels * mr * depth);
     // B is read where it lies when few rows would use a packed copy.
-    let direct = rows.len() <= 2 * mr && b.lanes_adjoin() && kernel.reads_in_place;
+    let direct = panels <= 2 && b.lanes_adjoin() && kernel.reads_in_place;
     pack::reserve(panel_buffer, nr * step);
     for left in columns.clone().step_by(COLUMNS) {
         let right = columns.end.min(left + COLUMNS);
@@ -243,6 +247,9 @@ pub(crate) unsafe fn packed_block(
                 };
                 for panel in 0..panels {
                     let row = rows.start + panel * mr;
+                    if row >= rows.end {
+                        break;
+                    }
                     let count = rows.end.min(row + mr) - row;
                     // SAFETY: the packed panels hold `length` steps of MR and NR values each; in place, B
                     // holds `last − first` values a step and the kernel reads no more. C's piece is inside
@@ -253,6 +260,7 @@ pub(crate) unsafe fn packed_block(
                             columns: last - first,
                             depth: length,
                             a: packed.as_ptr().add(panels * mr * start + panel * mr * length),
+                            a_stride: mr,
                             b: panel_b,
                             b_stride: stride_b,
                             c: c.data.add(row * c.stride + first),
@@ -324,5 +332,41 @@ mod tests {
             unsafe { block(kernel(), rows, columns, k, a, b, &target, false, &|_, _, _| {}) };
         }
         assert!(whole.iter().zip(&parts).all(|(x, y)| x.to_bits() == y.to_bits()));
+    }
+
+    /// cargo test --release -p latent-kernels --lib speed -- --ignored --nocapture
+    #[test]
+    #[ignore = "prints GFLOP/s, asserts nothing"]
+    fn speed() {
+        let mut numbers = Numbers::new(9);
+        let shapes = [[1024, 1024, 1024], [128, 400, 784], [784, 400, 128], [20, 200, 784], [784, 200, 20]];
+        for [m, n, k] in shapes.into_iter().chain([[64, 512, 512], [512, 512, 64], [128, 1024, 512]]) {
+            let (a, b) = (numbers.normals(m * k), numbers.normals(k * n));
+            for (name, left, right) in [
+                ("A B  ", Operand::rows(&a, m, k), Operand::transposed(&b, n, k)),
+                ("A Bt ", Operand::rows(&a, m, k), Operand::rows(&b, n, k)),
+                ("At B ", Operand::transposed(&a, m, k), Operand::transposed(&b, n, k)),
+            ] {
+                for kernel in Kernel::all() {
+                    let mut c = vec![0.0; m * n];
+                    let target = Target::new(&mut c, m, n, n);
+                    let mut best = f64::INFINITY;
+                    for _ in 0..30 {
+                        let start = std::time::Instant::now();
+                        // SAFETY: the target is the whole of C, which lives on.
+                        unsafe { block(&kernel, 0..m, 0..n, k, left, right, &target, false, &|_, _, _| {}) };
+                        best = best.min(start.elapsed().as_secs_f64());
+                    }
+                    print!("{:8.1}", 2e-9 * (m * n * k) as f64 / best);
+                }
+                let mut best = f64::INFINITY;
+                for _ in 0..30 {
+                    let start = std::time::Instant::now();
+                    std::hint::black_box(product([m, n, k], left, right, |_, _, _| {}));
+                    best = best.min(start.elapsed().as_secs_f64());
+                }
+                println!("  both {:8.1} GFLOP/s  {name} {m}×{n}×{k}", 2e-9 * (m * n * k) as f64 / best);
+            }
+        }
     }
 }

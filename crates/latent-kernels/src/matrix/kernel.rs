@@ -5,8 +5,9 @@ pub(crate) struct Call {
     pub rows: usize,
     pub columns: usize,
     pub depth: usize,
-    /// `[depth][MR]`
+    /// `[depth][a_stride]`, of which the first `rows` count
     pub a: *const f32,
+    pub a_stride: usize,
     /// Step p starts at `p · b_stride`; at least `columns` values are valid in each.
     pub b: *const f32,
     pub b_stride: usize,
@@ -17,7 +18,7 @@ pub(crate) struct Call {
 
 /// An inner kernel and its tile.
 pub(crate) struct Kernel {
-    /// MR, the rows of a tile.
+    /// MR, the most rows of a tile.
     pub rows: usize,
     /// NR, the columns of a tile.
     pub columns: usize,
@@ -54,29 +55,49 @@ impl Kernel {
 }
 
 /// A tile of 4 × 8, for the compiler to vectorise as the target allows.
+///
+/// # Safety
+/// The call's places are valid.
 unsafe fn portable(call: Call) {
-    let mut sums = [[0f32; 8]; 4];
+    // SAFETY: the caller's promise.
+    unsafe {
+        match call.rows {
+            4 => tile_portable::<4>(call),
+            3 => tile_portable::<3>(call),
+            2 => tile_portable::<2>(call),
+            _ => tile_portable::<1>(call),
+        }
+    }
+}
+
+/// # Safety
+/// As [`portable`], `ROWS` being the call's rows.
+unsafe fn tile_portable<const ROWS: usize>(call: Call) {
+    let mut sums = [[0f32; 8]; ROWS];
     for p in 0..call.depth {
-        // SAFETY: the panels are padded to 4 rows and 8 columns.
+        // SAFETY: the panels hold `ROWS` rows and are padded to 8 columns.
         let (a, b) = unsafe {
             (
-                call.a.add(4 * p).cast::<[f32; 4]>().read(),
-                call.b.add(call.b_stride * p).cast::<[f32; 8]>().read(),
+                &*call.a.add(call.a_stride * p).cast::<[f32; ROWS]>(),
+                &*call.b.add(call.b_stride * p).cast::<[f32; 8]>(),
             )
         };
-        for (sums, a) in sums.iter_mut().zip(a) {
-            for (sum, b) in sums.iter_mut().zip(b) {
-                *sum = if cfg!(target_arch = "aarch64") { a.mul_add(b, *sum) } else { a * b + *sum };
+        for row in 0..ROWS {
+            for column in 0..8 {
+                sums[row][column] = if cfg!(target_arch = "aarch64") {
+                    a[row].mul_add(b[column], sums[row][column])
+                } else {
+                    sums[row][column] + a[row] * b[column]
+                };
             }
         }
     }
-    for (row, sums) in sums.iter().enumerate().take(call.rows) {
+    for (row, sums) in sums.iter().enumerate() {
+        // SAFETY: the tile of C is `rows × columns`.
+        let c = unsafe { call.c.add(row * call.c_stride) };
         for (column, sum) in sums.iter().enumerate().take(call.columns) {
-            // SAFETY: inside the tile of C.
-            unsafe {
-                let c = call.c.add(row * call.c_stride + column);
-                *c = if call.accumulate { *c + sum } else { *sum };
-            }
+            // SAFETY: as above.
+            unsafe { *c.add(column) = if call.accumulate { *c.add(column) + sum } else { *sum } };
         }
     }
 }
@@ -131,7 +152,7 @@ mod x86 {
                     sums[row][0] = _mm512_fmadd_ps(value, b0, sums[row][0]);
                     sums[row][1] = _mm512_fmadd_ps(value, b1, sums[row][1]);
                 }
-                a = a.add(14);
+                a = a.wrapping_add(call.a_stride);
                 b = b.wrapping_add(call.b_stride);
             }
             for row in 0..ROWS {
@@ -172,7 +193,7 @@ mod x86 {
                         sums[row][0] = _mm256_fmadd_ps(value, b0, sums[row][0]);
                         sums[row][1] = _mm256_fmadd_ps(value, b1, sums[row][1]);
                     }
-                    a = a.add(6);
+                    a = a.wrapping_add(call.a_stride);
                     b = b.wrapping_add(call.b_stride);
                 }
             } else {
@@ -184,7 +205,7 @@ mod x86 {
                         sums[row][0] = _mm256_fmadd_ps(value, b0, sums[row][0]);
                         sums[row][1] = _mm256_fmadd_ps(value, b1, sums[row][1]);
                     }
-                    a = a.add(6);
+                    a = a.wrapping_add(call.a_stride);
                     b = b.wrapping_add(call.b_stride);
                 }
             }
