@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::{Finding, RunFolder, TrainError};
+use super::{Counters, Finding, RunFolder, TrainError};
 use crate::error::Result;
 
 /// One line: named numbers in order.
@@ -38,9 +38,15 @@ impl Line {
 
     /// The line of a return to a checkpoint.
     pub(super) fn guard(step: u64, finding: &Finding, rate_factor: f64) -> Self {
-        let mut line = Self { step, note: Some(finding.to_string()), ..Self::default() };
+        let note = Some(format!("not finite, {finding}"));
+        let mut line = Self { step, note, ..Self::default() };
         line.push("rate_factor", rate_factor);
         line
+    }
+
+    /// The line that stands for lost ones.
+    fn lost(step: u64) -> Self {
+        Self { step, note: Some("earlier lines of this file are missing".into()), ..Self::default() }
     }
 
     /// Appends a number.
@@ -74,7 +80,7 @@ impl Line {
         let mut object = Map::new();
         object.insert("step".into(), self.step.into());
         if let Some(note) = &self.note {
-            object.insert("guard".into(), note.as_str().into());
+            object.insert("note".into(), note.as_str().into());
         } else {
             object.insert("epoch".into(), self.epoch.into());
             object.insert("split".into(), if self.validation { "validation" } else { "train" }.into());
@@ -123,8 +129,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens the file and cuts it to the bytes that belong to the state.
-    pub fn open(folder: Option<&RunFolder>, bytes: u64) -> Result<Self> {
+    /// Opens the file and cuts it to the bytes that belong to the state. Where there are fewer, somebody has changed it:
+    /// a line says that some are missing, and the run goes on.
+    pub fn open(folder: Option<&RunFolder>, counters: &Counters) -> Result<Self> {
         let mut log = Self { file: None, bytes: 0 };
         if let Some(folder) = folder {
             let path = folder.metrics();
@@ -135,8 +142,14 @@ impl Log {
                 .truncate(false)
                 .open(&path)
                 .map_err(TrainError::io(&path))?;
+            let length = file.metadata().map_err(TrainError::io(&path))?.len();
             log.file = Some((BufWriter::new(file), path));
-            log.truncate(bytes)?;
+            if length >= counters.metrics_bytes {
+                log.truncate(counters.metrics_bytes)?;
+            } else {
+                log.truncate(length)?;
+                log.write(&Line::lost(counters.step))?;
+            }
         }
         Ok(log)
     }
