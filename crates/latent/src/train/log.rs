@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use super::{Counters, Finding, RunFolder, TrainError};
 use crate::error::Result;
@@ -76,22 +76,22 @@ impl Line {
         self.values.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
+    /// Its names in the order in which a reader wants them: step, epoch, split, numbers, lists.
     fn json(&self) -> String {
-        let mut object = Map::new();
-        object.insert("step".into(), self.step.into());
-        if let Some(note) = &self.note {
-            object.insert("note".into(), note.as_str().into());
-        } else {
-            object.insert("epoch".into(), self.epoch.into());
-            object.insert("split".into(), if self.validation { "validation" } else { "train" }.into());
+        let mut pairs: Vec<(&str, Value)> = vec![("step", self.step.into())];
+        match &self.note {
+            Some(note) => pairs.push(("note", note.as_str().into())),
+            None => {
+                pairs.push(("epoch", self.epoch.into()));
+                pairs.push(("split", if self.validation { "validation" } else { "train" }.into()));
+            }
         }
-        for (name, value) in &self.values {
-            object.insert(name.clone(), number(*value));
-        }
-        for (name, values) in &self.series {
-            object.insert(name.clone(), values.iter().map(|v| number(*v)).collect::<Vec<_>>().into());
-        }
-        Value::Object(object).to_string()
+        pairs.extend(self.values.iter().map(|(name, value)| (name.as_str(), number(*value))));
+        pairs.extend(self.series.iter().map(|(name, values)| {
+            (name.as_str(), values.iter().map(|v| number(*v)).collect::<Vec<_>>().into())
+        }));
+        let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+        format!("{{{}}}", pairs.join(","))
     }
 
     /// Reads a line back; none for one of the guard or a broken one.
