@@ -16,14 +16,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # A convolutional network with averaged weights; a checkpoint every 10 steps, so that many kills hit one being written.
+# `exec` makes the shell that is put into the background the training process itself.
 train() {
-    "$latent" train --data "$data" --out "$1" --resume --device cpu --epochs "${EPOCHS:-4}" \
+    exec "$latent" train --data "$data" --out "$1" --resume --device cpu --epochs "${EPOCHS:-4}" \
         --set data.limit="${ROWS:-2000}" --set network.kind=conv --set 'network.channels=[8, 16]' \
         --set train.ema=0.99 --set train.checkpoint_every=10 >"$work/out" 2>&1
 }
 
 start=$(date +%s%N)
-train "$work/alone" || { cat "$work/out"; exit 1; }
+(train "$work/alone") || { cat "$work/out"; exit 1; }
 whole=$(( $(date +%s%N) - start ))
 echo "a run takes $(( whole / 1000000 )) ms"
 
@@ -34,14 +35,13 @@ for kill in $(seq "$kills"); do
     rm -rf "$run"
     # The kill-th of as many equal parts of the run, at a place in it that chance picks.
     wait=$(( (kill - 1) * whole / kills + (RANDOM * whole / kills) / 32768 ))
-    train "$run" &
+    (train "$run") &
     pid=$!
     sleep "$(awk "BEGIN { print $wait / 1e9 }")"
-    # The training process is the child of the shell that runs it.
-    if pkill -KILL -P "$pid" 2>/dev/null; then hits=$((hits + 1)); fi
+    if kill -KILL "$pid" 2>/dev/null; then hits=$((hits + 1)); fi
     wait "$pid" 2>/dev/null || true
-    left=$(ls "$run/checkpoints" 2>/dev/null | grep -c tmp || true)
-    train "$run" || { echo "kill $kill: cannot resume"; cat "$work/out"; exit 1; }
+    left=$(find "$run" -name '*.tmp' 2>/dev/null | wc -l)
+    (train "$run") || { echo "kill $kill: cannot resume"; cat "$work/out"; exit 1; }
     if cmp -s "$work/alone/model.safetensors" "$run/model.safetensors" \
         && cmp -s "$work/alone/metrics.jsonl" "$run/metrics.jsonl"; then
         same=$((same + 1))

@@ -13,7 +13,7 @@ use common::*;
 /// The folder of data and runs, and the run's name in it: set for the process that is to be killed.
 const CHILD: &str = "LATENT_TEST_KILLED_RUN";
 
-/// Checkpoints every other step, so that many kills hit one being written.
+/// A checkpoint every other step, so that many kills hit one being written.
 const SETTINGS: &str = "
     data.flip=horizontal
     data.workers=2
@@ -21,7 +21,7 @@ const SETTINGS: &str = "
     posterior={kind='diagonal-normal', latent=3}
     network={kind='conv', channels=[8, 8]}
     train.batch=8
-    train.epochs=10
+    train.epochs=40
     train.ema=0.9
     train.checkpoint_every=2
 ";

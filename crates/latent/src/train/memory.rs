@@ -19,11 +19,13 @@ pub(super) fn peak() -> u64 {
     if !counted() {
         return high_water();
     }
-    memory::peak() as u64 + resident().saturating_sub(memory::current() as u64).min(MOST_OVERHEAD)
+    let beside = resident().saturating_sub(memory::current() as u64).min(MOST_BESIDE);
+    memory::peak() as u64 * 11 / 10 + beside
 }
 
-/// Code, stacks and reserve are not more than this: what looks like more are freed pages that are used again.
-const MOST_OVERHEAD: u64 = 48 << 20;
+/// Code and stacks are not more than this: what looks like more are freed pages that are used again. What the
+/// allocator cannot use of its pages is a tenth of what is in use, about.
+const MOST_BESIDE: u64 = 48 << 20;
 
 /// Bytes in use now.
 pub(super) fn current() -> u64 {

@@ -73,7 +73,7 @@ impl Line {
 const SHARE: f64 = 0.95;
 
 /// Full steps are timed until this much time is over.
-const PROBE: Duration = Duration::from_millis(1500);
+const PROBE: Duration = Duration::from_millis(500);
 
 impl Trainer<'_> {
     /// Tries a few steps and says what training will take, `done` steps having been taken; the task is as before.
@@ -127,7 +127,7 @@ impl Trainer<'_> {
         // Weights, moments and average, and one array file while it is read.
         let state = (3 + u64::from(self.settings.ema > 0.0)) * weights;
         let end = (memory::current() + state + weights) as f64;
-        let rest = validation.max(end).max(memory::high_water() as f64);
+        let rest = validation.max(end);
         let needs = |rows: usize, pieces: bool| {
             let piece = if pieces { piece.min(rows) } else { rows };
             (step.peak(piece) + beside(rows, pieces)).max(rest)
@@ -150,7 +150,9 @@ impl Trainer<'_> {
         Ok(Preflight {
             parameters: task.weights().trained_count(),
             model_bytes: weights,
-            peak_bytes: (probe.peak as f64 + beside(batch, false)).max(rest) as u64,
+            // The process has just had this size, but for the copy of the weights.
+            peak_bytes: ((probe.peak as f64 + beside(batch, false)).max(rest) as u64)
+                .max(memory::high_water().saturating_sub(weights)),
             available,
             seconds_per_step,
             steps,
