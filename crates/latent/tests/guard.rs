@@ -14,8 +14,8 @@ use latent::device::{Device, host};
 use latent::objective::Loss;
 use latent::store::TensorFile;
 use latent::train::{
-    Event, Finding, Keep, Line, Moment, Outcome, Player, RunFolder, TrainError, TrainSettings, Traced, Trainable,
-    Trainer,
+    Event, Finding, Keep, Line, Moment, Outcome, Player, RunFolder, Traced, TrainError, TrainSettings,
+    Trainable, Trainer,
 };
 use latent::weights::{Init, Initial, WeightId, Weights};
 use latent::{Error, Key};
@@ -105,7 +105,8 @@ impl Trainable for Regression {
 
 /// 30 steps of 10 rows, planned checkpoints at 3, 4, 6, 8 …
 fn settings() -> TrainSettings {
-    let mut settings = TrainSettings { steps: 30, batch: 10, checkpoint_every: 3, ..TrainSettings::default() };
+    let mut settings =
+        TrainSettings { steps: 30, batch: 10, checkpoint_every: 3, ..TrainSettings::default() };
     settings.optimizer.learning_rate = 0.05;
     settings.keep = Keep::Last;
     settings
@@ -117,7 +118,13 @@ struct Ran {
     lines: Vec<Line>,
 }
 
-fn run(task: &mut Regression, settings: &TrainSettings, folder: Option<&RunFolder>, resume: bool, stop: u64) -> Ran {
+fn run(
+    task: &mut Regression,
+    settings: &TrainSettings,
+    folder: Option<&RunFolder>,
+    resume: bool,
+    stop: u64,
+) -> Ran {
     let flag = AtomicBool::new(false);
     let (mut found, mut lines) = (Vec::new(), Vec::new());
     let trainer =

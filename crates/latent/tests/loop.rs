@@ -124,11 +124,16 @@ fn the_best_counts_from_when_the_terms_have_their_weights() {
     training
         .train(&Default::default(), &mut |event| match event {
             Event::Started { steps_per_epoch: steps, .. } => steps_per_epoch = steps,
-            Event::Validated { line, best } => judged.push((line.step / steps_per_epoch, best, line.get("loss").unwrap())),
+            Event::Validated { line, best } => {
+                judged.push((line.step / steps_per_epoch, best, line.get("loss").unwrap()))
+            }
             _ => {}
         })
         .unwrap();
-    assert_eq!(judged[..3].iter().map(|j| (j.0, j.1)).collect::<Vec<_>>(), [(1, false), (2, false), (3, true)]);
+    assert_eq!(
+        judged[..3].iter().map(|j| (j.0, j.1)).collect::<Vec<_>>(),
+        [(1, false), (2, false), (3, true)]
+    );
     // Validation always sees the final weights of the terms, and the file with the best weights is the last that was best.
     let best = judged.iter().rfind(|j| j.1).unwrap();
     let least = judged[2..].iter().map(|j| j.2).fold(f64::INFINITY, f64::min);
@@ -149,7 +154,8 @@ fn steps_and_minutes_stop_a_run_that_can_then_go_on() {
     layers.set("train.steps=5").unwrap();
     layers.set("train.minutes=0.0000001").unwrap();
     assert_eq!(train(&layers, &run, false, |_| false), Outcome::Finished);
-    let steps = |run: &Path| lines(run).into_iter().filter(|l| !l.validation).map(|l| l.step).collect::<Vec<_>>();
+    let steps =
+        |run: &Path| lines(run).into_iter().filter(|l| !l.validation).map(|l| l.step).collect::<Vec<_>>();
     assert_eq!(steps(&run), [1]);
     assert!(run.join("model.safetensors").exists());
     layers.set("train.minutes=0").unwrap();

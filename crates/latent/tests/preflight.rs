@@ -129,7 +129,12 @@ fn memory_is_forecast_within_a_quarter() {
         let (took, _) = ask("train", index, root.path());
         let error = forecast as f64 / took as f64 - 1.0;
         let line = said.lines().find(|line| line.contains("model:")).unwrap_or_default();
-        println!("{name}: forecast {:.0} MB, took {:.0} MB, {:+.0} %\n  {line}", forecast as f64 / 1e6, took as f64 / 1e6, 100.0 * error);
+        println!(
+            "{name}: forecast {:.0} MB, took {:.0} MB, {:+.0} %\n  {line}",
+            forecast as f64 / 1e6,
+            took as f64 / 1e6,
+            100.0 * error
+        );
         if error.abs() > 0.25 {
             wrong.push(format!("{name} by {:.0} %", 100.0 * error));
         }
@@ -178,7 +183,7 @@ fn what_cannot_fit_is_refused_with_what_would() {
     // A model of terabytes is refused before it is made.
     layers.set("network.hidden=[1000000, 1000000]").unwrap();
     match prepare(&layers, &root.path().join("huge"), false).err() {
-        Some(Error::Train(TrainError::MemoryOneRow { needed, .. })) => assert_eq!(needed, "16025.3 GB"),
+        Some(Error::Train(TrainError::MemoryOneRow { needed, .. })) => assert_eq!(needed, "32025.3 GB"),
         other => panic!("{other:?}"),
     }
     assert!(!root.path().join("huge").exists());

@@ -156,7 +156,8 @@ fn a_finished_run_can_be_extended_and_killed_then_too() {
 fn weights_of_another_run_are_not_lost_by_a_crash_at_the_start() {
     let root = tempfile::tempdir().unwrap();
     let layers = layers(&npy(root.path(), 100, 6), DENSE);
-    let (other, run, killed) = (root.path().join("other"), root.path().join("run"), root.path().join("killed"));
+    let (other, run, killed) =
+        (root.path().join("other"), root.path().join("run"), root.path().join("killed"));
     train(&layers, &other, false, |_| false);
     let start = |folder: &Path, resume| {
         let options = latent::train::Options { resume, init_from: Some(&other), ..Default::default() };
@@ -209,7 +210,10 @@ fn what_may_not_go_on_is_refused() {
     ] {
         let mut other = fine.clone();
         other.set(setting).unwrap();
-        assert!(matches!(refusal(&other, true), TrainError::SettingsChanged { key, .. } if key == name), "{setting}");
+        assert!(
+            matches!(refusal(&other, true), TrainError::SettingsChanged { key, .. } if key == name),
+            "{setting}"
+        );
     }
     let mut preset = fine.clone();
     preset.preset("vae").unwrap();

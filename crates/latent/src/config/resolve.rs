@@ -9,7 +9,11 @@ use crate::model::Registry;
 use crate::objective::Objective;
 
 /// Resolves what is asked for against the data. Returns the run and what was chosen or changed to fit, a line each.
-pub fn resolve(layers: &Layers, facts: &Facts, registry: &Registry) -> Result<(Run, Vec<String>), ConfigError> {
+pub fn resolve(
+    layers: &Layers,
+    facts: &Facts,
+    registry: &Registry,
+) -> Result<(Run, Vec<String>), ConfigError> {
     let mut notes = Vec::new();
     let mut table = layers.table.clone();
     let (suggested, reasons) = suggestion(facts);
@@ -154,7 +158,11 @@ fn fit(
     {
         for part in ["encoder", "decoder"] {
             let instead = suggested.get(part).cloned().unwrap_or(Value::Table(Table::new()));
-            notes.push(format!("{preset}: {part} {} → {} ({reason})", kind_of(&Value::Table(network.clone())), kind_of(&instead)));
+            notes.push(format!(
+                "{preset}: {part} {} → {} ({reason})",
+                kind_of(&Value::Table(network.clone())),
+                kind_of(&instead)
+            ));
             table.insert(part.into(), instead);
         }
     }

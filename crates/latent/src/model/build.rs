@@ -59,7 +59,11 @@ pub fn outline(run: &Run, registry: &Registry) -> Result<Vec<(String, Vec<usize>
     Ok(weights.iter().map(|(_, weight)| (weight.path().to_string(), weight.shape().to_vec())).collect())
 }
 
-fn assemble(run: &Run, registry: &Registry, mut weights: Weights) -> Result<(LatentModel, Weights), ConfigError> {
+fn assemble(
+    run: &Run,
+    registry: &Registry,
+    mut weights: Weights,
+) -> Result<(LatentModel, Weights), ConfigError> {
     check_sizes(run)?;
     let (likelihood, _) = registry.likelihoods.resolve(&run.likelihood, "likelihood")?;
     let (posterior, _) = registry.posteriors.resolve(&run.posterior, "posterior")?;

@@ -42,10 +42,8 @@ impl Model {
 
     fn from_file(mut file: TensorFile, path: &Path, device: &Device, registry: &Registry) -> Result<Self> {
         let foreign = |what: String| StoreError::Foreign { path: path.into(), what };
-        let version: u32 = file
-            .header("latent", path)?
-            .parse()
-            .map_err(|_| foreign("its format is not a number".into()))?;
+        let version: u32 =
+            file.header("latent", path)?.parse().map_err(|_| foreign("its format is not a number".into()))?;
         if version > FORMAT {
             return Err(StoreError::Newer { path: path.into(), found: version, known: FORMAT }.into());
         }
@@ -61,7 +59,11 @@ impl Model {
             match file.arrays.get(&format!("weights/{name}")) {
                 Some(array) if array.shape == shape => {}
                 Some(array) => {
-                    return Err(malformed(format!("the array `{name}` is {:?} and should be {shape:?}", array.shape)).into());
+                    return Err(malformed(format!(
+                        "the array `{name}` is {:?} and should be {shape:?}",
+                        array.shape
+                    ))
+                    .into());
                 }
                 None => return Err(malformed(format!("the array `{name}` is missing")).into()),
             }
@@ -82,9 +84,13 @@ impl Model {
 
     /// Whether `path` holds just this model.
     pub(crate) fn is_at(run: &Run, weights: &Weights, path: &Path) -> bool {
-        let (Ok(file), Ok(text)) = (TensorFile::load(path), run.without_statistics().to_toml()) else { return false };
+        let (Ok(file), Ok(text)) = (TensorFile::load(path), run.without_statistics().to_toml()) else {
+            return false;
+        };
         let same = |weight: &crate::weights::Weight| {
-            file.arrays.get(&format!("weights/{}", weight.path())).is_some_and(|array| array.values == weight.values())
+            file.arrays
+                .get(&format!("weights/{}", weight.path()))
+                .is_some_and(|array| array.values == weight.values())
         };
         file.header.get("run") == Some(&text) && weights.iter().all(|(_, weight)| same(weight))
     }
@@ -96,11 +102,13 @@ impl Model {
 
     /// Gives its arrays to `weights` where path and shape are the same; how many of how many.
     pub(crate) fn give_weights(&self, weights: &mut Weights) -> (usize, usize) {
-        let wanted: Vec<_> = weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
+        let wanted: Vec<_> =
+            weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
         let all = wanted.len();
         let mut taken = 0;
         for (id, path, shape) in wanted {
-            if let Some((_, own)) = self.weights.iter().find(|(_, w)| w.path() == path && w.shape() == shape) {
+            if let Some((_, own)) = self.weights.iter().find(|(_, w)| w.path() == path && w.shape() == shape)
+            {
                 weights.set_values(id, own.values());
                 taken += 1;
             }
@@ -126,7 +134,9 @@ fn model_path(path: &Path) -> Result<PathBuf, StoreError> {
 /// What undoes normalisation must fit the samples.
 fn check_normalisation(run: &Run) -> Result<(), String> {
     let features = match run.facts.shape {
-        SampleShape::Image { channels, height, width } => channels.saturating_mul(height).saturating_mul(width),
+        SampleShape::Image { channels, height, width } => {
+            channels.saturating_mul(height).saturating_mul(width)
+        }
         SampleShape::Vector { columns } => columns,
     };
     let normalisation = &run.facts.normalisation;

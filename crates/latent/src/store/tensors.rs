@@ -59,7 +59,9 @@ impl TensorFile {
         if let Some(expected) = header.remove(CHECKSUM) {
             let found = format!("{:08x}", crc32c::crc32c(&bytes[8 + header_length..]));
             if found != expected {
-                return Err(malformed(format!("its numbers have the checksum {found}, and {expected} was written")));
+                return Err(malformed(format!(
+                    "its numbers have the checksum {found}, and {expected} was written"
+                )));
             }
         }
         let mut arrays = HashMap::new();
@@ -113,7 +115,8 @@ impl<'a> TensorWriter<'a> {
 
     /// Writes the file whole or not at all.
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
-        write_whole(path, |out| self.write(out)).map_err(|source| StoreError::Io { path: path.into(), source })
+        write_whole(path, |out| self.write(out))
+            .map_err(|source| StoreError::Io { path: path.into(), source })
     }
 
     /// `length of the header, header, numbers`, as the safetensors format has it.
@@ -126,7 +129,10 @@ impl<'a> TensorWriter<'a> {
             checksum = crc32c::crc32c_append(checksum, &bytes);
             let start = end;
             end += bytes.len();
-            entries.insert(name.clone(), json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] }));
+            entries.insert(
+                name.clone(),
+                json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] }),
+            );
         }
         let mut strings: Map<String, Value> =
             self.header.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();

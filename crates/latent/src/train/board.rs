@@ -32,10 +32,9 @@ impl Board {
 
     fn write(&mut self, split: &str, line: &Line) {
         let Some(writer) = &mut self.writer else { return };
-        let written = line
-            .values
-            .iter()
-            .try_for_each(|(name, value)| writer.scalar(line.step, &format!("{split}/{name}"), *value as f32));
+        let written = line.values.iter().try_for_each(|(name, value)| {
+            writer.scalar(line.step, &format!("{split}/{name}"), *value as f32)
+        });
         if written.is_err() {
             self.writer = None;
         }

@@ -101,12 +101,11 @@ impl State {
         let mut file = TensorWriter::default();
         file.header("format", FORMAT.into());
         let steps: Vec<u64> = self.optimizers.iter().map(|o| o.steps).collect();
-        let text = serde_json::to_string(&(&self.counters, steps)).map_err(|error| TrainError::Checkpoint {
-            path: path.into(),
-            what: error.to_string(),
-        })?;
+        let text = serde_json::to_string(&(&self.counters, steps))
+            .map_err(|error| TrainError::Checkpoint { path: path.into(), what: error.to_string() })?;
         file.header("state", text);
-        let sets = [("weights", Some(weights)), ("average", self.average.as_ref()), ("kept", self.kept.as_ref())];
+        let sets =
+            [("weights", Some(weights)), ("average", self.average.as_ref()), ("kept", self.kept.as_ref())];
         for (prefix, set) in sets {
             for (_, weight) in set.into_iter().flat_map(Weights::iter) {
                 file.weight(prefix, weight);
@@ -172,7 +171,9 @@ impl State {
         self.save(weights, &last)?;
         // From here on nothing counts on what the checkpoint before counted on.
         let best = self.counters.best.map(|(step, _)| folder.best(step));
-        folder.forget(&|path| (path == apart && planned) || (folder.is_best(path) && Some(path) != best.as_deref()));
+        folder.forget(&|path| {
+            (path == apart && planned) || (folder.is_best(path) && Some(path) != best.as_deref())
+        });
         Ok(())
     }
 }
@@ -195,7 +196,8 @@ pub(super) fn load_weights(like: &Weights, path: &Path) -> Result<Weights> {
 
 /// Takes every array of `weights` out of the file; what is missing or has another shape is said.
 pub(crate) fn take_weights(file: &mut TensorFile, prefix: &str, weights: &mut Weights) -> Result<(), String> {
-    let known: Vec<_> = weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
+    let known: Vec<_> =
+        weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
     for (id, path, shape) in known {
         let array = file
             .arrays

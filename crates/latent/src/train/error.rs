@@ -21,8 +21,10 @@ pub enum TrainError {
              train.patience, data.source and data.workers may change on --resume", path.display())]
     SettingsChanged { path: PathBuf, key: String },
     /// Numbers went bad too often.
-    #[error("training met a number that is not finite {tries} times and gave up; the last: {finding}.{remains} \
-             Try a lower train.optimizer.learning_rate or train.clip = 1.0")]
+    #[error(
+        "training met a number that is not finite {tries} times and gave up; the last: {finding}.{remains} \
+             Try a lower train.optimizer.learning_rate or train.clip = 1.0"
+    )]
     Diverged { tries: u32, finding: String, remains: String },
     /// The training or validation split is empty.
     #[error("the {split} split has no rows; give more data or other data.validation and data.test")]
@@ -31,11 +33,15 @@ pub enum TrainError {
     #[error("{}: {what}; delete it to start again from the beginning", path.display())]
     Checkpoint { path: PathBuf, what: String },
     /// The model would not fit into memory.
-    #[error("a step of {batch} rows needs about {needed} of memory and {available} is free; \
-             set train.batch = {fits}, or train.accumulate = {accumulate} to keep the batch")]
+    #[error(
+        "a step of {batch} rows needs about {needed} of memory and {available} is free; \
+             set train.batch = {fits}, or train.accumulate = {accumulate} to keep the batch"
+    )]
     Memory { batch: usize, needed: String, available: String, fits: usize, accumulate: usize },
     /// A single row does not fit into memory.
-    #[error("even a step of one row needs about {needed} of memory and {available} is free; use a smaller network")]
+    #[error(
+        "even a step of one row needs about {needed} of memory and {available} is free; use a smaller network"
+    )]
     MemoryOneRow { needed: String, available: String },
     /// The operating system refused.
     #[error("{}", crate::files::refusal(path, source))]

@@ -48,7 +48,9 @@ impl Trainer<'_> {
         let tries = now.findings.len() as u32 + 1;
         if tries > self.settings.guard.tries {
             let remains = match self.folder {
-                Some(folder) if now.between => format!(" The last good state is in {}.", folder.planned().display()),
+                Some(folder) if now.between => {
+                    format!(" The last good state is in {}.", folder.planned().display())
+                }
                 Some(folder) => format!(" The last good state is in {}.", folder.last().display()),
                 None => String::new(),
             };
@@ -111,7 +113,8 @@ pub(super) fn find(
     let bad_gradient = gradients.iter().find(|(_, g)| host(g).iter().any(|v| !v.is_finite()));
     let tensor = match bad_gradient {
         Some((id, _)) => {
-            let path = task.weights().iter().find(|(known, _)| known == id).map(|(_, w)| w.path().to_string());
+            let path =
+                task.weights().iter().find(|(known, _)| known == id).map(|(_, w)| w.path().to_string());
             format!("gradient of {}", path.unwrap_or_default())
         }
         // Each gradient is finite and their sum of squares is not.

@@ -90,7 +90,8 @@ impl Line {
         pairs.extend(self.series.iter().map(|(name, values)| {
             (name.as_str(), values.iter().map(|v| number(*v)).collect::<Vec<_>>().into())
         }));
-        let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+        let pairs: Vec<String> =
+            pairs.into_iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
         format!("{{{}}}", pairs.join(","))
     }
 
@@ -119,7 +120,11 @@ impl Line {
 
 /// Seven significant digits: as many as the numbers have. NaN becomes null.
 fn number(value: f64) -> Value {
-    format!("{value:.6e}").parse::<f64>().ok().and_then(serde_json::Number::from_f64).map_or(Value::Null, Value::Number)
+    format!("{value:.6e}")
+        .parse::<f64>()
+        .ok()
+        .and_then(serde_json::Number::from_f64)
+        .map_or(Value::Null, Value::Number)
 }
 
 /// The file, open at its end.

@@ -64,7 +64,9 @@ fn groups() -> Vec<String> {
     let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
     let own = Path::new(own.trim_start_matches('/'));
-    folders.extend(own.ancestors().map(|path| Path::new("/sys/fs/cgroup").join(path).to_string_lossy().into_owned()));
+    folders.extend(
+        own.ancestors().map(|path| Path::new("/sys/fs/cgroup").join(path).to_string_lossy().into_owned()),
+    );
     folders
 }
 

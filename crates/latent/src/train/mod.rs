@@ -136,7 +136,8 @@ impl Trainer<'_> {
         while state.counters.step < plan.total && !state.counters.stopped_early {
             let batch = Batch::new(rows.next()?, self.examples.features(), task.weights().device());
             let validates = plan.validates_after(state.counters.step + 1);
-            let planned = validates || (state.counters.step + 1).is_multiple_of(self.settings.checkpoint_every);
+            let planned =
+                validates || (state.counters.step + 1).is_multiple_of(self.settings.checkpoint_every);
             let found = match self.step(task, &mut state, &plan, &batch)? {
                 Ok(line) => {
                     state.counters.step += 1;
@@ -165,7 +166,8 @@ impl Trainer<'_> {
                 observe(Event::Validated { line: &line, best });
             }
             let asked = self.stop.load(Ordering::Relaxed);
-            let late = self.settings.minutes > 0.0 && started.elapsed().as_secs_f64() > 60.0 * self.settings.minutes;
+            let late =
+                self.settings.minutes > 0.0 && started.elapsed().as_secs_f64() > 60.0 * self.settings.minutes;
             if planned {
                 self.save(task, &mut state, &mut log, true)?;
                 good = GoodState::new(self.folder, &state, task.weights());
@@ -240,7 +242,13 @@ impl Trainer<'_> {
     }
 
     /// The weights that are kept, hooks over the training data, and the last checkpoint.
-    fn finish(&self, task: &mut dyn Trainable, mut state: State, plan: &Plan, log: &mut Log) -> Result<Outcome> {
+    fn finish(
+        &self,
+        task: &mut dyn Trainable,
+        mut state: State,
+        plan: &Plan,
+        log: &mut Log,
+    ) -> Result<Outcome> {
         let last = task.weights().clone();
         let best = match (self.settings.keep, self.folder, state.counters.best) {
             (Keep::Best, Some(folder), Some((step, _))) => Some(load_weights(&last, &folder.best(step))?),

@@ -60,7 +60,8 @@ struct Line {
 
 impl Line {
     fn through((few, least): (usize, u64), (more, most): (usize, u64)) -> Self {
-        let per_row = if more > few { (most as f64 - least as f64).max(0.0) / (more - few) as f64 } else { 0.0 };
+        let per_row =
+            if more > few { (most as f64 - least as f64).max(0.0) / (more - few) as f64 } else { 0.0 };
         Self { at: most as f64 - per_row * more as f64, per_row }
     }
 
@@ -80,7 +81,12 @@ impl Trainer<'_> {
     ///
     /// # Errors
     /// [`TrainError::Memory`] with a batch that would fit, where `available` bytes are too few.
-    pub fn preflight(&self, task: &mut dyn Trainable, done: u64, available: Option<u64>) -> Result<Preflight> {
+    pub fn preflight(
+        &self,
+        task: &mut dyn Trainable,
+        done: u64,
+        available: Option<u64>,
+    ) -> Result<Preflight> {
         let plan = Plan::new(self.settings, self.examples.as_ref(), self.key)?;
         let before = task.weights().clone();
         let result = self.try_out(task, &plan, done, available);
@@ -113,7 +119,8 @@ impl Trainer<'_> {
         }
         let step = Line::through(peaks[0], peaks[1]);
         let held = self.examples.len(Split::Validation);
-        let held = if self.settings.validate_rows == 0 { held } else { held.min(self.settings.validate_rows) };
+        let held =
+            if self.settings.validate_rows == 0 { held } else { held.min(self.settings.validate_rows) };
         let looked = held.min(batch.max(VALIDATION_ROWS));
         let mut peaks = Vec::new();
         let mut looking = Duration::ZERO;
@@ -223,7 +230,10 @@ fn refusal(available: u64, batch: usize, needed: f64, needs: &dyn Fn(usize) -> f
 }
 
 /// Refuses weights that alone, with gradients and moments, would not fit: before they are made.
-pub(super) fn check_outline(arrays: &[(String, Vec<usize>)], available: Option<u64>) -> Result<(), TrainError> {
+pub(super) fn check_outline(
+    arrays: &[(String, Vec<usize>)],
+    available: Option<u64>,
+) -> Result<(), TrainError> {
     let numbers: f64 = arrays.iter().map(|(_, shape)| shape.iter().map(|&n| n as f64).product::<f64>()).sum();
     let needed = 4.0 * 4.0 * numbers;
     match available {
@@ -251,7 +261,8 @@ fn bytes(bytes: u64) -> String {
 /// `1 234 567`
 fn thousands(number: usize) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
     groups.join(" ")
 }
 

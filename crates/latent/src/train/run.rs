@@ -8,7 +8,9 @@ use toml::{Table, Value};
 
 use super::board::Board;
 use super::checkpoint::{load_weights, save_weights};
-use super::{Autoencoder, Counters, Event, Outcome, Preflight, RunFolder, TrainError, Trainer, memory, preflight};
+use super::{
+    Autoencoder, Counters, Event, Outcome, Preflight, RunFolder, TrainError, Trainer, memory, preflight,
+};
 use crate::config::{ConfigError, Layers, Run, resolve, table_of};
 use crate::data::Data;
 use crate::device::Device;
@@ -115,7 +117,8 @@ impl Training {
         }
         let text = run.without_statistics().to_toml()?;
         if std::fs::read_to_string(&run_path).ok().as_deref() != Some(&text) {
-            write_whole(&run_path, |out| out.write_all(text.as_bytes())).map_err(TrainError::io(&run_path))?;
+            write_whole(&run_path, |out| out.write_all(text.as_bytes()))
+                .map_err(TrainError::io(&run_path))?;
         }
         let task = Autoencoder::new(model, weights, objective);
         Ok(Self { run, data: Arc::new(data), task, folder, resume: exists })
@@ -203,7 +206,8 @@ impl Training {
             observe(event);
         })?;
         // A run that was over may have been stopped before its model was written.
-        if outcome == Outcome::Finished && !Model::is_at(&self.run, &self.task.weights, &self.folder.model()) {
+        if outcome == Outcome::Finished && !Model::is_at(&self.run, &self.task.weights, &self.folder.model())
+        {
             Model::save(&self.run, &self.task.weights, &self.folder.model())?;
         }
         self.resume = true;

@@ -42,7 +42,13 @@ impl Trainer<'_> {
 
     /// Whether a validation is the best so far; keeps its weights if so, and counts patience if not. What comes before
     /// all weights of terms are final is not judged: its loss is of another scale.
-    pub(super) fn judge(&self, task: &dyn Trainable, state: &mut State, plan: &Plan, line: &Line) -> Result<bool> {
+    pub(super) fn judge(
+        &self,
+        task: &dyn Trainable,
+        state: &mut State,
+        plan: &Plan,
+        line: &Line,
+    ) -> Result<bool> {
         let step = state.counters.step;
         let progress = Progress { step, steps_per_epoch: plan.steps_per_epoch, total: plan.total };
         let Some(value) = line.get("loss").filter(|_| task.settled(progress)) else { return Ok(false) };
