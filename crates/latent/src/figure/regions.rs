@@ -128,7 +128,7 @@ impl Mosaic<'_> {
     }
 
     fn check(&self) -> Result<usize, FigureError> {
-        if self.columns == 0 || self.images.is_empty() || self.images.len() % self.columns != 0 {
+        if self.columns == 0 || self.images.is_empty() || !self.images.len().is_multiple_of(self.columns) {
             let what = format!("{} images are no rows of {}", self.images.len(), self.columns);
             return Err(FigureError::input("mosaic", what, "hand over the decoded codes of `Mosaic::codes`"));
         }

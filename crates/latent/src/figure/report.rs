@@ -208,10 +208,12 @@ impl Section {
         }
         for Picture { figure, caption, alt } in &self.figures {
             let (width, height) = figure.size()?;
+            // On a narrow screen a wide figure scrolls before its labels become too small to read.
+            let least = (width * if width > 700.0 { 0.7 } else { 0.55 }).round();
             let png = BASE64.encode(figure.png(Figure::SCALE)?);
             html += &format!(
                 "<figure>\n<div class=\"sheet\"><img src=\"data:image/png;base64,{png}\" width=\"{width}\" \
-                 height=\"{height}\" alt=\"{}\"></div>\n",
+                 height=\"{height}\" style=\"min-width:{least}px\" alt=\"{}\"></div>\n",
                 escaped(alt)
             );
             if !caption.is_empty() {
