@@ -244,7 +244,7 @@ impl Table {
         let caption = if self.caption.is_empty() {
             String::new()
         } else {
-            format!("<caption>{}</caption>\n", escaped(&self.caption))
+            format!("<figcaption>{}</figcaption>\n", escaped(&self.caption))
         };
         let header = if self.header.is_empty() {
             String::new()
@@ -254,7 +254,8 @@ impl Table {
         let body: String = self.rows.iter().map(|cells| row(cells, "td")).collect();
         // Wide tables scroll by themselves; the focus lets a keyboard do so too.
         format!(
-            "<div class=\"table\" tabindex=\"0\"><table>\n{caption}{header}<tbody>\n{body}</tbody>\n</table></div>\n"
+            "<figure class=\"table\">\n{caption}<div class=\"scroll\" tabindex=\"0\"><table>\n{header}<tbody>\n\
+             {body}</tbody>\n</table></div>\n</figure>\n"
         )
     }
 
