@@ -6,8 +6,13 @@
 //! Kingma & Ba 2015 (arXiv:1412.6980); decay as in Loshchilov & Hutter 2019 (arXiv:1711.05101).
 
 use burn::Tensor;
+use burn::backend::Flex;
+use burn_flex::FlexTensor;
 
-use crate::plain;
+use crate::elementwise::Shared;
+use crate::math::vectorised;
+use crate::storage::{fusable, in_order, own, values};
+use crate::{parallel, plain};
 
 /// The settings of one Adam step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,5 +72,49 @@ pub fn adam<const D: usize>(
     second: Tensor<D>,
     step: &AdamStep,
 ) -> [Tensor<D>; 3] {
-    plain::adam(parameter, gradient, first, second, step)
+    let tensors = [&parameter, &gradient, &first, &second];
+    if !tensors.iter().all(|tensor| fusable(tensor) && !tensor.is_autodiff()) {
+        return plain::adam(parameter, gradient, first, second, step);
+    }
+    let inner = |tensor: Tensor<D>| {
+        let Ok(tensor) = tensor.try_into_primitive::<Flex>() else {
+            unreachable!("a tensor on flex without autodiff is flex's own");
+        };
+        tensor
+    };
+    let gradient = in_order(inner(gradient));
+    let [mut parameter, mut first, mut second] = [parameter, first, second].map(|tensor| own(inner(tensor)));
+    let g = values(&gradient);
+    let [p, m, v] = [&mut parameter, &mut first, &mut second].map(FlexTensor::storage_mut::<f32>);
+    assert!(
+        p.len() == g.len() && m.len() == g.len() && v.len() == g.len(),
+        "adam: the tensors differ in shape"
+    );
+    let [p, m, v] = [p, m, v].map(|values| Shared(values.as_mut_ptr()));
+    parallel::ranges(g.len(), LEAST, |range| {
+        let (start, length) = (range.start, range.len());
+        // SAFETY: the ranges are disjoint and inside the buffers, which outlive this call.
+        let [p, m, v] = [&p, &m, &v].map(|values| unsafe { values.slice(start, length) });
+        advance(p, &g[range], m, v, step);
+    });
+    [parameter, first, second].map(Tensor::from_primitive::<Flex>)
+}
+
+/// Elements a thread should have at least.
+const LEAST: usize = 1 << 15;
+
+vectorised! {
+    /// One step on a run of elements.
+    fn advance(parameter: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], step: &AdamStep) {
+        let factors = step.factors();
+        let [keep, rate, root, epsilon] =
+            [factors.keep, factors.rate, factors.root_scale, step.epsilon].map(|x| x as f32);
+        let [decay, gain] = [step.beta1, 1.0 - step.beta1].map(|x| x as f32);
+        let [decay_square, gain_square] = [step.beta2, 1.0 - step.beta2].map(|x| x as f32);
+        for (((p, g), m), v) in parameter.iter_mut().zip(gradient).zip(first).zip(second) {
+            *m = decay * *m + gain * g;
+            *v = decay_square * *v + gain_square * (g * g);
+            *p = keep * *p - rate * *m / (v.sqrt() * root + epsilon);
+        }
+    }
 }

@@ -7,10 +7,32 @@
 #![deny(missing_docs)]
 
 use burn::Tensor;
+use burn::backend::Dispatch;
+
+use crate::convolution_node::Kind;
+use crate::distortion::Family;
+use crate::extension::Fused;
+use crate::storage::fusable;
 
 mod activation;
 mod adam;
+#[cfg(test)]
+mod check;
+mod convolution;
+mod convolution_node;
+mod dense;
+mod distortion;
+mod elementwise;
+mod extension;
+mod math;
+mod matrix;
+pub mod memory;
+mod normal;
+mod parallel;
 pub mod plain;
+mod storage;
+#[cfg(test)]
+mod tests;
 
 pub use activation::{Activation, LEAKY_SLOPE, UnknownActivation};
 pub use adam::{AdamStep, adam};
@@ -20,7 +42,13 @@ pub use adam::{AdamStep, adam};
 /// x `[rows, in]`, weight `[in, out]`, bias `[out]` → `[rows, out]`.
 #[must_use]
 pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
-    plain::dense(x, weight, bias, activation)
+    if ![&x, &weight].into_iter().all(fusable) || !fusable(&bias) {
+        return plain::dense(x, weight, bias, activation);
+    }
+    let (last, activation) = unfused(activation);
+    let y =
+        Dispatch::fused_dense(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), activation);
+    last.apply(Tensor::from_dispatch(y))
 }
 
 /// y = φ(x ⋆ W + b), the cross-correlation with a bank of kernels.
@@ -37,7 +65,10 @@ pub fn conv2d(
     padding: [usize; 2],
     activation: Activation,
 ) -> Tensor<4> {
-    plain::conv2d(x, weight, bias, stride, padding, activation)
+    if !(fusable(&x) && fusable(&weight) && fusable(&bias)) {
+        return plain::conv2d(x, weight, bias, stride, padding, activation);
+    }
+    convolution_of(x, weight, bias, Kind::Straight { upsampled: None, stride, padding }, activation)
 }
 
 /// y = φ(xᵀ⋆ W + b), the transpose of [`conv2d`] as a linear map, then bias and activation.
@@ -54,7 +85,10 @@ pub fn conv_transpose2d(
     output_padding: [usize; 2],
     activation: Activation,
 ) -> Tensor<4> {
-    plain::conv_transpose2d(x, weight, bias, stride, padding, output_padding, activation)
+    if !(fusable(&x) && fusable(&weight) && fusable(&bias)) {
+        return plain::conv_transpose2d(x, weight, bias, stride, padding, output_padding, activation);
+    }
+    convolution_of(x, weight, bias, Kind::Transposed { stride, padding, output_padding }, activation)
 }
 
 /// Nearest-neighbour upsampling to `size`, then [`conv2d`] with stride 1.
@@ -71,7 +105,16 @@ pub fn upsample_nearest_conv2d(
     padding: [usize; 2],
     activation: Activation,
 ) -> Tensor<4> {
-    plain::upsample_nearest_conv2d(x, size, weight, bias, padding, activation)
+    if !(fusable(&x) && fusable(&weight) && fusable(&bias)) {
+        return plain::upsample_nearest_conv2d(x, size, weight, bias, padding, activation);
+    }
+    convolution_of(
+        x,
+        weight,
+        bias,
+        Kind::Straight { upsampled: Some(size), stride: [1, 1], padding },
+        activation,
+    )
 }
 
 /// z = μ + σ ε with σ² = e^{log variance}, the reparameterised draw; no gradient flows to the noise.
@@ -79,7 +122,11 @@ pub fn upsample_nearest_conv2d(
 /// All `[rows, latent]`.
 #[must_use]
 pub fn reparameterise(mean: Tensor<2>, log_variance: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
-    plain::reparameterise(mean, log_variance, noise)
+    if ![&mean, &log_variance, &noise].into_iter().all(fusable) {
+        return plain::reparameterise(mean, log_variance, noise.detach());
+    }
+    let [mean, log_variance, noise] = [mean, log_variance, noise].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::fused_reparameterise(mean, log_variance, noise))
 }
 
 /// KL(N(μ, σ²) ‖ N(0, 1)) = (μ² + σ² − ln σ² − 1) / 2 of each dimension, in nats.
@@ -87,22 +134,25 @@ pub fn reparameterise(mean: Tensor<2>, log_variance: Tensor<2>, noise: Tensor<2>
 /// All `[rows, latent]`.
 #[must_use]
 pub fn standard_normal_rate(mean: Tensor<2>, log_variance: Tensor<2>) -> Tensor<2> {
-    plain::standard_normal_rate(mean, log_variance)
+    if ![&mean, &log_variance].into_iter().all(fusable) {
+        return plain::standard_normal_rate(mean, log_variance);
+    }
+    Tensor::from_dispatch(Dispatch::fused_rate(mean.into_dispatch(), log_variance.into_dispatch()))
 }
 
-/// −ln p(x) under Bernoulli pixels: Σ ln(1 + eˡ) − x l, in nats a row.
+/// −ln p(x) under Bernoulli pixels: Σ ln(1 + eˡ) − x l, in nats a row. x is data: no gradient flows to it.
 ///
 /// logits `[k·n, features]` against x `[n, features]`, draw-major: row d·n + i is draw d for row i. x may
 /// be anything in [0, 1] (the cross-entropy then).
 #[must_use]
 pub fn bernoulli_distortion(logits: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
-    plain::bernoulli_distortion(logits, x)
+    one_parameter(logits, x, Family::Bernoulli, plain::bernoulli_distortion)
 }
 
 /// Σ (x − μ)² of each row; shapes as in [`bernoulli_distortion`].
 #[must_use]
 pub fn squared_error(mean: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
-    plain::squared_error(mean, x)
+    one_parameter(mean, x, Family::SquaredError, plain::squared_error)
 }
 
 /// −ln p(x) under independent normals: Σ ((x − μ)² / σ² + ln σ² + ln 2π) / 2, in nats a row.
@@ -110,7 +160,7 @@ pub fn squared_error(mean: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
 /// mean and log variance `[k·n, features]`; shapes otherwise as in [`bernoulli_distortion`].
 #[must_use]
 pub fn normal_distortion(mean: Tensor<2>, log_variance: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
-    plain::normal_distortion(mean, log_variance, x)
+    two_parameters(mean, log_variance, x, Family::Normal, plain::normal_distortion)
 }
 
 /// −ln p(x) under the logistic distribution discretised to `levels` values from 0 to 1, in nats a row.
@@ -120,5 +170,54 @@ pub fn normal_distortion(mean: Tensor<2>, log_variance: Tensor<2>, x: Tensor<2>)
 /// `[k·n, features]`, `levels` ≥ 2; shapes otherwise as in [`bernoulli_distortion`].
 #[must_use]
 pub fn logistic_distortion(mean: Tensor<2>, log_scale: Tensor<2>, x: Tensor<2>, levels: usize) -> Tensor<1> {
-    plain::logistic_distortion(mean, log_scale, x, levels)
+    let half = 0.5 / levels.saturating_sub(1).max(1) as f32;
+    two_parameters(mean, log_scale, x, Family::Logistic(half), |mean, log_scale, x| {
+        plain::logistic_distortion(mean, log_scale, x, levels)
+    })
+}
+
+fn convolution_of(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    kind: Kind,
+    activation: Activation,
+) -> Tensor<4> {
+    let (last, activation) = unfused(activation);
+    let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    last.apply(Tensor::from_dispatch(Dispatch::fused_convolution(x, weight, bias, kind, activation)))
+}
+
+fn one_parameter(
+    parameter: Tensor<2>,
+    x: Tensor<2>,
+    family: Family,
+    plain: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<1>,
+) -> Tensor<1> {
+    if ![&parameter, &x].into_iter().all(fusable) {
+        return plain(parameter, x.detach());
+    }
+    Tensor::from_dispatch(Dispatch::fused_distortion(parameter.into_dispatch(), x.into_dispatch(), family))
+}
+
+fn two_parameters(
+    first: Tensor<2>,
+    second: Tensor<2>,
+    x: Tensor<2>,
+    family: Family,
+    plain: impl Fn(Tensor<2>, Tensor<2>, Tensor<2>) -> Tensor<1>,
+) -> Tensor<1> {
+    if ![&first, &second, &x].into_iter().all(fusable) {
+        return plain(first, second, x.detach());
+    }
+    let [first, second, x] = [first, second, x].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::fused_distortion_of_two(first, second, x, family))
+}
+
+/// The activation that remains to be done after a fused body, and the one that the body does.
+fn unfused(activation: Activation) -> (Activation, Activation) {
+    match elementwise::keeps(activation) {
+        Some(_) => (Activation::Identity, activation),
+        None => (activation, Activation::Identity),
+    }
 }
