@@ -256,8 +256,11 @@ fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder + '_, String> {
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
     let bound = MOST_PIXEL_BYTES.min(bytes.len() as u64 * MOST_EXPANSION + (1 << 20));
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err("the image has no pixel".into());
+    }
     if decoder.total_bytes() > bound {
-        let (width, height) = decoder.dimensions();
         return Err(format!(
             "the header promises {width}×{height} pixels, and the file has {} bytes",
             bytes.len()
@@ -352,7 +355,7 @@ pub(crate) fn decode(
 /// in the marker FFD9; within it every FF is followed by 00, so markers can't be mistaken.
 fn is_cut_jpeg(bytes: &[u8]) -> bool {
     let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    bytes.starts_with(&[0xff, 0xd8]) && last(0xd9) < last(0xda)
+    bytes.starts_with(&[0xff, 0xd8]) && last(0xd9) <= last(0xda)
 }
 
 impl Core {
