@@ -90,6 +90,14 @@ pub(crate) struct Array {
     pub axes: Vec<u64>,
 }
 
+/// What receives the bytes of each row.
+type VisitBytes<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), DataError>;
+
+/// Whether a value stays finite as f32, which is what a model sees.
+fn is_single(value: f64) -> bool {
+    value.abs() <= f64::from(f32::MAX)
+}
+
 /// A Fortran-ordered file is walked in blocks of about this many bytes, a C-ordered one likewise.
 const BLOCK: u64 = 1 << 22;
 
@@ -185,7 +193,7 @@ impl Array {
     }
 
     /// Calls `visit` with the bytes of each row in order.
-    fn each_row(&self, visit: &mut dyn FnMut(u64, &[u8]) -> Result<(), DataError>) -> Result<(), DataError> {
+    fn each_row(&self, visit: VisitBytes<'_>) -> Result<(), DataError> {
         let rows = self.axes[0];
         let size = self.number.bytes();
         let features = self.features();
@@ -413,7 +421,7 @@ impl Dataset for ArrayRows {
             }
             self.array.decode(row, bytes, &mut raw)?;
             if self.array.number.is_float()
-                && let Some(column) = raw.iter().position(|value| !(value.abs() <= f64::from(f32::MAX)))
+                && let Some(column) = raw.iter().position(|value| !is_single(*value))
             {
                 let (path, value) = (self.array.path.clone(), raw[column]);
                 return Err(DataError::NotFinite { path, row, column: column as u64, value });

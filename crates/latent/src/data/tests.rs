@@ -560,3 +560,36 @@ fn tables_are_written_and_read_again() {
     assert!(write_csv(&path, &header[..1], &columns).is_err());
     assert!(write_npy(&path, &[3, 3], StoredType::F32, &values).is_err());
 }
+
+/// `cargo test --release five_gigabytes -- --ignored --nocapture`, alone: it asks for the peak of the process.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "makes a sparse file of 5 GB and reads it"]
+fn five_gigabytes_cost_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = 5 * (1u64 << 30) / (64 * 64 * 3);
+    let path = npy(folder.path(), "|u1", false, &format!("({rows}, 3, 64, 64)"), &[]);
+    let header = fs::metadata(&path).unwrap().len();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(header + rows * 64 * 64 * 3).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[200; 12_288], header + 12_288 * 7).unwrap();
+    let start = std::time::Instant::now();
+    let data = Arc::new(open(&path).unwrap());
+    println!("opened {rows} rows in {:?}", start.elapsed());
+    assert_eq!(data.facts().kind, ValueKind::Colour);
+    let train = data.len(Split::Train);
+    let plan = (0..500).map(move |step| PlanItem {
+        step,
+        split: Split::Train,
+        positions: (0..128).map(|n| (n * 7919 + step as usize * 104_729) % train).collect(),
+        epoch: 0,
+    });
+    for batch in Loader::new(Arc::clone(&data), plan, 2).unwrap() {
+        assert_eq!(batch.unwrap().len(), 128);
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+    println!("500 batches of 128 after {:?}; peak {peak}", start.elapsed());
+    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kilobytes < 300_000, "{peak}");
+}
