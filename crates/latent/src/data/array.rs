@@ -357,10 +357,19 @@ fn is_channels_last(array: &Array, layout: Layout) -> Result<bool, DataError> {
         Layout::Auto => match (is_channels(array.axes[1]), is_channels(array.axes[3])) {
             (true, false) => Ok(false),
             (false, true) => Ok(true),
-            _ => Err(DataError::setting(
+            (channels, _) => Err(DataError::setting(
                 "layout",
-                format!("{:?} in {} can be read in two ways", array.axes, array.path.display()),
-                "set data.layout = \"nchw\" or \"nhwc\"",
+                format!(
+                    "{:?} in {}: {}",
+                    array.axes,
+                    array.path.display(),
+                    if channels {
+                        "the second or the last axis may be the channels'"
+                    } else {
+                        "no axis looks like channels (1 to 4)"
+                    }
+                ),
+                "set data.layout = \"nchw\" or \"nhwc\", or reshape the array to [n, h, w]",
             )),
         },
     }

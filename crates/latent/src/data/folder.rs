@@ -319,36 +319,50 @@ pub(crate) fn decode(
         let fit = Fit::plan((channels, height, width), image, true).map_err(|error| error.to_string())?;
         let (to_channels, to_height, to_width) = fit.to;
         let mut values = vec![0.0; to_channels * to_height * to_width];
-        let mut fill = |level: &dyn Fn(usize) -> f64, most: f64| {
-            let scale = if deep { 65535.0 } else { 255.0 } / most;
-            fit.apply(
-                |channel, y, x| {
-                    let pixel = (y * width + x) * stored;
-                    let value = level(pixel + channel) * scale;
-                    if !has_alpha {
-                        return value;
-                    }
-                    let alpha = level(pixel + stored - 1) / most;
-                    value * alpha + most * scale * (1.0 - alpha)
-                },
-                &mut values,
-            );
-        };
+        let bytes = picture.as_bytes();
+        let layout = Layout { width, stored, has_alpha, deep };
         match color {
             ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
-                let bytes = picture.as_bytes();
                 let level =
                     |index: usize| u16::from_ne_bytes([bytes[2 * index], bytes[2 * index + 1]]).into();
-                fill(&level, 65535.0);
+                layout.fill(&fit, level, 65535.0, &mut values);
             }
             ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
-                let bytes = picture.as_bytes();
-                fill(&|index: usize| bytes[index].into(), 255.0);
+                layout.fill(&fit, |index| bytes[index].into(), 255.0, &mut values);
             }
             other => return Err(format!("pixels of type {other:?} are not read")),
         }
         Ok((SampleShape::Image { channels: to_channels, height: to_height, width: to_width }, values))
     })
+}
+
+/// How the levels of a decoded picture lie in memory, and which depth is wanted.
+struct Layout {
+    width: usize,
+    /// Levels of a pixel, alpha included.
+    stored: usize,
+    has_alpha: bool,
+    deep: bool,
+}
+
+impl Layout {
+    /// Fits a picture whose level number `index` (of at most `most`) is `level(index)`; alpha is over white.
+    fn fill(&self, fit: &Fit, level: impl Fn(usize) -> f64, most: f64, values: &mut [f64]) {
+        let full = if self.deep { 65535.0 } else { 255.0 };
+        let scale = full / most;
+        fit.apply(
+            |channel, y, x| {
+                let pixel = (y * self.width + x) * self.stored;
+                let value = level(pixel + channel) * scale;
+                if !self.has_alpha {
+                    return value;
+                }
+                let alpha = level(pixel + self.stored - 1) / most;
+                value * alpha + full * (1.0 - alpha)
+            },
+            values,
+        );
+    }
 }
 
 /// Decoders fill the missing rows of a truncated JPEG with grey. The entropy-coded data of a whole one ends

@@ -99,7 +99,10 @@ fn labels<R: Read + std::io::Seek>(
         // A wrong number of labels is a mistake worth stopping for; another type is not ours to judge.
         Err(error @ DataError::Malformed { .. }) if error.to_string().contains(" labels for ") => Err(error),
         Err(error) => {
-            log(wrong(error.to_string()));
+            log(wrong(match error {
+                DataError::Malformed { what, .. } => what,
+                other => other.to_string(),
+            }));
             Ok(None)
         }
     }

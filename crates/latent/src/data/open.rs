@@ -73,7 +73,7 @@ pub(crate) fn find(
     {
         return Err(DataError::io(path, source));
     }
-    Err(DataError::NotFound { path: path.into(), known: NAMES.join(", ") })
+    Err(DataError::NotFound { path: path.into(), known: format!("known names: {}", NAMES.join(", ")) })
 }
 
 fn find_folder(path: &Path, settings: &DataSettings, like: Option<&Facts>) -> Result<Found, DataError> {

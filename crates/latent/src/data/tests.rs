@@ -270,6 +270,7 @@ fn a_bad_cell_is_named_by_line_and_column() {
         ("a,b\n1,NaN\n", "line 2, column \"b\": NaN is no finite number"),
         ("a,b\n1,inf\n", "no finite number"),
         ("1,2\n3,4\n", "holds numbers where a header is wanted"),
+        ("M,2,3\nF,3,4\n", "holds numbers where a header is wanted"),
         ("a,a\n3,4\n", "two columns are named \"a\""),
         ("a,\n3,4\n", "column 2 of the header has no name"),
         ("a,b\n", "no row"),
