@@ -4,8 +4,6 @@
 //! byte orders and both C and Fortran order are read; contents are hashed as little-endian rows, so that
 //! the same numbers have the same hash however they are stored.
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -13,67 +11,8 @@ use sha2::{Digest, Sha256};
 use super::dataset::{Dataset, Labels, Number, Visit};
 use super::fit::Fit;
 use super::settings::{ImageSettings, Layout};
+use super::storage::Storage;
 use super::{DataError, SampleShape};
-
-/// Bytes that can be read by position.
-pub(crate) enum Storage {
-    /// Decompressed, embedded or given.
-    Memory(Vec<u8>),
-    /// On disk.
-    File { file: File, length: u64 },
-}
-
-impl Storage {
-    /// Opens a file.
-    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|source| DataError::io(path, source))?;
-        let length = file.metadata().map_err(|source| DataError::io(path, source))?.len();
-        Ok(Self::File { file, length })
-    }
-
-    /// How many bytes there are.
-    pub(crate) fn len(&self) -> u64 {
-        match self {
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::File { length, .. } => *length,
-        }
-    }
-
-    /// Fills `buffer` from the bytes at `offset`.
-    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        match self {
-            Self::Memory(bytes) => {
-                let range = usize::try_from(offset)
-                    .ok()
-                    .and_then(|start| Some(start..start.checked_add(buffer.len())?))
-                    .and_then(|range| bytes.get(range))
-                    .ok_or(io::ErrorKind::UnexpectedEof)?;
-                buffer.copy_from_slice(range);
-                Ok(())
-            }
-            Self::File { file, .. } => read_exact_at(file, offset, buffer),
-        }
-    }
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
-    while !buffer.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                buffer = &mut buffer[read..];
-                offset += read as u64;
-            }
-        }
-    }
-    Ok(())
-}
 
 /// Numbers of one type with a shape, somewhere in a storage.
 pub(crate) struct Array {

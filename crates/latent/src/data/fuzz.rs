@@ -11,10 +11,11 @@ use flate2::write::GzEncoder;
 use rand_chacha::rand_core::Rng;
 use sha2::Sha256;
 
-use super::array::{ArrayRows, Storage};
+use super::array::ArrayRows;
 use super::csv::{Roles, Table};
 use super::dataset::Dataset;
 use super::settings::{ImageSettings, Layout, Size};
+use super::storage::Storage;
 use super::{folder, idx, npy, npz};
 use crate::Key;
 

@@ -31,6 +31,7 @@ mod ordered;
 mod rows;
 mod settings;
 mod split;
+mod storage;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,12 @@ use std::path::Path;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::DataError;
-use super::array::{Array, ArrayRows, Storage};
+use super::array::{Array, ArrayRows};
 use super::dataset::Labels;
-use super::idx::{MOST_IN_MEMORY, Sequential};
+use super::idx::MOST_IN_MEMORY;
 use super::npy;
 use super::settings::{ImageSettings, Layout};
+use super::storage::{Sequential, Storage};
 
 /// Names that hold x, the first found wins, where no name was given.
 const X_NAMES: [&str; 6] = ["x", "X", "data", "images", "arr_0", "x_train"];

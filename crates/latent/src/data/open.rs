@@ -4,11 +4,12 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::array::{ArrayRows, Storage};
+use super::array::ArrayRows;
 use super::csv::{Roles, Table};
 use super::dataset::Dataset;
 use super::folder::{self, Folder};
 use super::settings::DataSettings;
+use super::storage::Storage;
 use super::{DataError, Facts, StoredType, idx, known, npy, npz};
 
 /// Names that stand for data.
