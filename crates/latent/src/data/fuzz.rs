@@ -16,7 +16,7 @@ use super::csv::{Roles, Table};
 use super::dataset::Dataset;
 use super::settings::{ImageSettings, Layout, Size};
 use super::storage::Storage;
-use super::{folder, idx, npy, npz};
+use super::{idx, npy, npz, picture};
 use crate::Key;
 
 /// Reads `count` mutations of the valid files and returns how many of them were still good.
@@ -205,8 +205,8 @@ fn images_survive() {
         encode(&colour, Rgb8, Jpeg),
     ];
     run("image", &files, 4000, |bytes| {
-        let header = folder::header(bytes);
-        folder::decode(bytes, &sized(), false).is_ok_and(|(_, values)| {
+        let header = picture::header(bytes);
+        picture::decode(bytes, &sized(), false).is_ok_and(|(_, values)| {
             header.is_ok() && values.iter().all(|value| (0.0..=255.0).contains(value))
         })
     });

@@ -378,7 +378,9 @@ fn orientation_and_sixteen_bits_are_respected() {
     assert!(x[..8].iter().all(|x| *x > 0.9) && x[120..].iter().all(|x| *x < 0.1), "{x:?}");
     // A truncated JPEG is noticed.
     let cut = [&jpeg[..2], &exif[..exif.len() - 20]].concat();
-    assert!(super::folder::decode(&cut, &ImageSettings::default(), false).unwrap_err().contains("cut short"));
+    assert!(
+        super::picture::decode(&cut, &ImageSettings::default(), false).unwrap_err().contains("cut short")
+    );
 
     let levels: Vec<u8> = [0u16, 1, 30_000, 65_535].iter().flat_map(|v| v.to_ne_bytes()).collect();
     let path = folder.path().join("deep.png");
