@@ -29,9 +29,12 @@ mod npz;
 mod open;
 mod opened;
 mod ordered;
+mod picture;
 mod rows;
+mod scan;
 mod settings;
 mod split;
+mod storage;
 mod summary;
 #[cfg(test)]
 mod tests;
