@@ -42,7 +42,10 @@ impl Output {
     /// Why a command failed.
     pub fn failure(&self, failure: &Failure) {
         if self.json {
-            eprintln!("{}", serde_json::json!({ "error": failure.to_string(), "exit_code": failure.exit_code() }));
+            eprintln!(
+                "{}",
+                serde_json::json!({ "error": failure.to_string(), "exit_code": failure.exit_code() })
+            );
         } else {
             eprintln!("error: {failure}");
         }

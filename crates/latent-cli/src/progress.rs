@@ -51,18 +51,20 @@ impl<'a> Progress<'a> {
         (self.begun, self.first, self.total) = (Instant::now(), step, total);
         if std::io::stderr().is_terminal() && !self.out.is_json() {
             let bar = ProgressBar::new(total);
-            let style = ProgressStyle::with_template(
-                "{bar:28} {pos}/{len} steps  {per_sec}  {eta} left  {msg}",
-            );
+            let style =
+                ProgressStyle::with_template("{bar:28} {pos}/{len} steps  {per_sec}  {eta} left  {msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_position(step);
             bar.reset_eta();
             self.bar = Some(bar);
         } else {
-            let text = format!("training: {total} steps, {steps_per_epoch} an epoch{}", match step {
-                0 => String::new(),
-                step => format!(", going on from step {step}"),
-            });
+            let text = format!(
+                "training: {total} steps, {steps_per_epoch} an epoch{}",
+                match step {
+                    0 => String::new(),
+                    step => format!(", going on from step {step}"),
+                }
+            );
             self.say(&text, &serde_json::json!({ "started": step, "total": total }));
         }
     }
@@ -75,7 +77,8 @@ impl<'a> Progress<'a> {
             }
             // Away from a terminal a line every ten seconds shows that it lives.
             None if !self.out.is_json() && self.said.elapsed().as_secs() >= 10 => {
-                let text = format!("step {}/{}  {}  {}", line.step, self.total, terms(line), self.left(line.step));
+                let text =
+                    format!("step {}/{}  {}  {}", line.step, self.total, terms(line), self.left(line.step));
                 self.say(&text, &());
             }
             None => {}

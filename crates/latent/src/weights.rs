@@ -122,10 +122,22 @@ impl Weights {
         let mut copy = self.clone();
         for weight in copy.entries.iter_mut().filter(|w| w.trained && wanted(&w.path)) {
             weight.tensor = match weight.shape.len() {
-                1 => Tensor::<1>::from_dispatch(weight.tensor.clone()).autodiff().require_grad().into_dispatch(),
-                2 => Tensor::<2>::from_dispatch(weight.tensor.clone()).autodiff().require_grad().into_dispatch(),
-                3 => Tensor::<3>::from_dispatch(weight.tensor.clone()).autodiff().require_grad().into_dispatch(),
-                _ => Tensor::<4>::from_dispatch(weight.tensor.clone()).autodiff().require_grad().into_dispatch(),
+                1 => Tensor::<1>::from_dispatch(weight.tensor.clone())
+                    .autodiff()
+                    .require_grad()
+                    .into_dispatch(),
+                2 => Tensor::<2>::from_dispatch(weight.tensor.clone())
+                    .autodiff()
+                    .require_grad()
+                    .into_dispatch(),
+                3 => Tensor::<3>::from_dispatch(weight.tensor.clone())
+                    .autodiff()
+                    .require_grad()
+                    .into_dispatch(),
+                _ => Tensor::<4>::from_dispatch(weight.tensor.clone())
+                    .autodiff()
+                    .require_grad()
+                    .into_dispatch(),
             };
         }
         copy

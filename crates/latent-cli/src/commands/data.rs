@@ -49,7 +49,8 @@ impl Data {
             layers.set(assignment)?;
         }
         let settings = layers.data()?;
-        let data = latent::data::Data::open(&settings, Key::from_seed(inspect.seed), &mut |line| out.note(line))?;
+        let data =
+            latent::data::Data::open(&settings, Key::from_seed(inspect.seed), &mut |line| out.note(line))?;
         let summary = data.summary(&settings);
         out.result(summary.to_string(), &summary);
         Ok(ExitCode::SUCCESS)

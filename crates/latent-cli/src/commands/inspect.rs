@@ -31,8 +31,10 @@ impl Inspect {
     pub fn run(self, out: &Output) -> Done {
         let model = load(&self.run, "cpu")?;
         let run = &model.run;
-        let arrays: Vec<_> = model.weights.iter().map(|(_, w)| (w.path().to_string(), w.shape().to_vec())).collect();
-        let kind = |table: &toml::Table| table.get("kind").and_then(|k| k.as_str()).unwrap_or("?").to_string();
+        let arrays: Vec<_> =
+            model.weights.iter().map(|(_, w)| (w.path().to_string(), w.shape().to_vec())).collect();
+        let kind =
+            |table: &toml::Table| table.get("kind").and_then(|k| k.as_str()).unwrap_or("?").to_string();
         let mut text = format!(
             "{}{}\ntrained on   {} ({}; {} training, {} validation, {} test rows)\nlikelihood   {} ({})\nposterior    {}, \
              {} dimensions\nprior        {}\nnetwork      {} / {}\nweights      {} in {} arrays\nseed         {}",

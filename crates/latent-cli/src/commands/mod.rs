@@ -95,7 +95,8 @@ fn refuse_known_test(model: &Model, data: &Data) -> Result<(), Failure> {
         Some(known) if model.run.facts.overlaps.iter().any(|name| name == known) => Err(Failure::Flag {
             flag: "--data",
             what: format!("this model was trained on rows of {known}, so what it says of them is no test"),
-            remedy: "leave --data out to use its own held-out rows, or train on the official training set".into(),
+            remedy: "leave --data out to use its own held-out rows, or train on the official training set"
+                .into(),
         }),
         _ => Ok(()),
     }

@@ -59,7 +59,8 @@ impl Reconstruct {
             / original.x.len().max(1) as f64;
         if self.out.extension().is_some_and(|e| e == "png" || e == "svg") && original.pictures().is_ok() {
             let (above, below) = (original.pictures()?, again.pictures()?);
-            reconstructions(&above.images()?, &below.images()?, "Rows and their reconstructions")?.save(&self.out)?;
+            reconstructions(&above.images()?, &below.images()?, "Rows and their reconstructions")?
+                .save(&self.out)?;
         } else {
             again.save(&self.out, "Reconstructions")?;
         }

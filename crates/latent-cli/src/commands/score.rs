@@ -63,13 +63,19 @@ impl Score {
             free(sheet, self.force)?;
         }
         if self.k == 0 {
-            return Err(Failure::Flag { flag: "--k", what: "no samples".into(), remedy: "give at least 1".into() });
+            return Err(Failure::Flag {
+                flag: "--k",
+                what: "no samples".into(),
+                remedy: "give at least 1".into(),
+            });
         }
         let model = load(&self.run, &self.device)?;
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
         let reference = match &self.data {
             None => None,
-            Some(_) => Some(Chosen { data: model.open_own(&mut |line| out.note(line))?, split: Split::Validation }),
+            Some(_) => {
+                Some(Chosen { data: model.open_own(&mut |line| out.note(line))?, split: Split::Validation })
+            }
         };
         let table = self.table(&model, &chosen, usize::MAX)?;
         let mut against = match &reference {
@@ -94,7 +100,12 @@ impl Score {
         let (shown, sign) = if table.has_density { ("log_p_lower", 1.0) } else { ("distortion", -1.0) };
         let reason = table.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
         out.result(
-            format!("{} rows, mean {shown} {:.2} nats{reason}: {}", table.first.len(), sign * mean, self.out.display()),
+            format!(
+                "{} rows, mean {shown} {:.2} nats{reason}: {}",
+                table.first.len(),
+                sign * mean,
+                self.out.display()
+            ),
             &json!({
                 "rows": table.first.len(), "mean": sign * mean, "column": shown, "reason": table.reason,
                 "base_measure": model.model.likelihood.measure().name(), "out": self.out, "seed": self.seed
@@ -110,9 +121,7 @@ impl Score {
             _ if !model.model.posterior.has_density() => {
                 Some("the posterior is a point, so the model has no density".to_string())
             }
-            BaseMeasure::None => {
-                Some("a Bernoulli cross-entropy on grey values is no density".to_string())
-            }
+            BaseMeasure::None => Some("a Bernoulli cross-entropy on grey values is no density".to_string()),
             _ => None,
         };
         let mut scores = Scores { has_density: reason.is_none(), reason, ..Scores::default() };
@@ -142,7 +151,16 @@ impl Score {
         let (header, columns): (Vec<String>, Vec<Vec<f64>>) = if scores.has_density {
             let names = ["log_p_lower", "k", "se", "ess", "p_value"].map(String::from).to_vec();
             let k = vec![self.k as f64; n];
-            (names, vec![scores.first.clone(), k, scores.error.clone(), scores.effective.clone(), p_values.to_vec()])
+            (
+                names,
+                vec![
+                    scores.first.clone(),
+                    k,
+                    scores.error.clone(),
+                    scores.effective.clone(),
+                    p_values.to_vec(),
+                ],
+            )
         } else {
             let reason = scores.reason.clone().unwrap_or_default();
             let names = vec![format!("distortion ({reason})"), "p_value".into()];

@@ -140,11 +140,7 @@ pub fn train(
     }
     let model = training.folder.model();
     let mut value = json!({ "run": folder, "model": model, "seconds": begun.elapsed().as_secs_f64() });
-    let mut text = format!(
-        "trained in {}: {}",
-        duration(begun.elapsed().as_secs_f64()),
-        model.display()
-    );
+    let mut text = format!("trained in {}: {}", duration(begun.elapsed().as_secs_f64()), model.display());
     if reports {
         let written = report(folder, &training.data, key(seed, "report"))?;
         for verdict in &written.verdicts {
@@ -158,7 +154,8 @@ pub fn train(
         if let Some(page) = written.files.last() {
             text.push_str(&format!("\nreport: {}", page.display()));
         }
-        value["verdicts"] = written.verdicts.iter().map(|v| json!({ "name": v.name, "evidence": v.evidence })).collect();
+        value["verdicts"] =
+            written.verdicts.iter().map(|v| json!({ "name": v.name, "evidence": v.evidence })).collect();
         value["files"] = json!(written.files);
     }
     out.result(text, &value);

@@ -79,9 +79,8 @@ impl Traverse {
                 });
             }
         };
-        let values: Vec<f64> = (0..self.steps)
-            .map(|i| self.reach * (2.0 * i as f64 / (self.steps - 1) as f64 - 1.0))
-            .collect();
+        let values: Vec<f64> =
+            (0..self.steps).map(|i| self.reach * (2.0 * i as f64 / (self.steps - 1) as f64 - 1.0)).collect();
         let steps: Vec<f32> = values.iter().map(|&v| v as f32).collect();
         let decoded = model.decode(&traverse(&middle, &dims, &steps))?;
         let names: Vec<String> = dims
@@ -93,7 +92,8 @@ impl Traverse {
             .collect();
         match (self.out.extension().and_then(|e| e.to_str()), decoded.pictures()) {
             (Some("png" | "svg"), Ok(pictures)) => {
-                traversal(&pictures.images()?, &names, &values, "One latent dimension at a time")?.save(&self.out)?;
+                traversal(&pictures.images()?, &names, &values, "One latent dimension at a time")?
+                    .save(&self.out)?;
             }
             _ => decoded.save(&self.out, "One latent dimension at a time")?,
         }

@@ -9,8 +9,18 @@ use crate::data::DataSettings;
 
 /// The tables that a run may have at its top.
 const SECTIONS: [&str; 12] = [
-    "preset", "paper", "about", "seed", "data", "likelihood", "posterior", "prior", "network", "encoder",
-    "decoder", "objective",
+    "preset",
+    "paper",
+    "about",
+    "seed",
+    "data",
+    "likelihood",
+    "posterior",
+    "prior",
+    "network",
+    "encoder",
+    "decoder",
+    "objective",
 ];
 
 /// A configuration under way: each layer laid over the ones before.
@@ -33,8 +43,8 @@ impl Layers {
 
     /// Lays a TOML file over what is there. A `preset` key in it is laid under the file's own keys.
     pub fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Io { path: path.into(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
             path: path.into(),
             message: error.to_string(),

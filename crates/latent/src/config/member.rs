@@ -114,7 +114,11 @@ pub fn parse_table<T: DeserializeOwned>(table: &Table, path: &str) -> Result<T, 
             let full = if key.ends_with(&name) { key } else { format!("{key}.{name}") };
             ConfigError::UnknownKey { key: full, nearest }
         } else {
-            ConfigError::Value { key, what: message.to_string(), remedy: "see `latent presets` for examples".into() }
+            ConfigError::Value {
+                key,
+                what: message.to_string(),
+                remedy: "see `latent presets` for examples".into(),
+            }
         }
     })
 }

@@ -21,7 +21,15 @@ pub fn presets() -> &'static [Preset] {
         };
     }
     embedded![
-        "ae", "vae", "beta-vae", "sigma-vae", "iwae", "wae-mmd", "bit-ae", "linear-vae", "doersch-mnist",
+        "ae",
+        "vae",
+        "beta-vae",
+        "sigma-vae",
+        "iwae",
+        "wae-mmd",
+        "bit-ae",
+        "linear-vae",
+        "doersch-mnist",
     ]
 }
 

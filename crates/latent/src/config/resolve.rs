@@ -9,12 +9,20 @@ use crate::model::Registry;
 use crate::objective::Objective;
 
 /// Resolves what is asked for against the data. Returns the run and what was chosen or changed to fit, a line each.
-pub fn resolve(layers: &Layers, facts: &Facts, registry: &Registry) -> Result<(Run, Vec<String>), ConfigError> {
+pub fn resolve(
+    layers: &Layers,
+    facts: &Facts,
+    registry: &Registry,
+) -> Result<(Run, Vec<String>), ConfigError> {
     let mut notes = Vec::new();
     let mut table = layers.table.clone();
     let (suggested, reasons) = suggestion(facts);
     if layers.table.get("preset").is_none() {
-        notes.extend(reasons);
+        let asked =
+            |section: &str, key: &str| layers.table.get(section).is_some_and(|s| s.get(key).is_some());
+        notes.extend(
+            reasons.into_iter().filter(|(section, key, _)| !asked(section, key)).map(|(_, _, text)| text),
+        );
     }
     let named = table.remove("network");
     fit(&mut table, &named, layers, facts, registry, &suggested, &mut notes)?;
@@ -80,7 +88,7 @@ pub fn resolve(layers: &Layers, facts: &Facts, registry: &Registry) -> Result<(R
 }
 
 /// What the data itself asks for: likelihood, network and sizes, with the reasons.
-fn suggestion(facts: &Facts) -> (Table, Vec<String>) {
+fn suggestion(facts: &Facts) -> (Table, Vec<(&'static str, &'static str, String)>) {
     let mut notes = Vec::new();
     let likelihood = match facts.kind {
         ValueKind::Binary => ("bernoulli", "the values are 0 and 1"),
@@ -88,7 +96,7 @@ fn suggestion(facts: &Facts) -> (Table, Vec<String>) {
         ValueKind::Colour => ("normal", "colours get a normal density whose σ is measured"),
         ValueKind::Real => ("normal", "real numbers get a normal density whose σ is measured"),
     };
-    notes.push(format!("likelihood: {} ({})", likelihood.0, likelihood.1));
+    notes.push(("likelihood", "kind", format!("likelihood: {} ({})", likelihood.0, likelihood.1)));
     let network = match facts.shape {
         SampleShape::Image { height, width, .. } if height.min(width) >= 16 => {
             ("conv", format!("{height}×{width} images are large enough for convolutions"))
@@ -96,13 +104,13 @@ fn suggestion(facts: &Facts) -> (Table, Vec<String>) {
         SampleShape::Image { height, width, .. } => ("mlp", format!("{height}×{width} images are small")),
         SampleShape::Vector { columns } => ("mlp", format!("rows are vectors of {columns} columns")),
     };
-    notes.push(format!("network: {} ({})", network.0, network.1));
+    notes.push(("network", "kind", format!("network: {} ({})", network.0, network.1)));
     let latent = match facts.shape {
         SampleShape::Image { height, width, .. } if height.min(width) >= 48 => 64,
         SampleShape::Image { .. } => 16,
         SampleShape::Vector { columns } => columns.div_ceil(2).clamp(1, 16),
     };
-    notes.push(format!("latent: {latent} dimensions"));
+    notes.push(("posterior", "latent", format!("latent: {latent} dimensions")));
     let kind = |name: &str| Table::from_iter([("kind".to_string(), Value::from(name))]);
     let mut posterior = kind("diagonal-normal");
     posterior.insert("latent".into(), (latent as i64).into());
@@ -154,7 +162,11 @@ fn fit(
     {
         for part in ["encoder", "decoder"] {
             let instead = suggested.get(part).cloned().unwrap_or(Value::Table(Table::new()));
-            notes.push(format!("{preset}: {part} {} → {} ({reason})", kind_of(&Value::Table(network.clone())), kind_of(&instead)));
+            notes.push(format!(
+                "{preset}: {part} {} → {} ({reason})",
+                kind_of(&Value::Table(network.clone())),
+                kind_of(&instead)
+            ));
             table.insert(part.into(), instead);
         }
     }

@@ -28,7 +28,11 @@ pub fn read_matrix(path: &Path, width: usize) -> Result<Vec<f32>, DataError> {
     for row in 0..rows.rows() {
         rows.read(row, &mut values)?;
         if values.iter().any(|v| !v.is_finite()) {
-            return Err(DataError::malformed(path, format!("row {row} holds NaN or infinity"), "mend that row"));
+            return Err(DataError::malformed(
+                path,
+                format!("row {row} holds NaN or infinity"),
+                "mend that row",
+            ));
         }
         all.extend(values.iter().map(|&v| v as f32));
     }

@@ -51,7 +51,8 @@ impl std::fmt::Display for Summary {
             writeln!(f, "columns  {}", self.columns.join(", "))?;
         }
         if !self.classes.is_empty() {
-            let classes: Vec<String> = self.classes.iter().map(|c| format!("{} {}", c.name, c.rows)).collect();
+            let classes: Vec<String> =
+                self.classes.iter().map(|c| format!("{} {}", c.name, c.rows)).collect();
             writeln!(f, "classes  {}", classes.join(", "))?;
         }
         for overlap in &self.overlaps {

@@ -10,9 +10,7 @@ use super::{Density, DiagonalNormal, FactorisedBits, StandardNormal};
 
 /// KL(q‖p) of each row, split over dimensions, `[n, dims]`; none where no closed form is known.
 pub fn kl(q: &dyn Density, p: &dyn Density) -> Option<Tensor<2>> {
-    pair(q, p, normal_standard)
-        .or_else(|| pair(q, p, normal_normal))
-        .or_else(|| pair(q, p, bits_bits))
+    pair(q, p, normal_standard).or_else(|| pair(q, p, normal_normal)).or_else(|| pair(q, p, bits_bits))
 }
 
 fn pair<Q: Density, P: Density>(
@@ -32,8 +30,8 @@ fn normal_standard(q: &DiagonalNormal, _: &StandardNormal) -> Tensor<2> {
 /// ½ [σ_q²/σ_p² + (μ_q − μ_p)²/σ_p² − 1 − ln σ_q² + ln σ_p²]
 fn normal_normal(q: &DiagonalNormal, p: &DiagonalNormal) -> Tensor<2> {
     let difference = q.mean.clone() - p.mean.clone();
-    let scaled = (q.log_variance.clone().exp() + difference.clone() * difference)
-        * p.log_variance.clone().neg().exp();
+    let scaled =
+        (q.log_variance.clone().exp() + difference.clone() * difference) * p.log_variance.clone().neg().exp();
     (scaled - 1.0 - q.log_variance.clone() + p.log_variance.clone()) * 0.5
 }
 

@@ -23,8 +23,7 @@ impl Density for NormalMixture {
         let [components, dims] = self.mean.dims();
         let device = Device::of(&self.mean);
         let weights = host(&log_softmax(self.logits.clone(), 1).exp());
-        let uniforms =
-            host(&Noise { key: noise.key.fold("component"), ..noise }.uniforms(draws, 1, &device));
+        let uniforms = host(&Noise { key: noise.key.fold("component"), ..noise }.uniforms(draws, 1, &device));
         let choice = uniforms.iter().map(|&u| {
             let mut below = 0.0;
             let mut reached = |&w: &f32| {
@@ -43,8 +42,8 @@ impl Density for NormalMixture {
 
     fn log_density(&self, z: &Latent) -> Option<Tensor<1>> {
         let [components, dims] = self.mean.dims();
-        let deviation = z.z.clone().reshape([z.rows(), 1, dims])
-            - self.mean.clone().reshape([1, components, dims]);
+        let deviation =
+            z.z.clone().reshape([z.rows(), 1, dims]) - self.mean.clone().reshape([1, components, dims]);
         let log_variance = self.log_variance.clone().reshape([1, components, dims]);
         let square = deviation.clone() * deviation * log_variance.clone().neg().exp();
         let log_component = ((log_variance + square + LN_2PI) * -0.5).sum_dim(2).squeeze_dim::<2>(2);

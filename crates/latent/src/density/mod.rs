@@ -14,8 +14,8 @@ use std::any::Any;
 
 use burn::tensor::Tensor;
 
-pub use bits::{BitGradient, FactorisedBits};
 pub(crate) use bits::softplus_stable as softplus;
+pub use bits::{BitGradient, FactorisedBits};
 pub use diagonal_normal::DiagonalNormal;
 pub use kl::kl;
 pub use mixture::{NormalMixture, log_sum_exp};

@@ -8,7 +8,7 @@ use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
 use crate::data::{Data, SampleShape, Split};
 use crate::error::Result;
 use crate::figure::{
-    CodeMap, CurvePanel, Contours, Figure, FigureError, LatentView, Mosaic, Region, Regions, Report, Section,
+    CodeMap, Contours, CurvePanel, Figure, FigureError, LatentView, Mosaic, Region, Regions, Report, Section,
     Table, code_map, interpolation, reconstructions, regions_and_mosaic, training_curves, traversal,
 };
 use crate::generate::{Path as Way, Samples, first_rows, interpolate, traverse};
@@ -42,8 +42,7 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     };
     let verdicts = verdicts(&findings);
     let figures = folder.join("figures");
-    std::fs::create_dir_all(&figures)
-        .map_err(|source| FigureError::Io { path: figures.clone(), source })?;
+    std::fs::create_dir_all(&figures).map_err(|source| FigureError::Io { path: figures.clone(), source })?;
     let mut book = Book { report: opening(&model, &findings), figures, files: Vec::new() };
     for verdict in &verdicts {
         book.report = book.report.verdict(verdict.level, &verdict.headline, &verdict.evidence);
@@ -119,13 +118,16 @@ fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, ke
     let grid = samples.grid("64 samples: codes drawn from the prior, decoded")?;
     book.save("samples", &grid)?;
     let mut section = Section::new("Samples")
-        .paragraph("Each picture is a code drawn from the prior p(z) and decoded. None of them is in the data.")
+        .paragraph(
+            "Each picture is a code drawn from the prior p(z) and decoded. None of them is in the data.",
+        )
         .figure(grid, "Samples from the prior.", "A grid of 64 generated images");
 
     let rows = first_rows(data, Split::Validation, 16)?;
     let originals = Samples::new(rows.x.clone(), &model.run.facts).pictures()?;
     let again = model.reconstruct(&rows)?.pictures()?;
-    let figure = reconstructions(&originals.images()?, &again.images()?, "Validation rows and their reconstructions")?;
+    let figure =
+        reconstructions(&originals.images()?, &again.images()?, "Validation rows and their reconstructions")?;
     book.save("reconstructions", &figure)?;
     section = section.figure(
         figure,
@@ -193,7 +195,8 @@ pub fn dimensions_by_rate(rates: &[f64], dims: usize) -> Vec<usize> {
 fn tables(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
     let rows = first_rows(data, Split::Validation, ROWS)?;
     let original = Samples::new(rows.x, &model.run.facts);
-    let figure = model.sample(ROWS, key.fold("samples"))?.beside(&original, "Each column: data and samples")?;
+    let figure =
+        model.sample(ROWS, key.fold("samples"))?.beside(&original, "Each column: data and samples")?;
     book.save("columns", &figure)?;
     book.section(Section::new("Samples").figure(
         figure,
@@ -343,7 +346,8 @@ fn numbers(book: &mut Book, model: &Model, findings: &Findings) {
     row("distortion, nats", &|t| cell(t.distortion));
     row("rate, nats", &|t| optional(t.rate));
     let measure = model.model.likelihood.measure();
-    let bound = if measure == BaseMeasure::None { "distortion + rate (no density), nats" } else { "−ELBO, nats" };
+    let bound =
+        if measure == BaseMeasure::None { "distortion + rate (no density), nats" } else { "−ELBO, nats" };
     row(bound, &|t| optional(t.bound));
     if let BaseMeasure::Counting { .. } = measure {
         let per = model.model.sample.features() as f64 * std::f64::consts::LN_2;
@@ -358,7 +362,9 @@ fn numbers(book: &mut Book, model: &Model, findings: &Findings) {
         header: ["", "training", "held out"].map(String::from).to_vec(),
         rows,
     };
-    book.section(Section::new("Numbers").paragraph(format!("Base measure: {}.", measure.name())).table(table));
+    book.section(
+        Section::new("Numbers").paragraph(format!("Base measure: {}.", measure.name())).table(table),
+    );
 }
 
 fn environment() -> String {

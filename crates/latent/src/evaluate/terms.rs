@@ -106,7 +106,11 @@ pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -
         distortion: Mean::of(&distortion),
         bound: (!bound.is_empty()).then(|| Mean::of(&bound)),
         information: Mean::of(&information),
-        rate_per_dimension: if rate.is_empty() { Vec::new() } else { per_dimension.iter().map(|v| v / n).collect() },
+        rate_per_dimension: if rate.is_empty() {
+            Vec::new()
+        } else {
+            per_dimension.iter().map(|v| v / n).collect()
+        },
         rate: (!rate.is_empty()).then(|| Mean::of(&rate)),
         squared_error: Mean::of(&error),
         code_mean,

@@ -32,11 +32,16 @@ pub const ACTIVE_NATS: f64 = 0.01;
 
 /// All judgements, gravest first; a model without a fault gets one that says so.
 pub fn verdicts(findings: &Findings) -> Vec<Verdict> {
-    let mut all: Vec<Verdict> =
-        [collapsed(findings), overfitted(findings), mismatched(findings), unfinished(findings), idle(findings)]
-            .into_iter()
-            .flatten()
-            .collect();
+    let mut all: Vec<Verdict> = [
+        collapsed(findings),
+        overfitted(findings),
+        mismatched(findings),
+        unfinished(findings),
+        idle(findings),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if !all.iter().any(|v| v.level == Level::Warning) {
         all.insert(0, good(findings));
     }

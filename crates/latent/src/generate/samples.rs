@@ -115,7 +115,9 @@ impl Samples {
     pub fn beside(&self, original: &Self, title: &str) -> Result<Figure, FigureError> {
         let columns = self.facts.shape.features();
         let of = |values: Vec<f64>| -> Vec<Vec<f32>> {
-            (0..columns).map(|c| values.iter().skip(c).step_by(columns).map(|&v| v as f32).collect()).collect()
+            (0..columns)
+                .map(|c| values.iter().skip(c).step_by(columns).map(|&v| v as f32).collect())
+                .collect()
         };
         let (ours, theirs) = (of(self.values()), of(original.values()));
         let names = self.columns();

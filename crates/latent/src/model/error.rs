@@ -8,7 +8,9 @@ pub enum ModelError {
     #[error("{what}; {remedy}")]
     NoDensity { what: String, remedy: String },
     /// Too many codes to sum over.
-    #[error("P(x) by enumeration needs a sum over 2^{bits} codes; at most 2^{most} are summed: use `latent score`, which samples")]
+    #[error(
+        "P(x) by enumeration needs a sum over 2^{bits} codes; at most 2^{most} are summed: use `latent score`, which samples"
+    )]
     TooManyCodes { bits: usize, most: usize },
     /// The numbers do not fit the model.
     #[error("{what}: {found} numbers a row, and the model has {wanted}; {remedy}")]

@@ -32,7 +32,8 @@ pub fn log_density_by_enumeration(view: &View<'_>, x: &Tensor<2>) -> Result<Tens
         let outputs = view.decode(&z);
         let width = outputs.dims()[1];
         // Every code against every row, draw-major: code c and row i at c·n + i.
-        let outputs = outputs.reshape([count, 1, width]).expand([count, n, width]).reshape([count * n, width]);
+        let outputs =
+            outputs.reshape([count, 1, width]).expand([count, n, width]).reshape([count * n, width]);
         let log_likelihood = view.model.likelihood.log_density(view, outputs, x).reshape([count, n]);
         columns.push(log_likelihood + log_prior.reshape([count, 1]));
     }

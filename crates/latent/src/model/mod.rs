@@ -4,8 +4,8 @@
 //! evaluation. Members see the model through the view alone.
 
 mod build;
-mod exact;
 mod error;
+mod exact;
 pub mod likelihood;
 pub mod posterior;
 pub mod prior;

@@ -38,7 +38,8 @@ pub fn log_weights(
     let (Some(log_q), Some(log_p)) = (q.log_density(&z), p.log_density(&z)) else {
         return Err(ModelError::NoDensity {
             what: "the posterior is a point and has no density, so the model gives no log P(x)".into(),
-            remedy: "read the distortion instead, or train a model with posterior.kind = \"diagonal-normal\"".into(),
+            remedy: "read the distortion instead, or train a model with posterior.kind = \"diagonal-normal\""
+                .into(),
         });
     };
     Ok((view.log_likelihood(x, &z) + log_p - log_q, z))

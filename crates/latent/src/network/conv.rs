@@ -118,7 +118,9 @@ impl NetworkSettings for ConvSettings {
             let (name, pair) = (format!("up{step}"), [inputs, next]);
             let layer = match self.up {
                 Up::Nearest => UpLayer::Nearest(Conv::new(init, &name, pair, 3, 1, self.activation)),
-                Up::Transposed => UpLayer::Transposed(ConvTranspose::new(init, &name, pair, self.activation, None)),
+                Up::Transposed => {
+                    UpLayer::Transposed(ConvTranspose::new(init, &name, pair, self.activation, None))
+                }
             };
             up.push((layer, sizes[step]));
             inputs = next;

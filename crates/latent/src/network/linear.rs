@@ -28,7 +28,14 @@ impl NetworkSettings for LinearSettings {
     }
 
     fn decoder(&self, shape: &DecoderShape, init: &mut Init<'_>) -> Box<dyn Network> {
-        Box::new(Dense::new(init, "0", shape.latent, shape.outputs(), Activation::Identity, shape.bias.clone()))
+        Box::new(Dense::new(
+            init,
+            "0",
+            shape.latent,
+            shape.outputs(),
+            Activation::Identity,
+            shape.bias.clone(),
+        ))
     }
 }
 

@@ -60,10 +60,14 @@ pub fn networks() -> Axis<dyn NetworkSettings> {
     Axis::<dyn NetworkSettings>::new("network")
         .with("linear", "one affine map", |s: linear::LinearSettings| Box::new(s))
         .with("mlp", "dense layers with an activation between", |s: mlp::MlpSettings| Box::new(s))
-        .with("conv", "strided convolutions down, upsampling convolutions up; any image", |s: conv::ConvSettings| {
-            Box::new(s)
-        })
-        .with("residual-conv", "residual convolution blocks at each scale", |s: residual::ResidualSettings| {
-            Box::new(s)
-        })
+        .with(
+            "conv",
+            "strided convolutions down, upsampling convolutions up; any image",
+            |s: conv::ConvSettings| Box::new(s),
+        )
+        .with(
+            "residual-conv",
+            "residual convolution blocks at each scale",
+            |s: residual::ResidualSettings| Box::new(s),
+        )
 }

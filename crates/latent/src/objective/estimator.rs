@@ -68,7 +68,9 @@ impl Estimator {
                     "the importance-weighted bound holds `{name}` inside its weights, so it can have no weight, \
                      schedule or free bits of its own"
                 ),
-                remedy: format!("leave [objective.terms.{name}] plain, or use objective.estimator.kind = \"elbo\""),
+                remedy: format!(
+                    "leave [objective.terms.{name}] plain, or use objective.estimator.kind = \"elbo\""
+                ),
             });
         }
         Ok(())

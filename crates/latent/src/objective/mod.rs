@@ -18,8 +18,8 @@ pub use pass::Pass;
 pub use schedule::Schedule;
 
 use crate::config::{Axis, ConfigError, parse_table, table_of};
-use crate::model::posterior::PosteriorSettings;
 use crate::model::Registry;
+use crate::model::posterior::PosteriorSettings;
 
 /// Something to minimise, a function of one pass through the model.
 pub trait Term: Send + Sync {
@@ -56,7 +56,9 @@ pub fn terms() -> Axis<dyn TermSettings> {
     Axis::<dyn TermSettings>::new("term")
         .with("distortion", "−log p(x|z)", |s: distortion::DistortionSettings| Box::new(s))
         .with("rate", "KL(q(z|x) ‖ p(z)), with free bits", |s: rate::RateSettings| Box::new(s))
-        .with("mmd", "maximum mean discrepancy of the codes from the prior", |s: mmd::MmdSettings| Box::new(s))
+        .with("mmd", "maximum mean discrepancy of the codes from the prior", |s: mmd::MmdSettings| {
+            Box::new(s)
+        })
 }
 
 /// Keys that every term has.
@@ -131,7 +133,8 @@ impl Objective {
                 });
             };
             let mut own = table.clone();
-            let common = ["weight", "schedule"].into_iter().filter_map(|k| own.remove(k).map(|v| (k.into(), v)));
+            let common =
+                ["weight", "schedule"].into_iter().filter_map(|k| own.remove(k).map(|v| (k.into(), v)));
             let common: CommonSettings = parse_table(&common.collect(), &path)?;
             common.schedule.check(&path)?;
             if !common.weight.is_finite() {

@@ -41,10 +41,8 @@ impl Model {
 
     fn from_file(file: &TensorFile, path: &Path, device: &Device, registry: &Registry) -> Result<Self> {
         let foreign = |what: String| StoreError::Foreign { path: path.into(), what };
-        let version: u32 = file
-            .header("latent", path)?
-            .parse()
-            .map_err(|_| foreign("its format is not a number".into()))?;
+        let version: u32 =
+            file.header("latent", path)?.parse().map_err(|_| foreign("its format is not a number".into()))?;
         if version > FORMAT {
             return Err(StoreError::Newer { path: path.into(), found: version, known: FORMAT }.into());
         }
@@ -74,11 +72,13 @@ impl Model {
 
     /// Gives its arrays to `weights` where path and shape are the same; how many of how many.
     pub(crate) fn give_weights(&self, weights: &mut Weights) -> (usize, usize) {
-        let wanted: Vec<_> = weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
+        let wanted: Vec<_> =
+            weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
         let all = wanted.len();
         let mut taken = 0;
         for (id, path, shape) in wanted {
-            if let Some((_, own)) = self.weights.iter().find(|(_, w)| w.path() == path && w.shape() == shape) {
+            if let Some((_, own)) = self.weights.iter().find(|(_, w)| w.path() == path && w.shape() == shape)
+            {
                 weights.set_values(id, own.values());
                 taken += 1;
             }

@@ -38,7 +38,8 @@ impl TensorFile {
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| malformed(error.to_string()))?;
-        let file = serialize(views, Some(self.header.clone())).map_err(|error| malformed(error.to_string()))?;
+        let file =
+            serialize(views, Some(self.header.clone())).map_err(|error| malformed(error.to_string()))?;
         write_whole(path, |out| out.write_all(&file))
             .map_err(|source| StoreError::Io { path: path.into(), source })
     }
@@ -56,10 +57,10 @@ impl TensorFile {
             what,
             remedy: "the file is damaged or cut short: copy it again, or train anew".into(),
         };
-        let (_, metadata) =
-            SafeTensors::read_metadata(bytes).map_err(|e| malformed(format!("not a readable safetensors file ({e})")))?;
-        let tensors =
-            SafeTensors::deserialize(bytes).map_err(|e| malformed(format!("not a readable safetensors file ({e})")))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes)
+            .map_err(|e| malformed(format!("not a readable safetensors file ({e})")))?;
+        let tensors = SafeTensors::deserialize(bytes)
+            .map_err(|e| malformed(format!("not a readable safetensors file ({e})")))?;
         let mut arrays = HashMap::new();
         for (name, view) in tensors.tensors() {
             if view.dtype() != Dtype::F32 {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::TrainError;
 use super::optimizer::{Moments, Optimizer};
-use crate::error::Result;
 use crate::array::Array;
+use crate::error::Result;
 use crate::store::TensorFile;
 use crate::weights::Weights;
 
@@ -69,10 +69,8 @@ impl State {
         let mut file = TensorFile::default();
         file.header.insert("format".into(), FORMAT.into());
         let steps: Vec<u64> = self.optimizers.iter().map(|o| o.steps).collect();
-        let text = serde_json::to_string(&(&self.counters, steps)).map_err(|error| TrainError::Checkpoint {
-            path: path.into(),
-            what: error.to_string(),
-        })?;
+        let text = serde_json::to_string(&(&self.counters, steps))
+            .map_err(|error| TrainError::Checkpoint { path: path.into(), what: error.to_string() })?;
         file.header.insert("state".into(), text);
         put_weights(&mut file, "weights", weights);
         if let Some(average) = &self.average {
@@ -96,7 +94,11 @@ impl State {
         let file = TensorFile::load(path)?;
         let wrong = |what: String| TrainError::Checkpoint { path: path.into(), what };
         if file.header("format", path)? != FORMAT {
-            return Err(wrong(format!("not a checkpoint of this version ({})", file.header("format", path)?)).into());
+            return Err(wrong(format!(
+                "not a checkpoint of this version ({})",
+                file.header("format", path)?
+            ))
+            .into());
         }
         let (counters, steps): (Counters, Vec<u64>) =
             serde_json::from_str(file.header("state", path)?).map_err(|error| wrong(error.to_string()))?;
@@ -139,7 +141,8 @@ pub(crate) fn put_weights(file: &mut TensorFile, prefix: &str, weights: &Weights
 
 /// Reads every array of `weights` back; what is missing or has another shape is said.
 pub(crate) fn take_weights(file: &TensorFile, prefix: &str, weights: &mut Weights) -> Result<(), String> {
-    let known: Vec<_> = weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
+    let known: Vec<_> =
+        weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
     for (id, path, shape) in known {
         let array = file
             .arrays

@@ -31,11 +31,15 @@ pub enum TrainError {
     #[error("{}: {what}; delete it to start again from the beginning", path.display())]
     Checkpoint { path: PathBuf, what: String },
     /// The model would not fit into memory.
-    #[error("a step of {batch} rows needs about {needed} of memory and {available} is free; \
-             set train.batch = {fits}, or train.accumulate = {accumulate} to keep the batch")]
+    #[error(
+        "a step of {batch} rows needs about {needed} of memory and {available} is free; \
+             set train.batch = {fits}, or train.accumulate = {accumulate} to keep the batch"
+    )]
     Memory { batch: usize, needed: String, available: String, fits: usize, accumulate: usize },
     /// A single row does not fit into memory.
-    #[error("even a step of one row needs about {needed} of memory and {available} is free; use a smaller network")]
+    #[error(
+        "even a step of one row needs about {needed} of memory and {available} is free; use a smaller network"
+    )]
     MemoryOneRow { needed: String, available: String },
     /// The operating system refused.
     #[error("{}: {source}", path.display())]

@@ -36,7 +36,8 @@ pub(super) fn find(
     let bad_gradient = gradients.iter().find(|(_, g)| host(g).iter().any(|v| !v.is_finite()));
     let tensor = match bad_gradient {
         Some((id, _)) => {
-            let path = task.weights().iter().find(|(known, _)| known == id).map(|(_, w)| w.path().to_string());
+            let path =
+                task.weights().iter().find(|(known, _)| known == id).map(|(_, w)| w.path().to_string());
             format!("gradient of {}", path.unwrap_or_default())
         }
         // Each gradient is finite and their sum of squares is not.

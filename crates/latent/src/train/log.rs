@@ -113,7 +113,11 @@ impl Line {
 
 /// Seven significant digits: as many as the numbers have. NaN becomes null.
 fn number(value: f64) -> Value {
-    format!("{value:.6e}").parse::<f64>().ok().and_then(serde_json::Number::from_f64).map_or(Value::Null, Value::Number)
+    format!("{value:.6e}")
+        .parse::<f64>()
+        .ok()
+        .and_then(serde_json::Number::from_f64)
+        .map_or(Value::Null, Value::Number)
 }
 
 /// The file, open at its end.

@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 pub use autoencoder::Autoencoder;
-pub(crate) use checkpoint::{put_weights, take_weights};
 pub use checkpoint::{Counters, State};
+pub(crate) use checkpoint::{put_weights, take_weights};
 pub use error::TrainError;
 pub use folder::RunFolder;
 pub use log::Line;
@@ -132,7 +132,8 @@ impl Trainer<'_> {
         }
         if state.counters.total != plan.total {
             // The run was lengthened: what ended it before counts anew.
-            (state.counters.finished, state.counters.stopped_early, state.counters.since_best) = (false, false, 0);
+            (state.counters.finished, state.counters.stopped_early, state.counters.since_best) =
+                (false, false, 0);
             state.counters.total = plan.total;
         }
         let mut log = Log::open(self.folder, state.counters.metrics_bytes)?;
@@ -177,7 +178,8 @@ impl Trainer<'_> {
                 observe(Event::Validated { line: &line, best: better });
             }
             let asked = self.stop.load(Ordering::Relaxed);
-            let late = self.settings.minutes > 0.0 && started.elapsed().as_secs_f64() > 60.0 * self.settings.minutes;
+            let late =
+                self.settings.minutes > 0.0 && started.elapsed().as_secs_f64() > 60.0 * self.settings.minutes;
             if validates || asked || late || taken.is_multiple_of(self.settings.checkpoint_every) {
                 self.save(task, &mut state, &mut log)?;
             }

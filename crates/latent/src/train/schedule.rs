@@ -53,7 +53,8 @@ impl LearningRate {
             (step.saturating_sub(warmup) as f64 / total.saturating_sub(warmup).max(1) as f64).min(1.0)
         };
         let warm = |warmup: u64| if warmup == 0 { 1.0 } else { ((step + 1) as f64 / warmup as f64).min(1.0) };
-        let cosine = |share: f64, last: f64| last + (1.0 - last) * 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
+        let cosine =
+            |share: f64, last: f64| last + (1.0 - last) * 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
         match *self {
             Self::Constant => 1.0,
             Self::Linear { warmup, last } => warm(warmup) * (1.0 + (last - 1.0) * done(warmup)),

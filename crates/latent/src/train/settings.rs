@@ -106,7 +106,11 @@ impl TrainSettings {
             return wrong("accumulate", format!("{} parts", self.accumulate), "give 1 up to train.batch");
         }
         if !(self.validate_every.is_finite() && self.validate_every > 0.0) {
-            return wrong("validate_every", format!("{} epochs", self.validate_every), "give a positive number");
+            return wrong(
+                "validate_every",
+                format!("{} epochs", self.validate_every),
+                "give a positive number",
+            );
         }
         if !(0.0..1.0).contains(&self.ema) {
             return wrong("ema", format!("{}", self.ema), "give a decay in [0, 1), such as 0.999");
@@ -115,7 +119,11 @@ impl TrainSettings {
             return wrong("clip", format!("{}", self.clip), "give a positive norm, or 0 for no limit");
         }
         if !(self.minutes.is_finite() && self.minutes >= 0.0) {
-            return wrong("minutes", format!("{}", self.minutes), "give a positive number, or 0 for no limit");
+            return wrong(
+                "minutes",
+                format!("{}", self.minutes),
+                "give a positive number, or 0 for no limit",
+            );
         }
         if self.checkpoint_every == 0 {
             return wrong("checkpoint_every", "0 steps".into(), "give at least 1");

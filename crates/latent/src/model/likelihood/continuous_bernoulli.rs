@@ -31,7 +31,8 @@ impl LikelihoodSettings for ContinuousBernoulliSettings {
     fn check(&self, facts: &Facts) -> Result<(), ConfigError> {
         if facts.kind == ValueKind::Binary {
             return Err(ConfigError::Combination {
-                what: "likelihood `continuous-bernoulli` is a density on [0, 1], and this data is binary".into(),
+                what: "likelihood `continuous-bernoulli` is a density on [0, 1], and this data is binary"
+                    .into(),
                 remedy: "use likelihood.kind = \"bernoulli\"".into(),
             });
         }

@@ -90,10 +90,9 @@ impl DiscretisedLogistic {
                 let per_feature = per_channel.expand([self.channels, area]).reshape([1, self.features]);
                 (outputs, per_feature.expand([rows, self.features]))
             }
-            None => (
-                outputs.clone().narrow(1, 0, self.features),
-                outputs.narrow(1, self.features, self.features),
-            ),
+            None => {
+                (outputs.clone().narrow(1, 0, self.features), outputs.narrow(1, self.features, self.features))
+            }
         };
         (sigmoid(mean), log_scale.clamp(LOG_SCALE.0, LOG_SCALE.1))
     }

@@ -107,7 +107,9 @@ pub fn likelihoods() -> Axis<dyn LikelihoodSettings> {
             "a density on [0, 1] from the same logits",
             |s: continuous_bernoulli::ContinuousBernoulliSettings| Box::new(s),
         )
-        .with("normal", "N(g(z), σ²): σ fixed, learned or optimal", |s: normal::NormalSettings| Box::new(s))
+        .with("normal", "N(g(z), σ²): σ fixed, learned or optimal", |s: normal::NormalSettings| {
+            Box::new(s)
+        })
         .with(
             "discretised-logistic",
             "probabilities of 256 levels from a logistic density",

@@ -36,7 +36,10 @@ impl PosteriorSettings for PointSettings {
     }
 
     fn latent(&self) -> LatentShape {
-        LatentShape::single(self.latent, if self.unit_interval { Support::UnitInterval } else { Support::Reals })
+        LatentShape::single(
+            self.latent,
+            if self.unit_interval { Support::UnitInterval } else { Support::Reals },
+        )
     }
 
     fn outputs(&self) -> usize {
