@@ -15,7 +15,7 @@ use crate::generate::{Path as Way, Samples, first_rows, interpolate, traverse};
 use crate::key::Key;
 use crate::model::BaseMeasure;
 use crate::store::Model;
-use crate::train::Line;
+use crate::train::{Keep, Line};
 
 /// What was written and what it says.
 #[derive(Clone, Debug)]
@@ -35,10 +35,19 @@ const ROWS: usize = 2000;
 pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     let model = Model::load(folder)?;
     let log = read_log(&folder.join("metrics.jsonl"));
+    let validation = series(&log, "loss", true);
+    let kept = match model.run.train.keep {
+        Keep::Best => validation.iter().map(|v| v[1]).min_by(f64::total_cmp),
+        Keep::Last => validation.last().map(|v| v[1]),
+    };
     let findings = Findings {
         train: terms(&model, data, Split::Train, ROWS, key)?,
         held_out: terms(&model, data, Split::Validation, ROWS, key)?,
-        validation: series(&log, "loss", true),
+        validation,
+        kept,
+        spread: (data.facts().variance.iter().map(|&v| f64::from(v)).sum::<f64>()
+            / data.facts().variance.len().max(1) as f64)
+            .sqrt(),
     };
     let verdicts = verdicts(&findings);
     let figures = folder.join("figures");
@@ -83,22 +92,25 @@ impl Book {
 }
 
 fn opening(model: &Model, findings: &Findings) -> Report {
-    let run = &model.run;
-    let facts = &run.facts;
-    let name = run.preset.clone().unwrap_or_else(|| "model".into());
+    let facts = &model.run.facts;
+    let kind = match (&model.run.preset, model.model.posterior.has_density()) {
+        (Some(preset), _) => preset.clone(),
+        (None, true) => "Variational autoencoder".into(),
+        (None, false) => "Autoencoder".into(),
+    };
     let mut lead = format!(
-        "A model of {} ({} training rows, {}), with {} latent dimensions and {} weights. ",
+        "The model learned from {} rows of {} ({}). It squeezes each into {} latent numbers and brings it back with {} \
+         weights. On {} rows that it did not learn from, what comes back is off by {:.3} per number (root mean square; the \
+         values themselves spread by {:.3}).",
+        thousands(facts.rows[0]),
         facts.source,
-        facts.rows[0],
         facts.shape,
         model.model.latent.dims(),
-        model.weights.trained_count(),
+        thousands(model.weights.trained_count() as u64),
+        thousands(findings.held_out.rows as u64),
+        findings.held_out.squared_error.value.sqrt(),
+        findings.spread,
     );
-    lead.push_str(&format!(
-        "On {} rows that it did not learn from, a reconstruction is off by {:.3} (root mean square, in the units of x).",
-        findings.held_out.rows,
-        findings.held_out.squared_error.value.sqrt()
-    ));
     if model.model.likelihood.measure() == BaseMeasure::None {
         lead.push_str(
             " Its distortion is a cross-entropy on grey values, not a density: no number here is a log-likelihood.",
@@ -109,7 +121,20 @@ fn opening(model: &Model, findings: &Findings) -> Report {
             " It was trained on rows of {overlap}, and must not be judged on that test set."
         ));
     }
-    Report::new(format!("{name} on {}", facts.source)).lead(lead)
+    Report::new(format!("{kind} of {}", facts.source)).lead(lead)
+}
+
+/// 12345 as `12,345`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Samples, reconstructions, an interpolation, traversals.

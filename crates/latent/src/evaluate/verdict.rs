@@ -12,6 +12,10 @@ pub struct Findings {
     pub held_out: Terms,
     /// Validation loss by epoch.
     pub validation: Vec<[f64; 2]>,
+    /// The validation loss of the weights that were kept.
+    pub kept: Option<f64>,
+    /// The standard deviation of a feature over the training rows, root mean square over features.
+    pub spread: f64,
 }
 
 /// One judgement.
@@ -66,36 +70,51 @@ fn collapsed(f: &Findings) -> Option<Verdict> {
     })
 }
 
-/// The model knows its training rows much better than new ones.
+/// The model knows its training rows much better than new ones: validation had been lower, or a wide gap is left.
 fn overfitted(f: &Findings) -> Option<Verdict> {
+    let verdict = |evidence: String| Verdict {
+        name: "overfitted",
+        level: Level::Warning,
+        headline: "Overfitted: it knows its training rows much better than new ones".into(),
+        evidence,
+    };
+    let best = f.validation.iter().min_by(|a, b| a[1].total_cmp(&b[1]));
+    let (Some([epoch, least]), Some([_, first])) = (best, f.validation.first()) else { return None };
+    // What training has gained since the first validation: the scale of a loss worth a warning.
+    let gained = (first - least).max(0.01 * least.abs()).max(1.0);
+    if let Some(kept) = f.kept.filter(|kept| kept - least > 0.1 * gained) {
+        return Some(verdict(format!(
+            "Validation was {least:.1} nats at epoch {epoch:.0} and is {kept:.1} with the weights that were kept. \
+             Use train.keep = \"best\", stop earlier (train.patience), or give more data.",
+        )));
+    }
     let loss = |t: &Terms| t.bound.unwrap_or(t.distortion);
     let (train, held_out) = (loss(&f.train), loss(&f.held_out));
     let gap = held_out.value - train.value;
     let noise = 3.0 * (train.error.powi(2) + held_out.error.powi(2)).sqrt();
-    let share = gap / f.train.information.value.max(1.0);
-    (gap > noise && share > 0.15).then(|| Verdict {
-        name: "overfitted",
-        level: Level::Warning,
-        headline: "Overfitted: new rows cost much more than training rows".into(),
-        evidence: format!(
-            "{:.1} nats on held-out rows against {:.1} on training rows: the gap of {gap:.1} is {:.0} % of what the code \
-             carries. Give more data, a smaller network, or stop earlier (train.patience).",
+    (gap > noise && gap > 0.25 * gained).then(|| {
+        verdict(format!(
+            "{:.1} nats on held-out rows against {:.1} on training rows: the gap of {gap:.1} is {:.0} % of what \
+             validation has gained. Give more data, a smaller network, or stop earlier (train.patience).",
             held_out.value,
             train.value,
-            100.0 * share
-        ),
+            100.0 * gap / gained
+        ))
     })
 }
 
-/// The codes of the data are not where the prior says, so draws of the prior decode to something else.
+/// The codes of the data are not where the prior says, so draws of the prior decode to something else. A rate says this
+/// already where there is one.
 fn mismatched(f: &Findings) -> Option<Verdict> {
     let t = &f.held_out;
-    let dims = t.code_mean.len().max(1) as f64;
+    if t.rate.is_some() {
+        return None;
+    }
     // KL of a normal with the codes' mean and variance from N(0, 1), a dimension.
     let gap = |(m, v): (&f64, &f64)| 0.5 * (v + m * m - 1.0 - v.max(1e-9).ln());
+    let dims = t.code_mean.len().max(1) as f64;
     let per_dimension = t.code_mean.iter().zip(&t.code_variance).map(gap).sum::<f64>() / dims;
-    let real = t.rate.is_none() || !t.rate_per_dimension.is_empty();
-    (real && per_dimension > 0.25 && t.rate.is_none()).then(|| Verdict {
+    (per_dimension > 0.25).then(|| Verdict {
         name: "prior-mismatch",
         level: Level::Note,
         headline: "The codes do not fill the prior: samples may not look like the data".into(),
@@ -112,8 +131,8 @@ fn unfinished(f: &Findings) -> Option<Verdict> {
     let (last, before) = (f.validation.last()?, f.validation.get(n.checked_sub(1 + (n / 5).max(1))?)?);
     let epochs = last[0] - before[0];
     let gain = before[1] - last[1];
-    let share = gain / f.held_out.information.value.abs().max(1.0);
-    (share > 0.01).then(|| Verdict {
+    let gained = f.validation.first()?[1] - last[1];
+    (gain > 0.05 * gained.max(1.0)).then(|| Verdict {
         name: "unfinished",
         level: Level::Note,
         headline: "Still learning when it stopped".into(),
