@@ -104,6 +104,10 @@ impl LikelihoodSettings for NormalSettings {
         1
     }
 
+    fn couples_rows(&self) -> bool {
+        self.scale == Scale::Optimal
+    }
+
     fn output_bias(&self, facts: &Facts) -> Option<Vec<f32>> {
         if self.is_unit(facts) {
             return mean_logits(facts);
@@ -154,13 +158,13 @@ impl Likelihood for Normal {
         let square = latent_kernels::squared_error(self.centre(outputs), x.clone());
         let features = self.features as f64;
         let log_variance = if view.training && self.scale == Scale::Optimal {
-            (square.clone().mean() / features).clamp_min(LEAST_VARIANCE).log()
+            (square.clone().mean() * (1.0 / features)).clamp_min(LEAST_VARIANCE).log()
         } else {
             view.weights.get::<1>(self.log_variance)
         };
         let rows = square.dims()[0];
         let spread = log_variance.expand([rows]);
-        ((square / features * spread.clone().neg().exp()) + spread + LN_2PI) * (-0.5 * features)
+        (square * spread.clone().neg().exp() + (spread + LN_2PI) * features) * -0.5
     }
 
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
