@@ -6,7 +6,10 @@ use super::layers::merge;
 use super::{ConfigError, FORMAT, Layers, Run, parse_table};
 use crate::data::{Facts, SampleShape, ValueKind};
 use crate::model::Registry;
+use crate::model::likelihood::LikelihoodSettings;
+use crate::model::prior::PriorSettings;
 use crate::objective::Objective;
+use crate::train::TrainSettings;
 
 /// Resolves what is asked for against the data. Returns the run and what was chosen or changed to fit, a line each.
 pub fn resolve(
@@ -18,7 +21,11 @@ pub fn resolve(
     let mut table = layers.table.clone();
     let (suggested, reasons) = suggestion(facts);
     if layers.table.get("preset").is_none() {
-        notes.extend(reasons);
+        let asked =
+            |section: &str, key: &str| layers.table.get(section).is_some_and(|s| s.get(key).is_some());
+        notes.extend(
+            reasons.into_iter().filter(|(section, key, _)| !asked(section, key)).map(|(_, _, text)| text),
+        );
     }
     let named = table.remove("network");
     fit(&mut table, &named, layers, facts, registry, &suggested, &mut notes)?;
@@ -44,25 +51,16 @@ pub fn resolve(
             remedy: format!("write [{name}] and its keys below"),
         }),
     };
-    let (_, likelihood) = registry.likelihoods.resolve(&section("likelihood")?, "likelihood")?;
+    let (likelihood, likelihood_table) = registry.likelihoods.resolve(&section("likelihood")?, "likelihood")?;
     let (posterior, posterior_table) = registry.posteriors.resolve(&section("posterior")?, "posterior")?;
-    let (_, prior) = registry.priors.resolve(&section("prior")?, "prior")?;
+    let (prior, prior_table) = registry.priors.resolve(&section("prior")?, "prior")?;
     let (_, encoder) = registry.networks.resolve(&section("encoder")?, "encoder")?;
     let (_, decoder) = registry.networks.resolve(&section("decoder")?, "decoder")?;
     let (objective, objective_table) =
         Objective::resolve(&section("objective")?, registry, posterior.as_ref())?;
-    let train: crate::train::TrainSettings = parse_table(&section("train")?, "train")?;
+    let train: TrainSettings = parse_table(&section("train")?, "train")?;
     train.check()?;
-    if train.accumulate > 1
-        && let Some(term) = objective.couples_rows()
-    {
-        return Err(ConfigError::Combination {
-            what: format!(
-                "the term `{term}` couples the rows of a batch, so a batch cannot be split for accumulation"
-            ),
-            remedy: "set train.accumulate = 1".into(),
-        });
-    }
+    check(&objective, prior.as_ref(), likelihood.as_ref(), &train)?;
     let text = |key: &str| resolved.get(key).and_then(Value::as_str).map(String::from);
     let run = Run {
         format: FORMAT,
@@ -71,9 +69,9 @@ pub fn resolve(
         paper: text("paper"),
         seed: layers.seed()?,
         data: layers.data()?,
-        likelihood,
+        likelihood: likelihood_table,
         posterior: posterior_table,
-        prior,
+        prior: prior_table,
         encoder,
         decoder,
         objective: objective_table,
@@ -83,8 +81,48 @@ pub fn resolve(
     Ok((run, notes))
 }
 
+/// Refuses what only several sections together show.
+fn check(
+    objective: &Objective,
+    prior: &dyn PriorSettings,
+    likelihood: &dyn LikelihoodSettings,
+    train: &TrainSettings,
+) -> Result<(), ConfigError> {
+    let split = objective.terms.iter().find(|t| t.weight != 0.0 && t.term.needs_split_rate());
+    if let Some(term) = split.filter(|_| !prior.factorises()) {
+        let name = &term.name;
+        return Err(ConfigError::Combination {
+            what: format!(
+                "the term `{name}` has free bits for each dimension, and the prior's density does not split over \
+                 dimensions"
+            ),
+            remedy: format!("set objective.terms.{name}.free_bits = 0, or use prior.kind = \"standard-normal\""),
+        });
+    }
+    if train.accumulate == 1 {
+        return Ok(());
+    }
+    if let Some(term) = objective.couples_rows() {
+        return Err(ConfigError::Combination {
+            what: format!(
+                "the term `{term}` couples the rows of a batch, so a batch cannot be split for accumulation"
+            ),
+            remedy: "set train.accumulate = 1".into(),
+        });
+    }
+    if likelihood.couples_rows() {
+        return Err(ConfigError::Combination {
+            what: "the likelihood measures its scale on the whole batch, so a batch cannot be split for \
+                   accumulation"
+                .into(),
+            remedy: "set train.accumulate = 1, or likelihood.scale = \"learned\"".into(),
+        });
+    }
+    Ok(())
+}
+
 /// What the data itself asks for: likelihood, network and sizes, with the reasons.
-fn suggestion(facts: &Facts) -> (Table, Vec<String>) {
+fn suggestion(facts: &Facts) -> (Table, Vec<(&'static str, &'static str, String)>) {
     let mut notes = Vec::new();
     let likelihood = match facts.kind {
         ValueKind::Binary => ("bernoulli", "the values are 0 and 1"),
@@ -92,7 +130,7 @@ fn suggestion(facts: &Facts) -> (Table, Vec<String>) {
         ValueKind::Colour => ("normal", "colours get a normal density whose σ is measured"),
         ValueKind::Real => ("normal", "real numbers get a normal density whose σ is measured"),
     };
-    notes.push(format!("likelihood: {} ({})", likelihood.0, likelihood.1));
+    notes.push(("likelihood", "kind", format!("likelihood: {} ({})", likelihood.0, likelihood.1)));
     let network = match facts.shape {
         SampleShape::Image { height, width, .. } if height.min(width) >= 16 => {
             ("conv", format!("{height}×{width} images are large enough for convolutions"))
@@ -100,13 +138,13 @@ fn suggestion(facts: &Facts) -> (Table, Vec<String>) {
         SampleShape::Image { height, width, .. } => ("mlp", format!("{height}×{width} images are small")),
         SampleShape::Vector { columns } => ("mlp", format!("rows are vectors of {columns} columns")),
     };
-    notes.push(format!("network: {} ({})", network.0, network.1));
+    notes.push(("network", "kind", format!("network: {} ({})", network.0, network.1)));
     let latent = match facts.shape {
         SampleShape::Image { height, width, .. } if height.min(width) >= 48 => 64,
         SampleShape::Image { .. } => 16,
         SampleShape::Vector { columns } => columns.div_ceil(2).clamp(1, 16),
     };
-    notes.push(format!("latent: {latent} dimensions"));
+    notes.push(("posterior", "latent", format!("latent: {latent} dimensions")));
     let kind = |name: &str| Table::from_iter([("kind".to_string(), Value::from(name))]);
     let mut posterior = kind("diagonal-normal");
     posterior.insert("latent".into(), (latent as i64).into());

@@ -4,8 +4,6 @@
 //! byte orders and both C and Fortran order are read; contents are hashed as little-endian rows, so that
 //! the same numbers have the same hash however they are stored.
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -13,67 +11,8 @@ use sha2::{Digest, Sha256};
 use super::dataset::{Dataset, Labels, Number, Visit};
 use super::fit::Fit;
 use super::settings::{ImageSettings, Layout};
+use super::storage::Storage;
 use super::{DataError, SampleShape};
-
-/// Bytes that can be read by position.
-pub(crate) enum Storage {
-    /// Decompressed, embedded or given.
-    Memory(Vec<u8>),
-    /// On disk.
-    File { file: File, length: u64 },
-}
-
-impl Storage {
-    /// Opens a file.
-    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|source| DataError::io(path, source))?;
-        let length = file.metadata().map_err(|source| DataError::io(path, source))?.len();
-        Ok(Self::File { file, length })
-    }
-
-    /// How many bytes there are.
-    pub(crate) fn len(&self) -> u64 {
-        match self {
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::File { length, .. } => *length,
-        }
-    }
-
-    /// Fills `buffer` from the bytes at `offset`.
-    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        match self {
-            Self::Memory(bytes) => {
-                let range = usize::try_from(offset)
-                    .ok()
-                    .and_then(|start| Some(start..start.checked_add(buffer.len())?))
-                    .and_then(|range| bytes.get(range))
-                    .ok_or(io::ErrorKind::UnexpectedEof)?;
-                buffer.copy_from_slice(range);
-                Ok(())
-            }
-            Self::File { file, .. } => read_exact_at(file, offset, buffer),
-        }
-    }
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
-    while !buffer.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                buffer = &mut buffer[read..];
-                offset += read as u64;
-            }
-        }
-    }
-    Ok(())
-}
 
 /// Numbers of one type with a shape, somewhere in a storage.
 pub(crate) struct Array {
@@ -88,6 +27,14 @@ pub(crate) struct Array {
     pub fortran: bool,
     /// Lengths of the axes; the first is the rows'.
     pub axes: Vec<u64>,
+}
+
+/// What receives the bytes of each row.
+type VisitBytes<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), DataError>;
+
+/// Whether a value stays finite as f32, which is what a model sees.
+fn is_single(value: f64) -> bool {
+    value.abs() <= f64::from(f32::MAX)
 }
 
 /// A Fortran-ordered file is walked in blocks of about this many bytes, a C-ordered one likewise.
@@ -185,7 +132,7 @@ impl Array {
     }
 
     /// Calls `visit` with the bytes of each row in order.
-    fn each_row(&self, visit: &mut dyn FnMut(u64, &[u8]) -> Result<(), DataError>) -> Result<(), DataError> {
+    fn each_row(&self, visit: VisitBytes<'_>) -> Result<(), DataError> {
         let rows = self.axes[0];
         let size = self.number.bytes();
         let features = self.features();
@@ -349,10 +296,19 @@ fn is_channels_last(array: &Array, layout: Layout) -> Result<bool, DataError> {
         Layout::Auto => match (is_channels(array.axes[1]), is_channels(array.axes[3])) {
             (true, false) => Ok(false),
             (false, true) => Ok(true),
-            _ => Err(DataError::setting(
+            (channels, _) => Err(DataError::setting(
                 "layout",
-                format!("{:?} in {} can be read in two ways", array.axes, array.path.display()),
-                "set data.layout = \"nchw\" or \"nhwc\"",
+                format!(
+                    "{:?} in {}: {}",
+                    array.axes,
+                    array.path.display(),
+                    if channels {
+                        "the second or the last axis may be the channels'"
+                    } else {
+                        "no axis looks like channels (1 to 4)"
+                    }
+                ),
+                "set data.layout = \"nchw\" or \"nhwc\", or reshape the array to [n, h, w]",
             )),
         },
     }
@@ -413,7 +369,7 @@ impl Dataset for ArrayRows {
             }
             self.array.decode(row, bytes, &mut raw)?;
             if self.array.number.is_float()
-                && let Some(column) = raw.iter().position(|value| !(value.abs() <= f64::from(f32::MAX)))
+                && let Some(column) = raw.iter().position(|value| !is_single(*value))
             {
                 let (path, value) = (self.array.path.clone(), raw[column]);
                 return Err(DataError::NotFinite { path, row, column: column as u64, value });

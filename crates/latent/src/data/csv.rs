@@ -179,7 +179,9 @@ fn next<R: Read>(
 }
 
 fn check_header(path: &Path, header: &[String]) -> Result<(), DataError> {
-    if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+    // A row of data has numbers where names are wanted; a single number may be a name (a year).
+    let numbers = header.iter().filter(|name| name.parse::<f64>().is_ok()).count();
+    if numbers * 2 > header.len() {
         return Err(DataError::malformed(
             path,
             "the first line holds numbers where a header is wanted",

@@ -9,7 +9,7 @@ use super::Split;
 #[non_exhaustive]
 pub enum DataError {
     /// The path does not exist, and no data set has that name.
-    #[error("{}: no such file or folder, and no data set of that name (known names: {known})", path.display())]
+    #[error("{}: no such file or folder, and no data set of that name ({known})", path.display())]
     NotFound {
         /// What was asked for.
         path: PathBuf,

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::DataError;
-use super::array::{Array, ArrayRows, Storage};
+use super::array::{Array, ArrayRows};
 use super::dataset::{Labels, Number};
 use super::settings::{ImageSettings, Layout};
+use super::storage::{Sequential, Storage};
 
 /// What is decompressed into memory may be this large.
 pub(crate) const MOST_IN_MEMORY: u64 = 4 << 30;
@@ -188,32 +189,4 @@ fn decompress(path: &Path, storage: &Storage) -> Result<Storage, DataError> {
     }
     decoder.take(promised.min(most) + 1).read_to_end(&mut bytes).map_err(wrong)?;
     Ok(Storage::Memory(bytes))
-}
-
-/// A storage from front to back.
-pub(crate) struct Sequential<'a> {
-    pub storage: &'a Storage,
-    pub position: u64,
-}
-
-impl Read for Sequential<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.storage.len().saturating_sub(self.position);
-        let count = left.min(buffer.len() as u64) as usize;
-        self.storage.read_at(self.position, &mut buffer[..count])?;
-        self.position += count as u64;
-        Ok(count)
-    }
-}
-
-impl std::io::Seek for Sequential<'_> {
-    fn seek(&mut self, target: std::io::SeekFrom) -> std::io::Result<u64> {
-        let position = match target {
-            std::io::SeekFrom::Start(position) => Some(position),
-            std::io::SeekFrom::End(offset) => self.storage.len().checked_add_signed(offset),
-            std::io::SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position = position.ok_or(std::io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
-    }
 }

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::array::{ArrayRows, Storage};
+use super::array::ArrayRows;
 use super::dataset::{Dataset, Labels};
 use super::moments::row_hash;
 use super::settings::{ImageSettings, Layout};
+use super::storage::Storage;
 use super::{DataError, idx};
 
 const IMAGES: &[u8] = include_bytes!("../../assets/fashion-mnist/t10k-images-idx3-ubyte.gz");

@@ -22,6 +22,7 @@ mod fuzz;
 mod idx;
 mod known;
 mod loader;
+mod matrix;
 mod moments;
 mod normalise;
 mod npy;
@@ -29,9 +30,12 @@ mod npz;
 mod open;
 mod opened;
 mod ordered;
+mod picture;
 mod rows;
+mod scan;
 mod settings;
 mod split;
+mod storage;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -40,6 +44,7 @@ mod write;
 pub use error::DataError;
 pub use examples::Examples;
 pub use loader::{Loader, PlanItem};
+pub use matrix::read_matrix;
 pub use opened::Data;
 pub use settings::{
     Binarize, Channels, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part, Size,

@@ -5,8 +5,9 @@
 use std::path::Path;
 
 use super::DataError;
-use super::array::{Array, Storage};
+use super::array::Array;
 use super::dataset::Number;
+use super::storage::Storage;
 
 /// How every npy file starts.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";

@@ -6,11 +6,12 @@ use std::path::Path;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::DataError;
-use super::array::{Array, ArrayRows, Storage};
+use super::array::{Array, ArrayRows};
 use super::dataset::Labels;
-use super::idx::{MOST_IN_MEMORY, Sequential};
+use super::idx::MOST_IN_MEMORY;
 use super::npy;
 use super::settings::{ImageSettings, Layout};
+use super::storage::{Sequential, Storage};
 
 /// Names that hold x, the first found wins, where no name was given.
 const X_NAMES: [&str; 6] = ["x", "X", "data", "images", "arr_0", "x_train"];
@@ -99,7 +100,10 @@ fn labels<R: Read + std::io::Seek>(
         // A wrong number of labels is a mistake worth stopping for; another type is not ours to judge.
         Err(error @ DataError::Malformed { .. }) if error.to_string().contains(" labels for ") => Err(error),
         Err(error) => {
-            log(wrong(error.to_string()));
+            log(wrong(match error {
+                DataError::Malformed { what, .. } => what,
+                other => other.to_string(),
+            }));
             Ok(None)
         }
     }

@@ -4,11 +4,12 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::array::{ArrayRows, Storage};
+use super::array::ArrayRows;
 use super::csv::{Roles, Table};
 use super::dataset::Dataset;
 use super::folder::{self, Folder};
 use super::settings::DataSettings;
+use super::storage::Storage;
 use super::{DataError, Facts, StoredType, idx, known, npy, npz};
 
 /// Names that stand for data.
@@ -73,7 +74,7 @@ pub(crate) fn find(
     {
         return Err(DataError::io(path, source));
     }
-    Err(DataError::NotFound { path: path.into(), known: NAMES.join(", ") })
+    Err(DataError::NotFound { path: path.into(), known: format!("known names: {}", NAMES.join(", ")) })
 }
 
 fn find_folder(path: &Path, settings: &DataSettings, like: Option<&Facts>) -> Result<Found, DataError> {

@@ -191,6 +191,6 @@ mod tests {
         let mut broken =
             Ordered::new(2, 2, 0..9u64, |item| if item == 3 { panic!("on purpose") } else { item }).unwrap();
         let results: Vec<_> = (0..4).map(|_| broken.next().unwrap().is_ok()).collect();
-        assert_eq!(results[3], false);
+        assert!(!results[3]);
     }
 }

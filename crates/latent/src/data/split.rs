@@ -22,35 +22,15 @@ pub(crate) fn assign(
     fractions: Fractions,
     key: Key,
 ) -> Result<Vec<u8>, DataError> {
+    let Some(groups) = groups else { return assign_rows(used, fractions, key) };
     // Members of each unit that is drawn as a whole.
-    let mut units: Vec<Vec<usize>> = Vec::new();
-    match groups {
-        None => units.extend((0..used.len()).filter(|&row| used[row]).map(|row| vec![row])),
-        Some(groups) => {
-            let count = groups.iter().max().map_or(0, |&most| most as usize + 1);
-            units.resize(count, Vec::new());
-            for (row, &group) in groups.iter().enumerate().filter(|(row, _)| used[*row]) {
-                units[group as usize].push(row);
-            }
-            units.retain(|unit| !unit.is_empty());
-        }
+    let count = groups.iter().max().map_or(0, |&most| most as usize + 1);
+    let mut units: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for (row, &group) in groups.iter().enumerate().filter(|(row, _)| used[*row]) {
+        units[group as usize].push(row);
     }
-    let wanted = [0, 1, 2].map(|split| match split {
-        1 => fractions.validation > 0.0,
-        2 => fractions.test > 0.0,
-        _ => true,
-    });
-    let least = wanted.iter().filter(|wanted| **wanted).count();
-    if units.len() < least {
-        let name = if groups.is_some() { "groups" } else { "rows" };
-        return Err(DataError::setting(
-            if groups.is_some() { "group" } else { "source" },
-            format!("{} {name} can't be cut into {least} splits", units.len()),
-            format!(
-                "give at least {least} {name}, or set data.validation and data.test to 0 or to other data"
-            ),
-        ));
-    }
+    units.retain(|unit| !unit.is_empty());
+    check_enough(units.len(), "group", "groups", fractions)?;
     let rows: usize = units.iter().map(Vec::len).sum();
     let mut split = vec![UNUSED; used.len()];
     let mut left = units.len();
@@ -64,7 +44,7 @@ pub(crate) fn assign(
         let target = ((rows as f64 * fraction).round() as usize).max(1);
         let mut held = 0;
         // At least one unit has to stay for each split that follows.
-        let reserve = if number == 1 && wanted[2] { 2 } else { 1 };
+        let reserve = if number == 1 && fractions.test > 0.0 { 2 } else { 1 };
         while held < target && left > reserve {
             let Some(unit) = order.next() else { break };
             // A group that would overshoot by more than it fills is left for training.
@@ -88,6 +68,41 @@ pub(crate) fn assign(
         units[unit].iter().for_each(|&row| split[row] = 0);
     }
     Ok(split)
+}
+
+/// Rows drawn one by one.
+fn assign_rows(used: &[bool], fractions: Fractions, key: Key) -> Result<Vec<u8>, DataError> {
+    let rows: Vec<usize> = (0..used.len()).filter(|&row| used[row]).collect();
+    check_enough(rows.len(), "source", "rows", fractions)?;
+    let target = |fraction: f64, most: usize| match fraction {
+        fraction if fraction > 0.0 => ((rows.len() as f64 * fraction).round() as usize).clamp(1, most),
+        _ => 0,
+    };
+    // At least one row has to stay for each split that follows.
+    let reserve = if fractions.test > 0.0 { 2 } else { 1 };
+    let validation = target(fractions.validation, rows.len().saturating_sub(reserve).max(1));
+    let test = target(fractions.test, (rows.len() - validation).saturating_sub(1).max(1));
+    let mut split = vec![UNUSED; used.len()];
+    for (place, row) in key.fold("split").permutation(rows.len()).into_iter().enumerate() {
+        split[rows[row]] = match place {
+            place if place < validation => 1,
+            place if place < validation + test => 2,
+            _ => 0,
+        };
+    }
+    Ok(split)
+}
+
+fn check_enough(units: usize, key: &'static str, name: &str, fractions: Fractions) -> Result<(), DataError> {
+    let least = 1 + usize::from(fractions.validation > 0.0) + usize::from(fractions.test > 0.0);
+    if units >= least {
+        return Ok(());
+    }
+    Err(DataError::setting(
+        key,
+        format!("{units} {name} can't be cut into {least} splits"),
+        format!("give at least {least} {name}, or set data.validation and data.test to 0 or to other data"),
+    ))
 }
 
 /// The mark of a row that no split holds.

@@ -38,6 +38,33 @@ pub struct Summary {
     pub hash: String,
 }
 
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [train, validation, test] = self.rows;
+        writeln!(f, "source   {}", self.source)?;
+        writeln!(f, "format   {} of {}", self.format, self.number)?;
+        writeln!(f, "samples  {}", self.shape)?;
+        writeln!(f, "rows     {train} training, {validation} validation, {test} test")?;
+        writeln!(f, "values   {} to {}, mean {:.4}", self.range[0], self.range[1], self.mean)?;
+        writeln!(f, "reading  {}", self.reading)?;
+        if !self.columns.is_empty() {
+            writeln!(f, "columns  {}", self.columns.join(", "))?;
+        }
+        if !self.classes.is_empty() {
+            let classes: Vec<String> =
+                self.classes.iter().map(|c| format!("{} {}", c.name, c.rows)).collect();
+            writeln!(f, "classes  {}", classes.join(", "))?;
+        }
+        for overlap in &self.overlaps {
+            writeln!(f, "overlap  rows of {overlap}: a model trained on them must not be judged on it")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning  {warning}")?;
+        }
+        write!(f, "hash     {}", self.hash)
+    }
+}
+
 /// A class and its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassCount {

@@ -61,7 +61,10 @@ impl Density for FactorisedBits {
                 let probability = sigmoid(logits.clone());
                 probability.clone() + (hard() - probability.detach())
             }
-            BitGradient::Relaxed(temperature) => sigmoid((logits.clone() + logistic.clone()) / temperature),
+            BitGradient::Relaxed(temperature) => {
+                // Times the inverse: burn divides a gradient by a number in single precision.
+                sigmoid((logits.clone() + logistic.clone()) * (1.0 / temperature))
+            },
             BitGradient::None => hard(),
         })
     }

@@ -74,9 +74,10 @@ impl Density for NormalMixture {
     }
 }
 
-/// ln Σ_j exp(a_ij) of each row, `[n, m]` → `[n]`, with the greatest element taken out first.
+/// ln Σ_j exp(a_ij) of each row, `[n, m]` → `[n]`, with the greatest element taken out first; −∞ where all are.
 pub fn log_sum_exp(values: Tensor<2>) -> Tensor<1> {
-    let greatest = values.clone().detach().max_dim(1);
+    // −∞ − (−∞) would be NaN.
+    let greatest = values.clone().detach().max_dim(1).clamp_min(f32::MIN);
     let sum = (values - greatest.clone()).exp().sum_dim(1).log() + greatest;
     sum.squeeze_dim(1)
 }

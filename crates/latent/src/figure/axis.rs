@@ -37,7 +37,8 @@ impl Scale {
             ([low, high], false) if high - low > 1e-12 * high.abs().max(low.abs()) => (low, high),
             ([low, high], true) if low > 0.0 && low == high => (low / 2.0, high * 2.0),
             ([low, high], false) if low <= high => {
-                let half = (0.5 * low.abs()).max(1e-9).min(0.5_f64.max(0.05 * low.abs()));
+                let size = low.abs();
+                let half = if size == 0.0 { 0.5 } else { (0.5 * size).min(0.5_f64.max(0.05 * size)) };
                 (low - half, high + half)
             }
             (_, true) => (0.1, 1.0),
@@ -190,7 +191,7 @@ pub(super) fn short(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => value.to_string(),
         0.0 => "0".into(),
-        size if size < 1e-3 || size >= 1e7 => scientific(value, 2),
+        size if !(1e-3..1e7).contains(&size) => scientific(value, 2),
         size => {
             let decimals = (2 - size.log10().floor() as i32).clamp(0, 5) as usize;
             let text = format!("{value:.decimals$}");
@@ -200,11 +201,11 @@ pub(super) fn short(value: f64) -> String {
     }
 }
 
-/// Limits that follow the bulk of curves `[x, y]`, and the greatest value left outside, if there is one.
+/// Limits that follow the bulk of curves `[x, y]`, and the least and the greatest value where they are left outside.
 ///
 /// The bulk is what each curve does after the first tenth of x, but for its highest tenth. Where the whole range
 /// is at most three times as high, nothing is left out.
-pub(super) fn robust_limits(curves: &[&[[f64; 2]]], log: bool) -> (Scale, Option<f64>) {
+pub(super) fn robust_limits(curves: &[&[[f64; 2]]], log: bool) -> (Scale, [Option<f64>; 2]) {
     let finite = |point: &&[f64; 2]| point[0].is_finite() && point[1].is_finite();
     let all = || curves.iter().flat_map(|curve| curve.iter()).filter(finite);
     let whole = Scale::over(all().map(|point| point[1]), log);
@@ -221,11 +222,12 @@ pub(super) fn robust_limits(curves: &[&[[f64; 2]]], log: bool) -> (Scale, Option
     let bulk = Scale::over(ends.iter().copied(), false);
     let height = bulk.high - bulk.low;
     if log || ends.is_empty() || whole.high - whole.low <= 3.0 * height {
-        return (whole, None);
+        return (whole, [None; 2]);
     }
     // Some of the descent stays in sight: it shows from where the curve comes.
     let limits = Scale::between(whole.low.max(bulk.low - height), whole.high.min(bulk.high + height), false);
-    let outside = (whole.high > limits.high).then_some(whole.high);
+    let outside =
+        [(whole.low < limits.low).then_some(whole.low), (whole.high > limits.high).then_some(whole.high)];
     (limits, outside)
 }
 
@@ -281,9 +283,9 @@ mod tests {
             .collect();
         let (limits, outside) = robust_limits(&[&curve], false);
         assert!(limits.high < 260.0 && limits.low > 220.0, "{limits:?}");
-        assert_eq!(outside, Some(540.0));
+        assert_eq!(outside, [None, Some(540.0)]);
         let (limits, outside) = robust_limits(&[&curve[3..]], false);
-        assert!(outside.is_none() && (limits.high - 239.7).abs() < 1e-9);
+        assert!(outside == [None; 2] && (limits.high - 239.7).abs() < 1e-9);
     }
 
     #[test]

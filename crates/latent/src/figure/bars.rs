@@ -78,9 +78,13 @@ pub fn bars(bars: &Bars) -> Result<Figure, FigureError> {
         .flat_map(|group| &group.values)
         .map(|value| text_width(&short(*value), 11.5, false));
     let room = number.fold(0.0, f64::max) + 10.0;
-    let scale =
-        Scale::over(bars.groups.iter().flat_map(|group| group.values.iter().copied()).chain([0.0]), false);
-    let negative = scale.low < 0.0;
+    let values = || bars.groups.iter().flat_map(|group| group.values.iter().copied());
+    let negative = values().any(|value| value.is_finite() && value < 0.0);
+    let scale = match Scale::over(values().chain([0.0]), false) {
+        // Where all is 0, the axis stays at the left.
+        scale if scale.low < 0.0 && !negative => Scale::between(0.0, 1.0, false),
+        scale => scale,
+    };
     let left = margin + widest + 10.0 + if negative { room } else { 0.0 };
     let area = Rect::new(left, top, width - margin - room - left, bottom - top);
     let place = |value: f64| area.x + scale.share(value) * area.width;

@@ -100,7 +100,7 @@ pub fn reconstructions(
 /// # Errors
 /// Where there is no image, or their number is no multiple of `steps`.
 pub fn interpolation(images: &Images, steps: usize, title: &str) -> Result<Figure, FigureError> {
-    if steps < 2 || images.len() % steps != 0 {
+    if steps < 2 || !images.len().is_multiple_of(steps) {
         let what = format!("{} images are no rows of {steps}", images.len());
         return Err(FigureError::input(
             "interpolation",

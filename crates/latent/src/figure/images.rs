@@ -36,7 +36,7 @@ impl<'a> Images<'a> {
             ));
         }
         let features = channels.checked_mul(height).and_then(|n| n.checked_mul(width)).unwrap_or(0);
-        if features == 0 || pixels.len() % features != 0 {
+        if features == 0 || !pixels.len().is_multiple_of(features) {
             let what = format!("{} values are no images of {channels}×{height}×{width}", pixels.len());
             return Err(FigureError::input(
                 "images",

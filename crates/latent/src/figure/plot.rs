@@ -228,17 +228,18 @@ impl Plot {
         });
         frame.draw_axes(canvas, &self.x.label, &self.y.label);
         self.draw_marks(canvas, &frame);
-        if let Some(value) = outside {
+        let (right, top, bottom) = (frame.area.right(), frame.area.y + 1.0, frame.area.bottom() - 17.0);
+        for (value, y) in outside.into_iter().zip([bottom, top]) {
+            let Some(value) = value else { continue };
             let note = format!("early values reach {}", short(value));
             let width = text_width(&note, 11.0, false) + 8.0;
-            let (right, top) = (frame.area.right(), frame.area.y);
-            canvas.rect(Rect::new(right - width, top + 1.0, width, 16.0), &format!(r#"fill="{PAPER}""#));
-            canvas.text(right - 4.0, top + 13.0, &note, TextStyle::new(11.0).end().colour(MUTED));
+            canvas.rect(Rect::new(right - width, y, width, 16.0), &format!(r#"fill="{PAPER}""#));
+            canvas.text(right - 4.0, y + 12.0, &note, TextStyle::new(11.0).end().colour(MUTED));
         }
     }
 
-    /// Both scales, and the greatest value that the vertical one leaves out on purpose.
-    fn scales(&self) -> (Scale, Scale, Option<f64>) {
+    /// Both scales, and the least and the greatest value where the vertical one leaves them out on purpose.
+    fn scales(&self) -> (Scale, Scale, [Option<f64>; 2]) {
         let points = || self.series.iter().flat_map(|series| series.points.iter());
         let marked = |axis: usize| {
             self.marks.iter().filter_map(move |mark| match mark {
@@ -258,7 +259,7 @@ impl Plot {
             }
         };
         if let Some((low, high)) = self.y.limits {
-            return (x, Scale::between(low, high, self.y.log), None);
+            return (x, Scale::between(low, high, self.y.log), [None; 2]);
         }
         if self.y.robust {
             let curves: Vec<&[[f64; 2]]> =
@@ -271,7 +272,7 @@ impl Plot {
             series.band.iter().flatten().copied().chain(errors)
         });
         let y = Scale::over(points().map(|point| point[1]).chain(marked(1)).chain(ends), self.y.log);
-        (x, y.padded(0.05), None)
+        (x, y.padded(0.05), [None; 2])
     }
 
     fn draw_marks(&self, canvas: &mut Canvas, frame: &Frame) {

@@ -128,7 +128,7 @@ impl Mosaic<'_> {
     }
 
     fn check(&self) -> Result<usize, FigureError> {
-        if self.columns == 0 || self.images.is_empty() || self.images.len() % self.columns != 0 {
+        if self.columns == 0 || self.images.is_empty() || !self.images.len().is_multiple_of(self.columns) {
             let what = format!("{} images are no rows of {}", self.images.len(), self.columns);
             return Err(FigureError::input("mosaic", what, "hand over the decoded codes of `Mosaic::codes`"));
         }
@@ -207,7 +207,7 @@ fn sheet(left: Option<&Regions>, right: Option<&Mosaic>, view: &LatentView) -> R
     legend_rows(Some(&mut canvas), [MARGIN, MARGIN + above], inner, &legend);
     let mut x = MARGIN + AXES[0];
     if let Some(regions) = left {
-        regions.draw(&mut canvas, Rect::new(x, top, width, height), view)?;
+        regions.draw(&mut canvas, Rect::new(x, top, width, height), view, right.is_some())?;
         x += width + 12.0 + AXES[0];
     }
     if let Some(mosaic) = right {
@@ -217,7 +217,13 @@ fn sheet(left: Option<&Regions>, right: Option<&Mosaic>, view: &LatentView) -> R
 }
 
 impl Regions<'_> {
-    fn draw(&self, canvas: &mut Canvas, area: Rect, view: &LatentView) -> Result<(), FigureError> {
+    fn draw(
+        &self,
+        canvas: &mut Canvas,
+        area: Rect,
+        view: &LatentView,
+        beside: bool,
+    ) -> Result<(), FigureError> {
         check_classes("regions", self.regions.len(), self.classes.len())?;
         let sigmas = if self.sigmas > 0.0 { self.sigmas } else { 1.0 };
         let finite = |region: &Region| {
@@ -234,10 +240,8 @@ impl Regions<'_> {
             return Err(FigureError::input("regions", "there is no finite region", "hand over at least one"));
         }
         let (x, y) = match view.limits {
-            // A mosaic's plane need not be square.
-            Some([x, y]) if area.width != area.height => {
-                (Scale::between(x.0, x.1, false), Scale::between(y.0, y.1, false))
-            }
+            // Beside a mosaic both frames show the same part of the plane, square or not.
+            Some([x, y]) if beside => (Scale::between(x.0, x.1, false), Scale::between(y.0, y.1, false)),
             Some(limits) => plane(limits),
             None => plane_of(&self.extremes(&used, sigmas)),
         };

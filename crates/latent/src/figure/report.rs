@@ -208,10 +208,12 @@ impl Section {
         }
         for Picture { figure, caption, alt } in &self.figures {
             let (width, height) = figure.size()?;
+            // On a narrow screen a wide figure scrolls before its labels become too small to read.
+            let least = (width * if width > 700.0 { 0.7 } else { 0.55 }).round();
             let png = BASE64.encode(figure.png(Figure::SCALE)?);
             html += &format!(
                 "<figure>\n<div class=\"sheet\"><img src=\"data:image/png;base64,{png}\" width=\"{width}\" \
-                 height=\"{height}\" alt=\"{}\"></div>\n",
+                 height=\"{height}\" style=\"min-width:{least}px\" alt=\"{}\"></div>\n",
                 escaped(alt)
             );
             if !caption.is_empty() {
@@ -242,7 +244,7 @@ impl Table {
         let caption = if self.caption.is_empty() {
             String::new()
         } else {
-            format!("<caption>{}</caption>\n", escaped(&self.caption))
+            format!("<figcaption>{}</figcaption>\n", escaped(&self.caption))
         };
         let header = if self.header.is_empty() {
             String::new()
@@ -252,7 +254,8 @@ impl Table {
         let body: String = self.rows.iter().map(|cells| row(cells, "td")).collect();
         // Wide tables scroll by themselves; the focus lets a keyboard do so too.
         format!(
-            "<div class=\"table\" tabindex=\"0\"><table>\n{caption}{header}<tbody>\n{body}</tbody>\n</table></div>\n"
+            "<figure class=\"table\">\n{caption}<div class=\"scroll\" tabindex=\"0\"><table>\n{header}<tbody>\n\
+             {body}</tbody>\n</table></div>\n</figure>\n"
         )
     }
 

@@ -15,4 +15,10 @@ pub enum ModelError {
     /// The numbers do not fit the model.
     #[error("{what}: {found} numbers a row, and the model has {wanted}; {remedy}")]
     Shape { what: String, found: usize, wanted: usize, remedy: String },
+    /// Rows of a table have no picture.
+    #[error("rows of {columns} columns are not pictures; write .csv or .npy instead")]
+    NoPicture { columns: usize },
+    /// No writer for that ending.
+    #[error("{}: nothing writes `.{extension}`; end the path in .png, .svg, .npy, .csv, or nothing for a folder", path.display())]
+    Output { path: std::path::PathBuf, extension: String },
 }

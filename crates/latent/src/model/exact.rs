@@ -9,6 +9,9 @@ use crate::density::log_sum_exp;
 /// The most bits that are summed over.
 const MOST_BITS: usize = 16;
 
+/// Rows that go through the likelihood at once.
+const PART_ROWS: usize = 8192;
+
 /// log p(x) in nats of each row, `[n]`, by a sum over every code. Bits only.
 pub fn log_density_by_enumeration(view: &View<'_>, x: &Tensor<2>) -> Result<Tensor<1>, ModelError> {
     let latent = &view.model.latent;
@@ -24,8 +27,9 @@ pub fn log_density_by_enumeration(view: &View<'_>, x: &Tensor<2>) -> Result<Tens
     }
     let codes = all_codes(bits);
     let (n, prior) = (x.dims()[0], view.prior());
+    let part = (PART_ROWS / n.max(1)).clamp(1, 256);
     let mut columns = Vec::new();
-    for chunk in codes.chunks(256 * bits) {
+    for chunk in codes.chunks(part * bits) {
         let count = chunk.len() / bits;
         let z = Latent::new(view.weights.device().tensor(chunk.to_vec(), [count, bits]));
         let Some(log_prior) = prior.log_density(&z) else { continue };

@@ -19,7 +19,8 @@ use crate::key::Key;
 pub struct Score {
     /// log 1/k Σ w in nats: a lower bound of log p(x) in expectation.
     pub log_p_lower: f64,
-    /// The standard error of `log_p_lower` by the delta method: sd(w) / (√k · mean(w)).
+    /// The standard error of `log_p_lower` by the delta method: sd(w) / (√k · mean(w)). NaN for a single draw, which
+    /// has no spread, and where every weight is 0.
     pub standard_error: f64,
     /// (Σ w)² / Σ w²: how many of the k draws count.
     pub effective_samples: f64,
@@ -85,7 +86,9 @@ impl Default for Weighed {
 impl Weighed {
     fn add(&mut self, log_w: f64) {
         self.count += 1.0;
-        if log_w > self.greatest {
+        if log_w == f64::NEG_INFINITY {
+            // An impossible draw counts and weighs nothing.
+        } else if log_w > self.greatest {
             let shrink = (self.greatest - log_w).exp();
             self.sum = self.sum * shrink + 1.0;
             self.squares = self.squares * shrink * shrink + 1.0;
@@ -100,11 +103,11 @@ impl Weighed {
     fn score(&self) -> Score {
         let k = self.count;
         let mean = self.sum / k;
-        let variance = (self.squares / k - mean * mean).max(0.0) * k / (k - 1.0).max(1.0);
+        let variance = (self.squares / k - mean * mean).max(0.0) * k / (k - 1.0);
         Score {
             log_p_lower: self.greatest + mean.ln(),
             standard_error: (variance / k).sqrt() / mean,
-            effective_samples: self.sum * self.sum / self.squares,
+            effective_samples: if self.sum == 0.0 { 0.0 } else { self.sum * self.sum / self.squares },
         }
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Pass, Schedule, TermSettings};
 use crate::config::ConfigError;
 use crate::density::log_sum_exp;
+use crate::model::posterior::PosteriorSettings;
 
 /// Which estimator and how many draws.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,12 +43,40 @@ impl Default for Estimator {
 }
 
 impl Estimator {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, posterior: &dyn PosteriorSettings) -> Result<(), ConfigError> {
         if self.draws == 0 {
             return Err(ConfigError::Value {
                 key: "objective.estimator.draws".into(),
                 what: "0 draws".into(),
                 remedy: "give at least 1".into(),
+            });
+        }
+        if self.kind == EstimatorKind::Importance && !posterior.has_density() {
+            return Err(ConfigError::Combination {
+                what: "a point posterior has no density to weigh draws with, so there is no importance-weighted bound"
+                    .into(),
+                remedy: "use objective.estimator.kind = \"plain\", or posterior.kind = \"diagonal-normal\"".into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses a term that the bound holds already under another name, and a name that is the bound's own.
+    pub(super) fn check_name(&self, name: &str, kind: &str) -> Result<(), ConfigError> {
+        if self.holds(kind) && name != kind {
+            return Err(ConfigError::Combination {
+                what: format!(
+                    "the importance-weighted bound holds the {kind} inside its weights, so the term `{name}` would \
+                     count it twice"
+                ),
+                remedy: format!("leave [objective.terms.{name}] out, or use objective.estimator.kind = \"elbo\""),
+            });
+        }
+        if self.holds(name) && name != kind {
+            return Err(ConfigError::Value {
+                key: format!("objective.terms.{name}.kind"),
+                what: format!("the importance-weighted bound calls its own {name} so, and this is of kind `{kind}`"),
+                remedy: "give the term another name".into(),
             });
         }
         Ok(())

@@ -77,7 +77,10 @@ impl Term for Mmd {
 /// The unbiased estimate between two samples of equal size, `[n, d]` each; 0 for a single row.
 fn mmd(a: Tensor<2>, b: Tensor<2>, settings: &MmdSettings) -> Tensor<1> {
     let [n, d] = a.dims();
-    let pairs = (n * n.saturating_sub(1)).max(1) as f64;
+    if n < 2 {
+        return (a * 0.0).sum();
+    }
+    let pairs = (n * (n - 1)) as f64;
     let constant = |scale: f64| 2.0 * d as f64 * scale;
     // The diagonal of a sample against itself is 1 at every scale; it is taken out of the sum.
     let diagonal = (n * settings.scales.len()) as f64;
@@ -87,7 +90,7 @@ fn mmd(a: Tensor<2>, b: Tensor<2>, settings: &MmdSettings) -> Tensor<1> {
             let c = constant(scale);
             let kernel = match settings.kernel {
                 Kernel::Imq => (squares.clone() + c).recip() * c,
-                Kernel::Rbf => (squares.clone() / -c).exp(),
+                Kernel::Rbf => (squares.clone() * (-1.0 / c)).exp(),
             };
             let part = kernel.sum();
             total = Some(match total {
@@ -98,7 +101,7 @@ fn mmd(a: Tensor<2>, b: Tensor<2>, settings: &MmdSettings) -> Tensor<1> {
         total.unwrap_or_else(|| squares.sum() * 0.0)
     };
     let own = sum(squared_distances(&a, &a)) + sum(squared_distances(&b, &b)) - 2.0 * diagonal;
-    own / pairs - sum(squared_distances(&a, &b)) * (2.0 / (n * n).max(1) as f64)
+    own * (1.0 / pairs) - sum(squared_distances(&a, &b)) * (2.0 / (n * n) as f64)
 }
 
 /// ‖a_i − b_j‖², never below 0, `[n, m]`.

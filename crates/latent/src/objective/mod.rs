@@ -31,6 +31,17 @@ pub trait Term: Send + Sync {
         self.value(pass)
     }
 
+    /// Whether it has a value at all; what is undefined is absent from logs.
+    fn is_defined(&self, pass: &Pass<'_>) -> bool {
+        let _ = pass;
+        true
+    }
+
+    /// Whether it needs a rate that splits over dimensions.
+    fn needs_split_rate(&self) -> bool {
+        false
+    }
+
     /// Whether a row's value depends on the other rows of its batch.
     fn couples_rows(&self) -> bool {
         false
@@ -113,7 +124,7 @@ impl Objective {
     ) -> Result<(Self, Table), ConfigError> {
         let mut rest = table.clone();
         let estimator: Estimator = parse_table(&take_table(&mut rest, "estimator")?, "objective.estimator")?;
-        estimator.check()?;
+        estimator.check(posterior)?;
         let term_tables = take_table(&mut rest, "terms")?;
         if let Some(key) = rest.keys().next() {
             return Err(ConfigError::UnknownKey {
@@ -146,6 +157,7 @@ impl Objective {
             }
             own.entry("kind").or_insert_with(|| name.clone().into());
             let (settings, mut resolved) = registry.terms.resolve(&own, &path)?;
+            estimator.check_name(name, resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default())?;
             if common.weight != 0.0 {
                 settings.check(posterior)?;
             }
@@ -176,7 +188,7 @@ impl Objective {
     pub fn loss(&self, pass: &Pass<'_>, progress: Option<Progress>) -> Loss {
         let mut terms = Vec::new();
         let mut total: Option<Tensor<1>> = None;
-        for weighted in &self.terms {
+        for weighted in self.terms.iter().filter(|weighted| weighted.term.is_defined(pass)) {
             let weight = weighted.weight * progress.map_or(1.0, |p| weighted.schedule.factor(p));
             terms.push((weighted.name.clone(), weighted.term.value(pass).mean()));
             if self.estimator.holds(&weighted.name) || weight == 0.0 {

@@ -65,6 +65,15 @@ impl Term for RateTerm {
         }
     }
 
+    /// Not for a point mass, whose rate is infinite.
+    fn is_defined(&self, pass: &Pass<'_>) -> bool {
+        pass.rate.is_some()
+    }
+
+    fn needs_split_rate(&self) -> bool {
+        self.free_bits > 0.0
+    }
+
     fn couples_rows(&self) -> bool {
         self.free_bits > 0.0
     }

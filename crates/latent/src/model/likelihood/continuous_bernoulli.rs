@@ -57,7 +57,7 @@ fn log_normaliser(l: Tensor<2>) -> Tensor<2> {
     let near = l.clone().abs().lower_elem(SMALL);
     let square = l.clone() * l.clone();
     // ln(l / tanh(l/2)) = ln 2 + l²/12 − 7 l⁴/1440 + …
-    let series = square.clone() / 12.0 - square.clone() * square * (7.0 / 1440.0) + std::f64::consts::LN_2;
+    let series = square.clone() * (1.0 / 12.0) - square.clone() * square * (7.0 / 1440.0) + std::f64::consts::LN_2;
     // Away from 0: ln|l| + ln(1 + e^−|l|) − ln(1 − e^−|l|), which never overflows.
     let magnitude = l.abs().clamp_min(SMALL);
     let decay = magnitude.clone().neg().exp();
@@ -83,7 +83,8 @@ impl Likelihood for ContinuousBernoulli {
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
         let l = outputs;
         let near = l.clone().abs().lower_elem(SMALL);
-        let series = l.clone() / 12.0 + 0.5;
+        // ½ + l/12 − l³/720 + …
+        let series = l.clone() / 12.0 - l.clone() * l.clone() * l.clone() / 720.0 + 0.5;
         let sign = l.clone().sign();
         let magnitude = l.abs().clamp_min(SMALL);
         // For l > 0; the mean at −l is 1 − mean(l).

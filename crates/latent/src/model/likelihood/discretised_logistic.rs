@@ -12,6 +12,7 @@ use super::{BaseMeasure, Likelihood, LikelihoodSettings, mean_logits, needs_unit
 use crate::batch::Noise;
 use crate::config::ConfigError;
 use crate::data::{Facts, SampleShape};
+use crate::density::softplus;
 use crate::device::Device;
 use crate::model::View;
 use crate::weights::{Init, Initial, WeightId};
@@ -112,8 +113,14 @@ impl Likelihood for DiscretisedLogistic {
         latent_kernels::logistic_distortion(mean, log_scale, x.clone(), self.levels as usize).neg()
     }
 
+    /// E[x|z] = ∫₀¹ P(X > t) dt = s [softplus(μ/s) − softplus((μ − 1)/s)], which is not μ where a tail is cut off. It
+    /// leaves out the rounding to levels: less than half a level.
     fn mean(&self, view: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
-        self.parameters_of(view, outputs).0
+        let (mean, log_scale) = self.parameters_of(view, outputs);
+        let scale = log_scale.exp();
+        let upper = softplus(mean.clone() / scale.clone());
+        let lower = softplus((mean - 1.0) / scale.clone());
+        ((upper - lower) * scale).clamp(0.0, 1.0)
     }
 
     /// μ + s logit(u), rounded to a level.

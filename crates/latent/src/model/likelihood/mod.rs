@@ -89,6 +89,11 @@ pub trait LikelihoodSettings: Send + Sync {
     /// How many parameters a feature has.
     fn parameters(&self) -> usize;
 
+    /// Whether a row's value depends on the other rows of its batch while training.
+    fn couples_rows(&self) -> bool {
+        false
+    }
+
     /// Where the decoder's last bias starts: the outputs that fit the mean of the data.
     fn output_bias(&self, facts: &Facts) -> Option<Vec<f32>>;
 

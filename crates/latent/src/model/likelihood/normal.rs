@@ -1,4 +1,4 @@
-//! Normal: p(x|z) = N(x; g(z), σ² I), with σ fixed, one learned, or the optimal one.
+//! Normal: p(x|z) = N(x; g(z), σ² I), with σ fixed, one learned, or the optimal one. For images g(z) is squashed into [0, 1].
 //!
 //! −log p(x|z) = D/2 ln 2πσ² + ‖x − g(z)‖² / 2σ²
 //!
@@ -9,13 +9,13 @@
 //! Reference: Rybkin, Daniilidis & Levine, *Simple and effective VAE training with calibrated decoders*
 //! (arXiv 2006.13202).
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, activation::sigmoid};
 use serde::{Deserialize, Serialize};
 
-use super::{BaseMeasure, Likelihood, LikelihoodSettings, MeasuredScale};
+use super::{BaseMeasure, Likelihood, LikelihoodSettings, MeasuredScale, mean_logits};
 use crate::batch::Noise;
 use crate::config::ConfigError;
-use crate::data::Facts;
+use crate::data::{Facts, ValueKind};
 use crate::density::LN_2PI;
 use crate::device::Device;
 use crate::model::View;
@@ -29,6 +29,21 @@ pub struct NormalSettings {
     pub scale: Scale,
     /// σ in normalised units: the fixed value, or where a learned one starts.
     pub sigma: f32,
+    /// Where the decoder's mean may lie.
+    pub mean: MeanRange,
+}
+
+/// Where the decoder's mean may lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MeanRange {
+    /// In [0, 1] for images, anywhere for other data.
+    #[default]
+    Auto,
+    /// Anywhere: the decoder's output is the mean.
+    Line,
+    /// In [0, 1]: the mean is the sigmoid of the decoder's output.
+    Unit,
 }
 
 /// How σ is found.
@@ -45,7 +60,7 @@ pub enum Scale {
 
 impl Default for NormalSettings {
     fn default() -> Self {
-        Self { scale: Scale::Optimal, sigma: 1.0 }
+        Self { scale: Scale::Optimal, sigma: 1.0, mean: MeanRange::Auto }
     }
 }
 
@@ -58,8 +73,19 @@ const KEEP: f64 = 0.98;
 struct Normal {
     features: usize,
     scale: Scale,
+    unit: bool,
     /// ln σ², `[1]`
     log_variance: WeightId,
+}
+
+impl NormalSettings {
+    fn is_unit(&self, facts: &Facts) -> bool {
+        match self.mean {
+            MeanRange::Auto => facts.kind != ValueKind::Real,
+            MeanRange::Line => false,
+            MeanRange::Unit => true,
+        }
+    }
 }
 
 impl LikelihoodSettings for NormalSettings {
@@ -78,7 +104,14 @@ impl LikelihoodSettings for NormalSettings {
         1
     }
 
+    fn couples_rows(&self) -> bool {
+        self.scale == Scale::Optimal
+    }
+
     fn output_bias(&self, facts: &Facts) -> Option<Vec<f32>> {
+        if self.is_unit(facts) {
+            return mean_logits(facts);
+        }
         Some(facts.mean.clone()).filter(|mean| mean.len() == facts.shape.features())
     }
 
@@ -96,7 +129,19 @@ impl LikelihoodSettings for NormalSettings {
             Scale::Learned => init.weight("log_variance", &[1], start),
             Scale::Fixed | Scale::Optimal => init.buffer("log_variance", &[1], start),
         };
-        Box::new(Normal { features: facts.shape.features(), scale: self.scale, log_variance })
+        Box::new(Normal {
+            features: facts.shape.features(),
+            scale: self.scale,
+            unit: self.is_unit(facts),
+            log_variance,
+        })
+    }
+}
+
+impl Normal {
+    /// g(z) from the decoder's outputs.
+    fn centre(&self, outputs: Tensor<2>) -> Tensor<2> {
+        if self.unit { sigmoid(outputs) } else { outputs }
     }
 }
 
@@ -110,27 +155,27 @@ impl Likelihood for Normal {
     }
 
     fn log_density(&self, view: &View<'_>, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1> {
-        let square = latent_kernels::squared_error(outputs, x.clone());
+        let square = latent_kernels::squared_error(self.centre(outputs), x.clone());
         let features = self.features as f64;
         let log_variance = if view.training && self.scale == Scale::Optimal {
-            (square.clone().mean() / features).clamp_min(LEAST_VARIANCE).log()
+            (square.clone().mean() * (1.0 / features)).clamp_min(LEAST_VARIANCE).log()
         } else {
             view.weights.get::<1>(self.log_variance)
         };
         let rows = square.dims()[0];
         let spread = log_variance.expand([rows]);
-        ((square / features * spread.clone().neg().exp()) + spread + LN_2PI) * (-0.5 * features)
+        (square * spread.clone().neg().exp() + (spread + LN_2PI) * features) * -0.5
     }
 
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
-        outputs
+        self.centre(outputs)
     }
 
     fn draw(&self, view: &View<'_>, outputs: Tensor<2>, noise: Noise<'_>) -> Tensor<2> {
         let deviation = (view.weights.get::<1>(self.log_variance) * 0.5).exp();
         let [rows, features] = outputs.dims();
         let noise = noise.normals(1, features, &Device::of(&outputs));
-        outputs + noise * deviation.reshape([1, 1]).expand([rows, features])
+        self.centre(outputs) + noise * deviation.reshape([1, 1]).expand([rows, features])
     }
 
     fn couples_rows(&self) -> bool {
@@ -144,7 +189,7 @@ impl Likelihood for Normal {
 
 impl MeasuredScale for Normal {
     fn statistic(&self, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1> {
-        latent_kernels::squared_error(outputs, x.clone()) / self.features as f64
+        latent_kernels::squared_error(self.centre(outputs), x.clone()) / self.features as f64
     }
 
     fn follow(&self, weights: &mut Weights, mean: Tensor<1>) {

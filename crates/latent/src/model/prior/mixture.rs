@@ -49,6 +49,10 @@ impl PriorSettings for MixtureSettings {
         Ok(())
     }
 
+    fn factorises(&self) -> bool {
+        false
+    }
+
     fn init(&self, latent: &LatentShape, init: &mut Init<'_>) -> Box<dyn Prior> {
         let shape = [self.components, latent.dims()];
         Box::new(Mixture {

@@ -27,6 +27,11 @@ pub trait PriorSettings: Send + Sync {
         Ok(())
     }
 
+    /// Whether its density is a product over dimensions, so that a rate splits over them.
+    fn factorises(&self) -> bool {
+        true
+    }
+
     /// Builds the prior over latents of that shape.
     fn init(&self, latent: &LatentShape, init: &mut Init<'_>) -> Box<dyn Prior>;
 }

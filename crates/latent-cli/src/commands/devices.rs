@@ -1,0 +1,33 @@
+//! `latent devices`: where this build can compute on this machine.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use latent::device::Device;
+use serde_json::json;
+
+use crate::failure::Done;
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  latent devices";
+
+/// List the devices to compute on
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Devices {}
+
+impl Devices {
+    /// Runs the command.
+    pub fn run(self, out: &Output) -> Done {
+        let present = Device::present();
+        let best = present.last().cloned().unwrap_or_default();
+        let text: Vec<String> = present
+            .iter()
+            .map(|name| if *name == best { format!("{name}  (auto)") } else { name.clone() })
+            .collect();
+        out.result(text.join("\n"), &json!({ "devices": present, "auto": best }));
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,90 @@
+//! `latent encode`: the code of each row.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use latent::data::{StoredType, write_npy, write_table};
+use serde_json::json;
+
+use super::{Chosen, free, load};
+use crate::failure::{Done, Failure};
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  latent encode runs/first --out z.npy
+  latent encode runs/first --data embedded --with-deviation --out z.csv";
+
+/// Write the code of each row
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Encode {
+    /// A run folder or a model file
+    run: PathBuf,
+    /// Rows to encode; by default the model's own held-out rows
+    #[arg(long)]
+    data: Option<String>,
+    /// Where to: z.npy or z.csv
+    #[arg(long)]
+    out: PathBuf,
+    /// Write the standard deviation of q(z|x) beside its mean
+    #[arg(long)]
+    with_deviation: bool,
+    /// Taken for uniformity; codes are means and draw nothing
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Encode {
+    /// Runs the command.
+    pub fn run(self, out: &Output) -> Done {
+        free(&self.out, self.force)?;
+        let model = load(&self.run, &self.device)?;
+        let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        let dims = model.model.latent.dims();
+        let mut width = dims;
+        let mut values: Vec<f32> = Vec::new();
+        chosen.each(|rows| {
+            let codes = model.encode(&rows)?;
+            let deviation = codes.deviation.filter(|_| self.with_deviation);
+            width = if deviation.is_some() { 2 * dims } else { dims };
+            for row in 0..codes.mean.rows() {
+                values.extend(codes.mean.row(row));
+                if let Some(deviation) = &deviation {
+                    values.extend(deviation.row(row));
+                }
+            }
+            Ok(())
+        })?;
+        let rows = values.len() / width.max(1);
+        match self.out.extension().and_then(|e| e.to_str()) {
+            Some("npy") => write_npy(&self.out, &[rows, width], StoredType::F32, &values)?,
+            Some("csv") => {
+                let mut header: Vec<String> = (1..=dims).map(|d| format!("z{d}")).collect();
+                if width > dims {
+                    header.extend((1..=dims).map(|d| format!("sd{d}")));
+                }
+                write_table(&self.out, &header, &values)?;
+            }
+            _ => {
+                return Err(Failure::Flag {
+                    flag: "--out",
+                    what: format!("{} is no table", self.out.display()),
+                    remedy: "end it in .npy or .csv".into(),
+                });
+            }
+        }
+        out.result(
+            format!("{rows} codes of {dims} dimensions: {}", self.out.display()),
+            &json!({ "rows": rows, "dims": dims, "out": self.out, "seed": self.seed }),
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,66 @@
+//! `latent inspect`: what is in a run folder or a model file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::load;
+use crate::failure::Done;
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  latent inspect runs/first
+  latent inspect runs/first/model.safetensors --json";
+
+/// Show what a model is made of and what it was trained on
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Inspect {
+    /// A run folder or a model file
+    run: PathBuf,
+    /// Taken for uniformity; nothing is drawn
+    #[arg(long, default_value_t = 1, hide = true)]
+    seed: u64,
+}
+
+impl Inspect {
+    /// Runs the command.
+    pub fn run(self, out: &Output) -> Done {
+        let model = load(&self.run, "cpu")?;
+        let run = &model.run;
+        let arrays: Vec<_> =
+            model.weights.iter().map(|(_, w)| (w.path().to_string(), w.shape().to_vec())).collect();
+        let kind =
+            |table: &toml::Table| table.get("kind").and_then(|k| k.as_str()).unwrap_or("?").to_string();
+        let mut text = format!(
+            "{}{}\ntrained on   {} ({}; {} training, {} validation, {} test rows)\nlikelihood   {} ({})\nposterior    {}, \
+             {} dimensions\nprior        {}\nnetwork      {} / {}\nweights      {} in {} arrays\nseed         {}",
+            run.preset.as_deref().unwrap_or("a model of its own"),
+            run.paper.as_ref().map(|p| format!(": {p}")).unwrap_or_default(),
+            run.facts.source,
+            run.facts.shape,
+            run.facts.rows[0],
+            run.facts.rows[1],
+            run.facts.rows[2],
+            kind(&run.likelihood),
+            model.model.likelihood.measure().name(),
+            kind(&run.posterior),
+            model.model.latent.dims(),
+            kind(&run.prior),
+            kind(&run.encoder),
+            kind(&run.decoder),
+            model.weights.trained_count(),
+            arrays.len(),
+            run.seed,
+        );
+        for (path, shape) in &arrays {
+            text.push_str(&format!("\n  {path:32} {shape:?}"));
+        }
+        let _ = self.seed;
+        out.result(text, &json!({ "run": run.without_statistics(), "arrays": arrays }));
+        Ok(ExitCode::SUCCESS)
+    }
+}

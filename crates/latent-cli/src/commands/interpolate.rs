@@ -1,0 +1,117 @@
+//! `latent interpolate`: the way from one code to another, decoded.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use latent::array::Array;
+use latent::figure::interpolation;
+use latent::generate::{Path as Way, interpolate};
+use serde_json::json;
+
+use super::{Chosen, free, key, load};
+use crate::failure::{Done, Failure};
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  latent interpolate runs/first --out between.png
+  latent interpolate runs/first --from 3 --to 8 --path linear --steps 12 --out line.png";
+
+/// Walk from one row's code to another's
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Interpolate {
+    /// A run folder or a model file
+    run: PathBuf,
+    /// Rows whose codes are the ends; by default the model's own held-out rows
+    #[arg(long)]
+    data: Option<String>,
+    /// The row to start from; without it and --to, --count pairs are drawn
+    #[arg(long, requires = "to")]
+    from: Option<usize>,
+    /// The row to end at
+    #[arg(long, requires = "from")]
+    to: Option<usize>,
+    /// How many pairs of rows
+    #[arg(long, default_value_t = 6)]
+    count: usize,
+    /// Codes on the way, both ends included
+    #[arg(long, default_value_t = 10)]
+    steps: usize,
+    /// A straight line, or the great circle that keeps the length of codes
+    #[arg(long, default_value = "spherical")]
+    path: Shape,
+    /// Where to: rows.png, a folder/, x.npy or x.csv
+    #[arg(long)]
+    out: PathBuf,
+    /// What the choice of pairs descends from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// The way between two codes.
+#[derive(Clone, Copy, ValueEnum)]
+enum Shape {
+    Linear,
+    Spherical,
+}
+
+impl Interpolate {
+    /// Runs the command.
+    pub fn run(self, out: &Output) -> Done {
+        free(&self.out, self.force)?;
+        if self.steps < 2 {
+            return Err(Failure::Flag {
+                flag: "--steps",
+                what: format!("{} codes cannot hold both ends", self.steps),
+                remedy: "give at least 2".into(),
+            });
+        }
+        let model = load(&self.run, &self.device)?;
+        let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        let pairs: Vec<(usize, usize)> = match (self.from, self.to) {
+            (Some(from), Some(to)) => vec![(from, to)],
+            _ => {
+                let order = key(self.seed, "interpolate").permutation(chosen.len());
+                order.chunks_exact(2).take(self.count).map(|pair| (pair[0], pair[1])).collect()
+            }
+        };
+        let way = match self.path {
+            Shape::Linear => Way::Linear,
+            Shape::Spherical => Way::Spherical,
+        };
+        let mut values = Vec::new();
+        for (from, to) in &pairs {
+            let code = |row: usize| -> Result<Array, Failure> {
+                if row >= chosen.len() {
+                    return Err(Failure::Flag {
+                        flag: "--from, --to",
+                        what: format!("there is no row {row}"),
+                        remedy: format!("give a row from 0 to {}", chosen.len().saturating_sub(1)),
+                    });
+                }
+                Ok(model.encode(&chosen.rows(row, 1)?)?.mean)
+            };
+            values.extend(interpolate(code(*from)?.row(0), code(*to)?.row(0), self.steps, way).values);
+        }
+        let decoded = model.decode(&Array::matrix(values, model.model.latent.dims()))?;
+        match (self.out.extension().and_then(|e| e.to_str()), decoded.pictures()) {
+            (Some("png" | "svg"), Ok(pictures)) => {
+                interpolation(&pictures.images()?, self.steps, "From one row to another")?.save(&self.out)?;
+            }
+            _ => decoded.save(&self.out, "From one row to another")?,
+        }
+        out.result(
+            format!("{} ways of {} steps: {}", pairs.len(), self.steps, self.out.display()),
+            &json!({ "pairs": pairs, "steps": self.steps, "out": self.out, "seed": self.seed }),
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,73 @@
+//! `latent reconstruct`: rows beside what the decoder makes of their codes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use latent::figure::reconstructions;
+use latent::generate::Samples;
+use serde_json::json;
+
+use super::{Chosen, free, load};
+use crate::failure::Done;
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  latent reconstruct runs/first --out reconstructions.png
+  latent reconstruct runs/first --data embedded --count 100 --out again.npy";
+
+/// Encode rows and decode them again
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Reconstruct {
+    /// A run folder or a model file
+    run: PathBuf,
+    /// Rows to reconstruct; by default the model's own held-out rows
+    #[arg(long)]
+    data: Option<String>,
+    /// How many rows
+    #[arg(long, default_value_t = 32)]
+    count: usize,
+    /// Where to: pairs.png, a folder/, x.npy or x.csv
+    #[arg(long)]
+    out: PathBuf,
+    /// The first row
+    #[arg(long, default_value_t = 0)]
+    from: usize,
+    /// Taken for uniformity; reconstruction draws nothing
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Reconstruct {
+    /// Runs the command.
+    pub fn run(self, out: &Output) -> Done {
+        free(&self.out, self.force)?;
+        let model = load(&self.run, &self.device)?;
+        let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        let rows = chosen.rows(self.from, self.count)?;
+        let again = model.reconstruct(&rows)?;
+        let original = Samples::new(rows.x, &model.run.facts);
+        let error = original.x.iter().zip(&again.x).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
+            / original.x.len().max(1) as f64;
+        if self.out.extension().is_some_and(|e| e == "png" || e == "svg") && original.pictures().is_ok() {
+            let (above, below) = (original.pictures()?, again.pictures()?);
+            reconstructions(&above.images()?, &below.images()?, "Rows and their reconstructions")?
+                .save(&self.out)?;
+        } else {
+            again.save(&self.out, "Reconstructions")?;
+        }
+        out.result(
+            format!("{} rows, squared error {error:.5} per feature: {}", again.len(), self.out.display()),
+            &json!({ "count": again.len(), "squared_error": error, "out": self.out, "seed": self.seed }),
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}

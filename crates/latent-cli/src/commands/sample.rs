@@ -1,0 +1,73 @@
+//! `latent sample`: new samples from a trained model.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use latent::generate::Observe;
+use serde_json::json;
+
+use super::{free, key, load};
+use crate::failure::Done;
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  latent sample runs/first --count 64 --out samples.png
+  latent sample runs/first --count 10 --seed 3 --out samples/
+  latent sample runs/first --count 100 --out samples.npy";
+
+/// Draw new samples from a trained model
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Sample {
+    /// A run folder or a model file
+    run: PathBuf,
+    /// How many samples
+    #[arg(long, default_value_t = 64)]
+    count: usize,
+    /// Where to: grid.png, a folder/, x.npy or x.csv
+    #[arg(long)]
+    out: PathBuf,
+    /// What is written of p(x|z); by default the mean for images, a draw for tables
+    #[arg(long)]
+    observe: Option<What>,
+    /// What the draws descend from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// What is written of p(x|z).
+#[derive(Clone, Copy, ValueEnum)]
+pub enum What {
+    /// Its mean
+    Mean,
+    /// A draw from it
+    Draw,
+}
+
+impl Sample {
+    /// Runs the command.
+    pub fn run(self, out: &Output) -> Done {
+        free(&self.out, self.force)?;
+        let model = load(&self.run, &self.device)?;
+        let observe = match self.observe {
+            None => model.observe(),
+            Some(What::Mean) => Observe::Mean,
+            Some(What::Draw) => Observe::Draw,
+        };
+        let samples = model.sample_as(self.count, observe, key(self.seed, "sample"))?;
+        samples.save(&self.out, &format!("{} samples", self.count))?;
+        out.result(
+            format!("{} samples: {}", self.count, self.out.display()),
+            &json!({ "count": self.count, "out": self.out, "seed": self.seed }),
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,416 @@
+//! The report of a run: what was learned and how good it is, in pictures, numbers and plain words.
+//!
+//! Figures go to `figures/*.png` of the run folder and, together with every number, into one `report.html`.
+
+use std::path::{Path, PathBuf};
+
+use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
+use crate::data::{Data, SampleShape, Split};
+use crate::error::Result;
+use crate::figure::{
+    CodeMap, Contours, CurvePanel, Figure, FigureError, LatentView, Mosaic, Region, Regions, Report, Section,
+    Table, code_map, interpolation, reconstructions, regions_and_mosaic, training_curves, traversal,
+};
+use crate::generate::{Path as Way, Samples, first_rows, interpolate, traverse};
+use crate::key::Key;
+use crate::model::BaseMeasure;
+use crate::store::Model;
+use crate::train::{Keep, Line};
+
+/// What was written and what it says.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// The judgements.
+    pub verdicts: Vec<Verdict>,
+    /// The numbers behind them.
+    pub findings: Findings,
+    /// Every file written, the report last.
+    pub files: Vec<PathBuf>,
+}
+
+/// Rows that numbers are read from, at most.
+const ROWS: usize = 2000;
+
+/// Draws the figures of a run and writes its report. Reads training and validation rows; the test split stays unread.
+pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
+    let model = Model::load(folder)?;
+    let log = read_log(&folder.join("metrics.jsonl"));
+    let validation = series(&log, "loss", true);
+    let kept = match model.run.train.keep {
+        Keep::Best => validation.iter().map(|v| v[1]).min_by(f64::total_cmp),
+        Keep::Last => validation.last().map(|v| v[1]),
+    };
+    let findings = Findings {
+        train: terms(&model, data, Split::Train, ROWS, key)?,
+        held_out: terms(&model, data, Split::Validation, ROWS, key)?,
+        validation,
+        kept,
+        spread: (data.facts().variance.iter().map(|&v| f64::from(v)).sum::<f64>()
+            / data.facts().variance.len().max(1) as f64)
+            .sqrt(),
+    };
+    let verdicts = verdicts(&findings);
+    let figures = folder.join("figures");
+    std::fs::create_dir_all(&figures).map_err(|source| FigureError::Io { path: figures.clone(), source })?;
+    let mut book = Book { report: opening(&model, &findings), figures, files: Vec::new() };
+    for verdict in &verdicts {
+        book.report = book.report.verdict(verdict.level, &verdict.headline, &verdict.evidence);
+    }
+    match model.model.sample {
+        SampleShape::Image { .. } => pictures(&mut book, &model, data, &findings, key)?,
+        SampleShape::Vector { .. } => tables(&mut book, &model, data, key)?,
+    }
+    codes(&mut book, &model, data)?;
+    curves(&mut book, &model, &log)?;
+    numbers(&mut book, &model, &findings);
+    let settings = model.run.without_statistics().to_toml()?;
+    book.report = book.report.details("Settings (run.toml)", settings).details("Environment", environment());
+    let path = folder.join("report.html");
+    book.report.save(&path)?;
+    book.files.push(path);
+    Ok(RunReport { verdicts, findings, files: book.files })
+}
+
+/// The report under way and the files beside it.
+struct Book {
+    report: Report,
+    figures: PathBuf,
+    files: Vec<PathBuf>,
+}
+
+impl Book {
+    fn save(&mut self, name: &str, figure: &Figure) -> Result<()> {
+        let path = self.figures.join(format!("{name}.png"));
+        figure.save(&path)?;
+        self.files.push(path);
+        Ok(())
+    }
+
+    fn section(&mut self, section: Section) {
+        self.report = std::mem::replace(&mut self.report, Report::new("")).section(section);
+    }
+}
+
+fn opening(model: &Model, findings: &Findings) -> Report {
+    let facts = &model.run.facts;
+    let kind = match (&model.run.preset, model.model.posterior.has_density()) {
+        (Some(preset), _) => preset.clone(),
+        (None, true) => "Variational autoencoder".into(),
+        (None, false) => "Autoencoder".into(),
+    };
+    let mut lead = format!(
+        "The model learned from {} rows of {} ({}). It squeezes each into {} latent numbers and brings it back with {} \
+         weights. On {} rows that it did not learn from, what comes back is off by {:.3} per number (root mean square; the \
+         values themselves spread by {:.3}).",
+        thousands(facts.rows[0]),
+        facts.source,
+        facts.shape,
+        model.model.latent.dims(),
+        thousands(model.weights.trained_count() as u64),
+        thousands(findings.held_out.rows as u64),
+        findings.held_out.squared_error.value.sqrt(),
+        findings.spread,
+    );
+    if model.model.likelihood.measure() == BaseMeasure::None {
+        lead.push_str(
+            " Its distortion is a cross-entropy on grey values, not a density: no number here is a log-likelihood.",
+        );
+    }
+    if let Some(overlap) = facts.overlaps.first() {
+        lead.push_str(&format!(
+            " It was trained on rows of {overlap}, and must not be judged on that test set."
+        ));
+    }
+    Report::new(format!("{kind} of {}", facts.source)).lead(lead)
+}
+
+/// 12345 as `12,345`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Samples, reconstructions, an interpolation, traversals.
+fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, key: Key) -> Result<()> {
+    let samples = model.sample(64, key.fold("samples"))?;
+    let grid = samples.grid("64 samples: codes drawn from the prior, decoded")?;
+    book.save("samples", &grid)?;
+    let mut section = Section::new("Samples")
+        .paragraph(
+            "Each picture is a code drawn from the prior p(z) and decoded. None of them is in the data.",
+        )
+        .figure(grid, "Samples from the prior.", "A grid of 64 generated images");
+
+    let rows = first_rows(data, Split::Validation, 16)?;
+    let originals = Samples::new(rows.x.clone(), &model.run.facts).pictures()?;
+    let again = model.reconstruct(&rows)?.pictures()?;
+    let figure =
+        reconstructions(&originals.images()?, &again.images()?, "Validation rows and their reconstructions")?;
+    book.save("reconstructions", &figure)?;
+    section = section.figure(
+        figure,
+        "Held-out originals above what the decoder makes of their codes.",
+        "Pairs of original and reconstructed images",
+    );
+    book.section(section);
+
+    let rows = first_rows(data, Split::Validation, 8)?;
+    let codes = model.encode(&rows)?.mean;
+    let steps = 9;
+    let mut way = Vec::new();
+    for pair in 0..codes.rows() / 2 {
+        way.extend(interpolate(codes.row(2 * pair), codes.row(2 * pair + 1), steps, Way::Spherical).values);
+    }
+    let mut section = Section::new("The space between");
+    if !way.is_empty() {
+        let between = model.decode(&crate::array::Array::matrix(way, codes.width()))?.pictures()?;
+        let figure = interpolation(&between.images()?, steps, "From one held-out image to another")?;
+        book.save("interpolation", &figure)?;
+        section = section.figure(
+            figure,
+            "Each row walks from the code of one held-out image to that of another.",
+            "Rows of images that change step by step",
+        );
+    }
+    let rates = &findings.held_out.rate_per_dimension;
+    let order = dimensions_by_rate(rates, model.model.latent.dims());
+    let shown: Vec<usize> = order.into_iter().take(8).collect();
+    let values: Vec<f64> = (-3..=3).map(f64::from).collect();
+    let steps: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+    let bits = model.model.latent.blocks.iter().all(|b| b.support == crate::batch::Support::Bits);
+    if !bits {
+        let codes = traverse(&vec![0.0; model.model.latent.dims()], &shown, &steps);
+        let moved = model.decode(&codes)?.pictures()?;
+        let names: Vec<String> = shown
+            .iter()
+            .map(|&d| match rates.get(d) {
+                Some(rate) => format!("z{}  {rate:.2} nats", d + 1),
+                None => format!("z{}", d + 1),
+            })
+            .collect();
+        let figure = traversal(&moved.images()?, &names, &values, "One latent dimension at a time")?;
+        book.save("traversal", &figure)?;
+        section = section.figure(
+            figure,
+            "From the middle of the prior one dimension is moved from −3 to 3, those with the highest rate first.",
+            "A grid of images, one latent dimension a row",
+        );
+    }
+    book.section(section);
+    Ok(())
+}
+
+/// Dimensions with the highest rate first.
+pub fn dimensions_by_rate(rates: &[f64], dims: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..dims).collect();
+    if rates.len() == dims {
+        order.sort_by(|&a, &b| rates[b].total_cmp(&rates[a]));
+    }
+    order
+}
+
+/// Columns of samples beside columns of the data.
+fn tables(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
+    let rows = first_rows(data, Split::Validation, ROWS)?;
+    let original = Samples::new(rows.x, &model.run.facts);
+    let figure =
+        model.sample(ROWS, key.fold("samples"))?.beside(&original, "Each column: data and samples")?;
+    book.save("columns", &figure)?;
+    book.section(Section::new("Samples").figure(
+        figure,
+        "The distribution of each column in held-out rows and in as many samples.",
+        "Histograms of columns, data beside samples",
+    ));
+    Ok(())
+}
+
+/// Where the codes lie, coloured by class; with two latents the regions themselves.
+fn codes(book: &mut Book, model: &Model, data: &Data) -> Result<()> {
+    let rows = first_rows(data, Split::Validation, ROWS)?;
+    let codes = model.encode(&rows)?;
+    let names = &model.run.facts.classes;
+    let classes: &[u32] = if rows.labels.len() == rows.len() { &rows.labels } else { &[] };
+    let dims = model.model.latent.dims();
+    let Some(pca) = Pca::fit(&codes.mean.values, dims, 2) else { return Ok(()) };
+    let mut section = Section::new("The codes");
+    if dims == 2 {
+        let figure = region_figure(model, &codes, classes, 300)?;
+        book.save("regions", &figure)?;
+        section = section
+            .paragraph(
+                "Each held-out row owns a region of the latent plane, the ellipse of q(z|x) at one standard deviation; under \
+                 them lie the prior's contours. Where regions touch or overlap, every code in between decodes to something \
+                 plausible; where the prior has mass and no region lies, there is a hole.",
+            )
+            .figure(figure, "Regions, and the plane decoded.", "Ellipses of posteriors beside a mosaic of decoded images");
+    }
+    let points: Vec<[f64; 2]> = (0..codes.mean.rows())
+        .map(|row| {
+            let code = codes.mean.row(row);
+            match (dims, &pca.project(code)[..]) {
+                (2, _) => [f64::from(code[0]), f64::from(code[1])],
+                (_, [a, b, ..]) => [*a, *b],
+                (_, [a]) => [*a, 0.0],
+                _ => [0.0, 0.0],
+            }
+        })
+        .collect();
+    let axis = |i: usize| match dims {
+        2 => format!("z{}", i + 1),
+        _ => format!("principal component {}", i + 1),
+    };
+    let view = LatentView {
+        title: "Codes of held-out rows".into(),
+        x_label: axis(0),
+        y_label: axis(1),
+        ..LatentView::default()
+    };
+    let figure = code_map(&CodeMap { points: &points, classes, names }, &view)?;
+    book.save("codes", &figure)?;
+    section = section.figure(
+        figure,
+        "The centre of q(z|x) for each held-out row, in the plane in which codes differ most.",
+        "A scatter plot of codes, coloured by class",
+    );
+    book.section(section);
+    Ok(())
+}
+
+/// The picture of regions: ellipses and contours beside the decoded plane.
+fn region_figure(
+    model: &Model,
+    codes: &crate::generate::Codes,
+    classes: &[u32],
+    most: usize,
+) -> Result<Figure> {
+    let n = codes.mean.rows().min(most);
+    let regions: Vec<Region> = (0..n)
+        .map(|row| {
+            let mean = codes.mean.row(row);
+            let sigma = codes.deviation.as_ref().map_or([0.0, 0.0], |d| [d.row(row)[0], d.row(row)[1]]);
+            Region::diagonal([mean[0].into(), mean[1].into()], sigma.map(f64::from))
+        })
+        .collect();
+    let limits = [(-3.5, 3.5), (-3.5, 3.5)];
+    let columns = 20;
+    let grid = Mosaic::codes(columns, columns, limits[0], limits[1]);
+    let z = grid.iter().flat_map(|p| p.map(|v| v as f32)).collect();
+    let shown = Regions {
+        regions: &regions,
+        classes: &classes[..classes.len().min(n)],
+        names: &model.run.facts.classes,
+        prior: Contours::StandardNormal,
+        sigmas: 1.0,
+    };
+    let view = LatentView {
+        title: "Regions of held-out rows, and the plane decoded".into(),
+        limits: Some(limits),
+        ..LatentView::default()
+    };
+    let decoded = model.decode(&crate::array::Array::matrix(z, 2))?;
+    match decoded.pictures() {
+        Ok(pictures) => {
+            let mosaic = Mosaic { images: pictures.images()?, columns, x: limits[0], y: limits[1] };
+            Ok(regions_and_mosaic(&shown, &mosaic, &view)?)
+        }
+        Err(_) => Ok(crate::figure::regions(&shown, &view)?),
+    }
+}
+
+/// Each term over training, in a panel of its own.
+fn curves(book: &mut Book, model: &Model, log: &[Line]) -> Result<()> {
+    let mut names = vec!["loss".to_string()];
+    if let Some(toml::Value::Table(terms)) = model.run.objective.get("terms") {
+        names.extend(terms.keys().cloned());
+    }
+    let panels: Vec<CurvePanel> = names
+        .iter()
+        .map(|name| CurvePanel {
+            name: name.clone(),
+            unit: "nats per sample".into(),
+            training: series(log, name, false),
+            validation: series(log, name, true),
+        })
+        .filter(|panel| !panel.training.is_empty())
+        .collect();
+    if panels.is_empty() {
+        return Ok(());
+    }
+    let best = log
+        .iter()
+        .filter(|l| l.validation)
+        .filter_map(|l| Some((l.epoch, l.get("loss")?)))
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(epoch, _)| epoch);
+    let figure = training_curves(&panels, "epoch", best)?;
+    book.save("curves", &figure)?;
+    book.section(Section::new("Training").figure(
+        figure,
+        "Each term over the epochs, on training batches and on the validation split.",
+        "Curves of the terms over epochs",
+    ));
+    Ok(())
+}
+
+/// The table of terms, training beside held-out.
+fn numbers(book: &mut Book, model: &Model, findings: &Findings) {
+    let cell = |m: Mean| format!("{:.2} ± {:.2}", m.value, 1.96 * m.error);
+    let optional = |m: Option<Mean>| m.map_or_else(|| "–".into(), cell);
+    let mut rows = Vec::new();
+    let mut row = |name: &str, of: &dyn Fn(&Terms) -> String| {
+        rows.push(vec![name.to_string(), of(&findings.train), of(&findings.held_out)]);
+    };
+    row("rows", &|t| t.rows.to_string());
+    row("distortion, nats", &|t| cell(t.distortion));
+    row("rate, nats", &|t| optional(t.rate));
+    let measure = model.model.likelihood.measure();
+    let bound =
+        if measure == BaseMeasure::None { "distortion + rate (no density), nats" } else { "−ELBO, nats" };
+    row(bound, &|t| optional(t.bound));
+    if let BaseMeasure::Counting { .. } = measure {
+        let per = model.model.sample.features() as f64 * std::f64::consts::LN_2;
+        row("bits per dimension, at most", &|t| {
+            optional(t.bound.map(|b| Mean { value: b.value / per, error: b.error / per }))
+        });
+    }
+    row("information in the code, nats", &|t| cell(t.information));
+    row("squared error per feature", &|t| format!("{:.5}", t.squared_error.value));
+    let table = Table {
+        caption: "Means over rows with 95 % intervals; z is one draw of q(z|x).".into(),
+        header: ["", "training", "held out"].map(String::from).to_vec(),
+        rows,
+    };
+    book.section(
+        Section::new("Numbers").paragraph(format!("Base measure: {}.", measure.name())).table(table),
+    );
+}
+
+fn environment() -> String {
+    format!(
+        "latent {} on {} {}, {} threads",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        std::thread::available_parallelism().map_or(1, usize::from)
+    )
+}
+
+/// The lines of a log that can be read.
+pub fn read_log(path: &Path) -> Vec<Line> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(Line::parse).collect()
+}
+
+fn series(log: &[Line], name: &str, validation: bool) -> Vec<[f64; 2]> {
+    log.iter()
+        .filter(|line| line.validation == validation)
+        .filter_map(|line| Some([line.epoch, line.get(name)?]))
+        .collect()
+}

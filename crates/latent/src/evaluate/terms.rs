@@ -1,0 +1,119 @@
+//! Distortion and rate over the rows of a split, each with its standard error, and what the code carries.
+//!
+//! The information in the code is read off by shuffling: the distortion of x under another row's code, less that under its
+//! own. It is 0 for a decoder that ignores z.
+
+use burn::tensor::Tensor;
+
+use crate::batch::{Batch, Latent, Noise};
+use crate::data::{Data, Split};
+use crate::device::{host, host_f64};
+use crate::error::Result;
+use crate::key::Key;
+use crate::model::Rate;
+use crate::store::Model;
+
+/// A mean over rows and its standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Mean {
+    /// The mean.
+    pub value: f64,
+    /// sd / √n
+    pub error: f64,
+}
+
+impl Mean {
+    /// The mean of these numbers.
+    pub fn of(values: &[f64]) -> Self {
+        let n = values.len().max(1) as f64;
+        let value = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|v| (v - value).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        Self { value, error: (variance / n).sqrt() }
+    }
+}
+
+/// What a model says of a split, in nats per sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// How many rows were read.
+    pub rows: usize,
+    /// −log p(x|z), z ~ q(z|x)
+    pub distortion: Mean,
+    /// KL(q‖p); none where q has no density.
+    pub rate: Option<Mean>,
+    /// Distortion + rate: minus the evidence lower bound, where the likelihood is a density.
+    pub bound: Option<Mean>,
+    /// The distortion of x under the code of another row, less its own.
+    pub information: Mean,
+    /// The mean rate of each dimension.
+    pub rate_per_dimension: Vec<f64>,
+    /// Mean squared error of the reconstruction, per feature, normalised units.
+    pub squared_error: Mean,
+    /// The mean of all codes, per dimension.
+    pub code_mean: Vec<f64>,
+    /// The variance of all codes (draws of q), per dimension.
+    pub code_variance: Vec<f64>,
+}
+
+/// Reads up to `limit` rows of a split.
+pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -> Result<Terms> {
+    let view = model.view();
+    let prior = view.prior();
+    let features = model.model.sample.features();
+    let dims = model.model.latent.dims();
+    let rows = data.len(split).min(limit);
+    let (mut distortion, mut rate, mut information, mut error) = (vec![], vec![], vec![], vec![]);
+    let mut per_dimension = vec![0.0; dims];
+    let (mut sum, mut squares) = (vec![0.0; dims], vec![0.0; dims]);
+    let positions: Vec<usize> = (0..rows).collect();
+    for part in positions.chunks(256) {
+        let batch = Batch::new(data.rows(split, part, 0)?, features, model.weights.device());
+        let n = batch.len();
+        let q = view.encode(batch.x.clone());
+        let z = q.draw(1, Noise::new(key.fold("terms"), &batch.ids));
+        let own = host_f64(&view.log_likelihood(&batch.x, &z).neg());
+        let other = if n > 1 {
+            let rolled = Tensor::cat(vec![z.z.clone().narrow(0, 1, n - 1), z.z.clone().narrow(0, 0, 1)], 0);
+            host_f64(&view.log_likelihood(&batch.x, &Latent::new(rolled)).neg())
+        } else {
+            own.clone()
+        };
+        information.extend(other.iter().zip(&own).map(|(other, own)| other - own));
+        distortion.extend(own);
+        if let Some(r) = Rate::new(q.as_ref(), prior.as_ref(), &z, 1) {
+            rate.extend(host_f64(&r.total));
+            if let Some(d) = r.per_dimension {
+                for (sum, value) in per_dimension.iter_mut().zip(host(&d.sum_dim(0))) {
+                    *sum += f64::from(value);
+                }
+            }
+        }
+        let difference = view.mean(&q.centre()) - batch.x.clone();
+        error.extend(host_f64(&(difference.clone() * difference).mean_dim(1)));
+        for code in host(&z.z).chunks(dims) {
+            for (d, &value) in code.iter().enumerate() {
+                sum[d] += f64::from(value);
+                squares[d] += f64::from(value).powi(2);
+            }
+        }
+    }
+    let n = rows.max(1) as f64;
+    let code_mean: Vec<f64> = sum.iter().map(|s| s / n).collect();
+    let code_variance = squares.iter().zip(&code_mean).map(|(s, m)| (s / n - m * m).max(0.0)).collect();
+    let bound: Vec<f64> = distortion.iter().zip(&rate).map(|(d, r)| d + r).collect();
+    Ok(Terms {
+        rows,
+        distortion: Mean::of(&distortion),
+        bound: (!bound.is_empty()).then(|| Mean::of(&bound)),
+        information: Mean::of(&information),
+        rate_per_dimension: if rate.is_empty() {
+            Vec::new()
+        } else {
+            per_dimension.iter().map(|v| v / n).collect()
+        },
+        rate: (!rate.is_empty()).then(|| Mean::of(&rate)),
+        squared_error: Mean::of(&error),
+        code_mean,
+        code_variance,
+    })
+}

@@ -1,0 +1,190 @@
+//! A trained model at work: samples, codes, reconstructions, ways through the space between.
+//!
+//! `Model::load(path)?.sample(16, key)?` is all that a program needs. Everything here takes and gives host numbers, a
+//! part at a time so that memory stays flat, and is a function of its key.
+
+mod paths;
+mod samples;
+
+use burn::tensor::Tensor;
+
+pub use paths::{Path, interpolate, traverse};
+pub use samples::{Pictures, Samples};
+
+use crate::array::Array;
+use crate::batch::{Batch, Latent, Noise};
+use crate::data::{Data, Rows, SampleShape, Split};
+use crate::device::host;
+use crate::error::Result;
+use crate::key::Key;
+use crate::model::{ModelError, Score, score};
+use crate::store::Model;
+
+/// What is shown of p(x|z).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observe {
+    /// Its mean: what pictures look best as.
+    Mean,
+    /// A draw: as noisy as the data, what tables need.
+    Draw,
+}
+
+/// Codes of rows: where q(z|x) is and how wide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Codes {
+    /// The mean, `rows × dims` (the likelier value of bits).
+    pub mean: Array,
+    /// The standard deviation, `rows × dims`, where q has one.
+    pub deviation: Option<Array>,
+}
+
+/// Rows that go through a network at once.
+const PART: usize = 256;
+
+impl Model {
+    /// New samples: z from the prior, then what [`Observe`] says of p(x|z): the mean for images, a draw for tables.
+    pub fn sample(&self, count: usize, key: Key) -> Result<Samples> {
+        self.sample_as(count, self.observe(), key)
+    }
+
+    /// New samples, with a choice of what is shown.
+    pub fn sample_as(&self, count: usize, observe: Observe, key: Key) -> Result<Samples> {
+        let codes = self.prior_codes(count, key);
+        self.decode_as(&codes, observe, key)
+    }
+
+    /// Codes drawn from the prior, `count × dims`.
+    pub fn prior_codes(&self, count: usize, key: Key) -> Array {
+        let ids: Vec<u64> = (0..count as u64).collect();
+        let prior = self.view().prior();
+        let mut values = Vec::with_capacity(count * self.model.latent.dims());
+        for part in ids.chunks(PART) {
+            values.extend(host(&prior.draw(1, Noise::new(key.fold("prior"), part)).z));
+        }
+        Array::matrix(values, self.model.latent.dims())
+    }
+
+    /// The means of p(x|z) at these codes, `rows × dims`.
+    pub fn decode(&self, codes: &Array) -> Result<Samples> {
+        self.decode_as(codes, Observe::Mean, Key::from_seed(0))
+    }
+
+    /// p(x|z) at these codes.
+    pub fn decode_as(&self, codes: &Array, observe: Observe, key: Key) -> Result<Samples> {
+        let dims = self.model.latent.dims();
+        if codes.width() != dims {
+            return Err(ModelError::Shape {
+                what: "codes".into(),
+                found: codes.width(),
+                wanted: dims,
+                remedy: "give the codes that `latent encode` writes for this model".into(),
+            }
+            .into());
+        }
+        let view = self.view();
+        let ids: Vec<u64> = (0..codes.rows() as u64).collect();
+        let mut x = Vec::with_capacity(codes.rows() * self.model.sample.features());
+        for (part, z) in ids.chunks(PART).zip(codes.values.chunks(PART * dims)) {
+            let z = Latent::new(self.weights.device().tensor(z.to_vec(), [part.len(), dims]));
+            let outputs = view.decode(&z);
+            x.extend(host(&match observe {
+                Observe::Mean => self.model.likelihood.mean(&view, outputs),
+                Observe::Draw => {
+                    self.model.likelihood.draw(&view, outputs, Noise::new(key.fold("likelihood"), part))
+                }
+            }));
+        }
+        Ok(Samples::new(x, &self.run.facts))
+    }
+
+    /// Where q(z|x) is for each row, and how wide.
+    pub fn encode(&self, rows: &Rows) -> Result<Codes> {
+        let dims = self.model.latent.dims();
+        let (mut mean, mut deviation) = (Vec::new(), Vec::new());
+        self.parts(rows, |batch| {
+            let q = self.view().encode(batch.x.clone());
+            mean.extend(host(&q.centre().z));
+            if let Some(d) = q.deviation() {
+                deviation.extend(host(&d));
+            }
+            Ok(())
+        })?;
+        Ok(Codes {
+            mean: Array::matrix(mean, dims),
+            deviation: (!deviation.is_empty()).then(|| Array::matrix(deviation, dims)),
+        })
+    }
+
+    /// g(f(x)): the mean of p(x|z) at the centre of q(z|x).
+    pub fn reconstruct(&self, rows: &Rows) -> Result<Samples> {
+        self.decode(&self.encode(rows)?.mean)
+    }
+
+    /// log p(x) of each row by importance sampling with `k` draws.
+    pub fn score(&self, rows: &Rows, k: usize, key: Key) -> Result<Vec<Score>> {
+        let mut scores = Vec::with_capacity(rows.len());
+        self.parts(rows, |batch| {
+            scores.extend(score(&self.view(), batch, k, key.fold("score"))?);
+            Ok(())
+        })?;
+        Ok(scores)
+    }
+
+    /// −log p(x|z) at the centre of q(z|x), in nats a row: what a model without a density can say.
+    pub fn distortion(&self, rows: &Rows) -> Result<Vec<f64>> {
+        let mut all = Vec::with_capacity(rows.len());
+        self.parts(rows, |batch| {
+            let view = self.view();
+            let z = view.encode(batch.x.clone()).centre();
+            let log_p: Tensor<1> = view.log_likelihood(&batch.x, &z);
+            all.extend(crate::device::host_f64(&log_p).into_iter().map(|v| -v));
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// What is shown of p(x|z) unless asked otherwise.
+    pub fn observe(&self) -> Observe {
+        match self.model.sample {
+            SampleShape::Image { .. } => Observe::Mean,
+            SampleShape::Vector { .. } => Observe::Draw,
+        }
+    }
+
+    /// Passes rows through `each`, a part at a time.
+    pub(crate) fn parts(&self, rows: &Rows, mut each: impl FnMut(&Batch) -> Result<()>) -> Result<()> {
+        let features = self.model.sample.features();
+        if rows.x.len() != rows.len() * features {
+            return Err(ModelError::Shape {
+                what: "rows".into(),
+                found: rows.x.len() / rows.len().max(1),
+                wanted: features,
+                remedy: "open the data with Data::open_for and the model's facts".into(),
+            }
+            .into());
+        }
+        for (ids, x) in rows.ids.chunks(PART).zip(rows.x.chunks(PART * features)) {
+            let part = Rows { x: x.to_vec(), ids: ids.to_vec(), labels: Vec::new() };
+            each(&Batch::new(part, features, self.weights.device()))?;
+        }
+        Ok(())
+    }
+
+    /// Opens data as this model's own was: same shape, size, normalisation.
+    pub fn open(&self, source: &str, note: &mut dyn FnMut(String)) -> Result<Data> {
+        let mut settings = self.run.data.clone();
+        settings.source = source.into();
+        Ok(Data::open_for(&self.run.facts, &settings, Key::from_seed(self.run.seed), note)?)
+    }
+
+    /// Opens the data that the model was trained on, with its splits.
+    pub fn open_own(&self, note: &mut dyn FnMut(String)) -> Result<Data> {
+        Ok(Data::open(&self.run.data, Key::from_seed(self.run.seed), note)?)
+    }
+}
+
+/// The first `count` rows of a split.
+pub fn first_rows(data: &Data, split: Split, count: usize) -> Result<Rows> {
+    let positions: Vec<usize> = (0..data.len(split).min(count)).collect();
+    Ok(data.rows(split, &positions, 0)?)
+}

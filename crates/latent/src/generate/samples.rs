@@ -1,0 +1,129 @@
+//! What a model gives, in the model's units and in the user's.
+
+use std::path::Path;
+
+use crate::data::{Facts, SampleShape, ValueKind, write_images, write_npy, write_table};
+use crate::error::Result;
+use crate::figure::{Figure, FigureError, GridLabels, Images, column_histograms, sample_grid};
+use crate::model::ModelError;
+
+/// Rows of x with the way back to the user's units, range and type.
+#[derive(Clone, Debug)]
+pub struct Samples {
+    /// `rows × features`, normalised.
+    pub x: Vec<f32>,
+    facts: Facts,
+}
+
+/// Images of one or three channels with every number in [0, 1].
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    pixels: Vec<f32>,
+    channels: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Pictures {
+    /// What figures take.
+    pub fn images(&self) -> Result<Images<'_>, FigureError> {
+        Images::new(&self.pixels, self.channels, self.height, self.width)
+    }
+}
+
+impl Samples {
+    /// Rows of x that belong to data with these facts.
+    pub fn new(x: Vec<f32>, facts: &Facts) -> Self {
+        Self { x, facts: facts.clone() }
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.x.len() / self.facts.shape.features().max(1)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.x.is_empty()
+    }
+
+    /// In the user's units: normalisation undone, clamped to the range of the data, whole where the data was.
+    pub fn values(&self) -> Vec<f64> {
+        self.facts.normalisation.values(&self.x)
+    }
+
+    /// As pictures, each number in [0, 1]. Only images are.
+    pub fn pictures(&self) -> Result<Pictures> {
+        let SampleShape::Image { channels, height, width } = self.facts.shape else {
+            return Err(ModelError::NoPicture { columns: self.facts.shape.features() }.into());
+        };
+        let mut pixels = self.x.clone();
+        if self.facts.kind == ValueKind::Real {
+            let ends = (f32::INFINITY, f32::NEG_INFINITY);
+            let (least, greatest) = pixels.iter().fold(ends, |(a, b), &v| (a.min(v), b.max(v)));
+            pixels.iter_mut().for_each(|v| *v = (*v - least) / (greatest - least).max(1e-12));
+        }
+        // A figure has one channel or three: of others the first is drawn, and alpha is left out.
+        let drawn = if channels >= 3 { 3 } else { 1 };
+        if drawn != channels {
+            let (whole, wanted) = (channels * height * width, drawn * height * width);
+            pixels = pixels.chunks(whole).flat_map(|image| image[..wanted].iter().copied()).collect();
+        }
+        Ok(Pictures { pixels, channels: drawn, height, width })
+    }
+
+    /// A grid of the images.
+    pub fn grid(&self, title: &str) -> Result<Figure> {
+        let pictures = self.pictures()?;
+        Ok(sample_grid(&pictures.images()?, &GridLabels::titled(title))?)
+    }
+
+    /// Writes to `path`, by what it ends with: `.png` or `.svg` a grid, `.npy` an array, `.csv` a table, otherwise a folder
+    /// of one PNG a sample.
+    pub fn save(&self, path: &Path, title: &str) -> Result<()> {
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        match extension.as_str() {
+            "png" | "svg" => self.grid(title)?.save(path)?,
+            "npy" => {
+                let mut shape = vec![self.len()];
+                match self.facts.shape {
+                    SampleShape::Image { channels: 1, height, width } => shape.extend([height, width]),
+                    SampleShape::Image { channels, height, width } => shape.extend([channels, height, width]),
+                    SampleShape::Vector { columns } => shape.push(columns),
+                }
+                write_npy(path, &shape, self.facts.normalisation.stored, &self.values())?;
+            }
+            "csv" => write_table(path, &self.columns(), &self.values())?,
+            "" => write_images(path, self.facts.shape, &self.facts.normalisation, &self.values())?,
+            other => {
+                return Err(ModelError::Output { path: path.into(), extension: other.into() }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Names for the columns of a table.
+    pub fn columns(&self) -> Vec<String> {
+        if self.facts.columns.is_empty() {
+            (0..self.facts.shape.features()).map(|i| format!("x{i}")).collect()
+        } else {
+            self.facts.columns.clone()
+        }
+    }
+
+    /// Each column's distribution beside another's: the picture of a table.
+    pub fn beside(&self, original: &Self, title: &str) -> Result<Figure, FigureError> {
+        let columns = self.facts.shape.features();
+        let of = |values: Vec<f64>| -> Vec<Vec<f32>> {
+            (0..columns)
+                .map(|c| values.iter().skip(c).step_by(columns).map(|&v| v as f32).collect())
+                .collect()
+        };
+        let (ours, theirs) = (of(self.values()), of(original.values()));
+        let names = self.columns();
+        let pairs: Vec<_> = (0..columns)
+            .map(|c| crate::figure::ColumnPair { name: &names[c], original: &theirs[c], generated: &ours[c] })
+            .collect();
+        column_histograms(&pairs, title)
+    }
+}

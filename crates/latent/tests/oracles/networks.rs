@@ -1,0 +1,118 @@
+//! Convolutions of any size: a property over sizes 1 to 97, odd and not square, 1 to 4 channels.
+
+use burn::tensor::Tensor;
+use latent::Key;
+use latent::data::SampleShape;
+use latent::device::{Device, host, scalar};
+use latent::model::Registry;
+use latent::network::DecoderShape;
+use latent::weights::{Init, Weights};
+
+use crate::common::{facts, image, randomise, try_make, vector};
+
+const LATENT: usize = 3;
+
+/// Shapes right, numbers finite, gradient to every weight.
+fn check(network: &str, shape: SampleShape, parameters: usize, key: Key) {
+    let table: toml::Table = network.parse().unwrap();
+    let (settings, _) = Registry::default().networks.resolve(&table, "network").unwrap();
+    settings.check(shape).unwrap();
+    let device = Device::cpu();
+    let features = shape.features();
+    let decoder_shape = DecoderShape {
+        latent: LATENT,
+        sample: shape,
+        parameters,
+        bias: Some((0..parameters * features).map(|i| (i % 7) as f32).collect()),
+    };
+    let mut weights = Weights::new(&device);
+    let mut init = Init::new(&mut weights, key);
+    let encoder = settings.encoder(shape, 2 * LATENT, &mut init.scope("encoder"));
+    let decoder = settings.decoder(&decoder_shape, &mut init.scope("decoder"));
+    let rows = 2;
+    let noise = |label: &str, width: usize| {
+        let mut values = vec![0.0; rows * width];
+        key.fold(label).normals(&mut values);
+        device.tensor(values, [rows, width])
+    };
+    let both = |weights: &Weights| {
+        let code = encoder.forward(weights, noise("x", features));
+        assert_eq!(code.dims(), [rows, 2 * LATENT], "{network} {shape}");
+        let outputs = decoder.forward(weights, noise("z", LATENT));
+        assert_eq!(outputs.dims(), [rows, parameters * features], "{network} {shape}");
+        (code, outputs)
+    };
+    // As it starts: finite.
+    let (code, outputs) = both(&weights);
+    assert!(host(&code).iter().chain(&host(&outputs)).all(|v| v.is_finite()), "{network} {shape}");
+    // With no weight at 0 every weight has a gradient.
+    randomise(&mut weights, key.fold("random"), 0.3);
+    let tracked = weights.tracked(|_| true);
+    let (code, outputs) = both(&tracked);
+    let weigh = |t: Tensor<2>, label: &str| {
+        let width = t.dims()[1];
+        (t * noise(label, width)).sum()
+    };
+    let total = weigh(code, "code") + weigh(outputs, "outputs");
+    assert!(scalar(&total).is_finite());
+    let mut gradients = total.backward();
+    for (id, weight) in weights.iter() {
+        let gradient = tracked.gradient(id, &mut gradients);
+        let gradient = gradient.unwrap_or_else(|| panic!("{network} {shape}: no gradient for {}", weight.path()));
+        let gradient = host(&gradient);
+        assert!(gradient.iter().all(|v| v.is_finite()), "{network} {shape}: {}", weight.path());
+        assert!(gradient.iter().any(|v| *v != 0.0), "{network} {shape}: {} never moves", weight.path());
+    }
+}
+
+#[test]
+fn sizes_from_1_to_97() {
+    let networks = [
+        "kind = 'conv'\nactivation = 'silu'\nup = 'nearest'\nchannels = ",
+        "kind = 'conv'\nactivation = 'silu'\nup = 'transposed'\nchannels = ",
+        "kind = 'residual-conv'\nactivation = 'silu'\nblocks = 1\nchannels = ",
+    ];
+    let lists = ["[2]", "[2, 3]", "[3, 2, 4]", "[2, 2, 2, 2, 2, 2, 2, 2]"];
+    let mut sizes = vec![(1, 1), (1, 97), (97, 1), (2, 2), (1, 2), (3, 3), (97, 97), (96, 96), (64, 33), (5, 2)];
+    for number in 0..14u64 {
+        let mut u = [0.0; 2];
+        Key::from_seed(70).fold(number).uniforms(&mut u);
+        // Small sizes more often than large ones.
+        let size = |u: f32| 1 + (96.0 * u * u) as usize;
+        sizes.push((size(u[0]), size(u[1])));
+    }
+    let mut cases = 0;
+    for (index, &(height, width)) in sizes.iter().enumerate() {
+        for (which, network) in networks.iter().enumerate() {
+            let at = index + which;
+            let shape = image(1 + at % 4, height, width);
+            let text = format!("{network}{}", lists[at % lists.len()]);
+            check(&text, shape, 1 + at % 2, Key::from_seed(71).fold(index).fold(which));
+            cases += 1;
+        }
+    }
+    println!("{cases} networks of {} sizes", sizes.len());
+}
+
+#[test]
+fn dense_networks_take_any_shape() {
+    for shape in [image(3, 4, 5), vector(1), vector(9)] {
+        check("kind = 'linear'", shape, 2, Key::from_seed(72));
+        check("kind = 'mlp'\nhidden = []", shape, 1, Key::from_seed(72));
+        check("kind = 'mlp'\nhidden = [3, 4]\nactivation = 'tanh'", shape, 2, Key::from_seed(72));
+    }
+}
+
+#[test]
+fn a_fresh_residual_block_is_the_identity_and_weights_are_keyed_by_their_path() {
+    let facts = facts(image(1, 8, 8), latent::data::ValueKind::Grey);
+    let network = |blocks: usize| {
+        let text = format!("posterior.latent = 2\nnetwork = {{ kind = 'residual-conv', channels = [2], blocks = {blocks} }}");
+        try_make(&text, &facts, &Device::cpu()).unwrap()
+    };
+    // The other weights are the same whether there are blocks or not, and the blocks add nothing yet.
+    let (without, with) = (network(0), network(2));
+    let x = Device::cpu().tensor((0..64).map(|i| i as f32 / 64.0).collect(), [1, 64]);
+    let code = |made: &crate::common::Made| host(&made.view().encode(x.clone()).centre().z);
+    assert_eq!(code(&without), code(&with));
+}
