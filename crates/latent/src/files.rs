@@ -25,3 +25,18 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
     }
     result
 }
+
+/// What the system refused, in words, with the remedy where there is a usual one.
+pub fn refusal(path: &Path, source: &io::Error) -> String {
+    let remedy = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; nothing was lost: make room on the disk and go on (training: with --resume)"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; choose a place where you may write"
+        }
+        io::ErrorKind::NotADirectory => "; a file stands where a folder is needed",
+        _ => "",
+    };
+    format!("{}: {source}{remedy}", path.display())
+}

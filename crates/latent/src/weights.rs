@@ -18,6 +18,8 @@ pub struct WeightId(usize);
 pub struct Weights {
     entries: Vec<Weight>,
     device: Device,
+    /// Whether arrays are named and shaped without their numbers.
+    outline: bool,
 }
 
 /// One named array.
@@ -74,7 +76,12 @@ impl Weight {
 impl Weights {
     /// No arrays yet; those to come live on `device`.
     pub fn new(device: &Device) -> Self {
-        Self { entries: Vec::new(), device: device.clone() }
+        Self { entries: Vec::new(), device: device.clone(), outline: false }
+    }
+
+    /// No arrays yet; those to come have a name and a shape, and take no memory.
+    pub(crate) fn outline() -> Self {
+        Self { entries: Vec::new(), device: Device::cpu(), outline: true }
     }
 
     /// The device and precision of the arrays.
@@ -182,6 +189,9 @@ impl Initial {
     }
 }
 
+/// An outline has at most this many arrays: no model comes near, and a hostile file shall not fill the memory.
+pub(crate) const MOST_OUTLINED: usize = 20_000;
+
 /// Makes arrays under a path; the noise of each is keyed by its path.
 pub struct Init<'a> {
     weights: &'a mut Weights,
@@ -213,6 +223,14 @@ impl<'a> Init<'a> {
 
     fn push(&mut self, name: &str, shape: &[usize], initial: Initial, trained: bool) -> WeightId {
         let path = self.join(name);
+        if self.weights.outline {
+            let tensor = self.weights.device.tensor(vec![0.0], [1]).into_dispatch();
+            // What comes after so many arrays is only counted, by its place.
+            if self.weights.entries.len() < MOST_OUTLINED {
+                self.weights.entries.push(Weight { path, shape: shape.to_vec(), trained, tensor });
+            }
+            return WeightId(self.weights.entries.len() - 1);
+        }
         let n = shape.iter().product();
         let key = self.key.fold(path.as_str());
         let mut values = vec![0.0; n];

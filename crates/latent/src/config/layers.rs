@@ -78,7 +78,8 @@ impl Layers {
             .unwrap_or_else(|| Value::String(value.into()));
         let mut parts: Vec<&str> = key.split('.').collect();
         let last = parts.pop().unwrap_or_default();
-        if last.is_empty() || parts.iter().any(|part| part.is_empty()) {
+        // No key lies deeper than `objective.terms.NAME.schedule.kind`.
+        if last.is_empty() || parts.len() > 8 || parts.iter().any(|part| part.is_empty()) {
             return Err(ConfigError::Value {
                 key: key.into(),
                 what: "not a key".into(),

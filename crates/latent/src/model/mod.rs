@@ -14,7 +14,7 @@ mod score;
 
 use burn::tensor::Tensor;
 
-pub use build::{Registry, build};
+pub use build::{Registry, build, outline};
 pub use error::ModelError;
 pub use exact::log_density_by_enumeration;
 pub use likelihood::{BaseMeasure, Likelihood};

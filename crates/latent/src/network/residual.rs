@@ -35,6 +35,9 @@ impl Default for ResidualSettings {
     }
 }
 
+/// More blocks at a scale are taken for a mistake.
+const MOST_BLOCKS: usize = 1000;
+
 /// h + conv₂(a(conv₁(h)))
 struct ResidualBlock {
     first: Conv,
@@ -57,6 +60,13 @@ impl ResidualBlock {
 
 impl NetworkSettings for ResidualSettings {
     fn check(&self, sample: SampleShape) -> Result<(), ConfigError> {
+        if self.blocks > MOST_BLOCKS {
+            return Err(ConfigError::Value {
+                key: "blocks".into(),
+                what: format!("{} residual blocks at each scale", self.blocks),
+                remedy: format!("give {MOST_BLOCKS} at most"),
+            });
+        }
         check(sample, &self.channels)
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum StoreError {
     /// The operating system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", crate::files::refusal(path, source))]
     Io { path: PathBuf, source: std::io::Error },
     /// Not a safetensors file, or cut short.
     #[error("{}: {what}; {remedy}", path.display())]
@@ -18,4 +18,10 @@ pub enum StoreError {
     /// Written by a later version.
     #[error("{}: written by a newer version (format {found}, this program reads up to {known}); install that version to use it", path.display())]
     Newer { path: PathBuf, found: u32, known: u32 },
+    /// A run folder whose training is not over.
+    #[error("{}: this run has no model yet; finish it with `latent train ... --resume`", path.display())]
+    Unfinished { path: PathBuf },
+    /// A folder without a run.
+    #[error("{}: a folder, but not one of a run: it holds neither run.toml nor model.safetensors", path.display())]
+    NoRun { path: PathBuf },
 }

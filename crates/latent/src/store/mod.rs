@@ -7,3 +7,4 @@ mod tensors;
 pub use error::StoreError;
 pub use model::Model;
 pub use tensors::TensorFile;
+pub(crate) use tensors::TensorWriter;

@@ -4,12 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{StoreError, TensorFile};
+use super::{StoreError, TensorFile, TensorWriter};
 use crate::config::{FORMAT, Run};
+use crate::data::SampleShape;
 use crate::device::Device;
 use crate::error::Result;
-use crate::model::{LatentModel, Registry, View, build};
-use crate::train::{put_weights, take_weights};
+use crate::model::{LatentModel, Registry, View, build, outline};
+use crate::train::take_weights;
 use crate::weights::Weights;
 
 /// A trained model: `Send + Sync`, without global state.
@@ -30,16 +31,16 @@ impl Model {
 
     /// Loads a model on a device, with members of one's own.
     pub fn load_with(path: impl AsRef<Path>, device: &Device, registry: &Registry) -> Result<Self> {
-        let path = model_path(path.as_ref());
-        Self::from_file(&TensorFile::load(&path)?, &path, device, registry)
+        let path = model_path(path.as_ref())?;
+        Self::from_file(TensorFile::load(&path)?, &path, device, registry)
     }
 
     /// Reads the bytes of a model file; `path` is for messages.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
-        Self::from_file(&TensorFile::parse(bytes, path)?, path, &Device::cpu(), &Registry::default())
+        Self::from_file(TensorFile::parse(bytes, path)?, path, &Device::cpu(), &Registry::default())
     }
 
-    fn from_file(file: &TensorFile, path: &Path, device: &Device, registry: &Registry) -> Result<Self> {
+    fn from_file(mut file: TensorFile, path: &Path, device: &Device, registry: &Registry) -> Result<Self> {
         let foreign = |what: String| StoreError::Foreign { path: path.into(), what };
         let version: u32 =
             file.header("latent", path)?.parse().map_err(|_| foreign("its format is not a number".into()))?;
@@ -47,22 +48,51 @@ impl Model {
             return Err(StoreError::Newer { path: path.into(), found: version, known: FORMAT }.into());
         }
         let run = Run::from_toml(file.header("run", path)?, path)?;
-        let (model, mut weights) = build(&run, registry, device)?;
-        take_weights(file, "weights", &mut weights).map_err(|what| StoreError::Malformed {
+        check_normalisation(&run).map_err(foreign)?;
+        let malformed = |what: String| StoreError::Malformed {
             path: path.into(),
             what,
             remedy: "the file does not hold the model that its header describes: train anew".into(),
-        })?;
+        };
+        // Before anything is built: it shall not take more memory than the file's own arrays.
+        for (name, shape) in outline(&run, registry)? {
+            match file.arrays.get(&format!("weights/{name}")) {
+                Some(array) if array.shape == shape => {}
+                Some(array) => {
+                    return Err(malformed(format!(
+                        "the array `{name}` is {:?} and should be {shape:?}",
+                        array.shape
+                    ))
+                    .into());
+                }
+                None => return Err(malformed(format!("the array `{name}` is missing")).into()),
+            }
+        }
+        let (model, mut weights) = build(&run, registry, device)?;
+        take_weights(&mut file, "weights", &mut weights).map_err(malformed)?;
         Ok(Self { run, model, weights })
     }
 
     /// Writes a model file, whole or not at all.
     pub fn save(run: &Run, weights: &Weights, path: &Path) -> Result<()> {
-        let mut file = TensorFile::default();
-        file.header.insert("latent".into(), FORMAT.to_string());
-        file.header.insert("run".into(), run.without_statistics().to_toml()?);
-        put_weights(&mut file, "weights", weights);
+        let mut file = TensorWriter::default();
+        file.header("latent", FORMAT.to_string());
+        file.header("run", run.without_statistics().to_toml()?);
+        weights.iter().for_each(|(_, weight)| file.weight("weights", weight));
         Ok(file.save(path)?)
+    }
+
+    /// Whether `path` holds just this model.
+    pub(crate) fn is_at(run: &Run, weights: &Weights, path: &Path) -> bool {
+        let (Ok(file), Ok(text)) = (TensorFile::load(path), run.without_statistics().to_toml()) else {
+            return false;
+        };
+        let same = |weight: &crate::weights::Weight| {
+            file.arrays
+                .get(&format!("weights/{}", weight.path()))
+                .is_some_and(|array| array.values == weight.values())
+        };
+        file.header.get("run") == Some(&text) && weights.iter().all(|(_, weight)| same(weight))
     }
 
     /// The model for use.
@@ -88,6 +118,35 @@ impl Model {
 }
 
 /// A run folder stands for the model in it.
-fn model_path(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join("model.safetensors") } else { path.into() }
+fn model_path(path: &Path) -> Result<PathBuf, StoreError> {
+    let model = path.join("model.safetensors");
+    if !path.is_dir() {
+        Ok(path.into())
+    } else if model.exists() {
+        Ok(model)
+    } else if path.join("run.toml").exists() {
+        Err(StoreError::Unfinished { path: path.into() })
+    } else {
+        Err(StoreError::NoRun { path: path.into() })
+    }
+}
+
+/// What undoes normalisation must fit the samples.
+fn check_normalisation(run: &Run) -> Result<(), String> {
+    let features = match run.facts.shape {
+        SampleShape::Image { channels, height, width } => {
+            channels.saturating_mul(height).saturating_mul(width)
+        }
+        SampleShape::Vector { columns } => columns,
+    };
+    let normalisation = &run.facts.normalisation;
+    for (name, values) in [("offset", &normalisation.offset), ("scale", &normalisation.scale)] {
+        if (values.len() != 1 && values.len() != features) || values.iter().any(|v| !v.is_finite()) {
+            return Err(format!("facts.normalisation.{name} does not fit samples of {features} numbers"));
+        }
+    }
+    if normalisation.scale.contains(&0.0) {
+        return Err("facts.normalisation.scale has a zero".into());
+    }
+    Ok(())
 }

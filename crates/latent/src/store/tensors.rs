@@ -1,13 +1,20 @@
 //! A safetensors file: a header of strings and named f32 arrays. Nothing in it executes.
+//!
+//! The same content gives the same bytes: names are sorted, and a checksum of the numbers stands in the header, so
+//! that damage which leaves the file's length alone is found too. Arrays are written one at a time.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use safetensors::tensor::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
 
 use super::StoreError;
 use crate::array::Array;
 use crate::files::write_whole;
+use crate::weights::Weight;
 
 /// Header and arrays of one file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,30 +25,18 @@ pub struct TensorFile {
     pub arrays: HashMap<String, Array>,
 }
 
+/// Where the checksum stands in the header.
+const CHECKSUM: &str = "crc32c";
+
 impl TensorFile {
     /// Writes the file whole or not at all.
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
-        let bytes: Vec<(&String, &Array, Vec<u8>)> = self
-            .arrays
-            .iter()
-            .map(|(name, array)| (name, array, array.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
-            .collect();
-        let malformed = |what: String| StoreError::Malformed {
-            path: path.into(),
-            what,
-            remedy: "report this as a bug".into(),
-        };
-        let views = bytes
-            .iter()
-            .map(|(name, array, bytes)| {
-                TensorView::new(Dtype::F32, array.shape.clone(), bytes).map(|view| (name.as_str(), view))
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| malformed(error.to_string()))?;
-        let file =
-            serialize(views, Some(self.header.clone())).map_err(|error| malformed(error.to_string()))?;
-        write_whole(path, |out| out.write_all(&file))
-            .map_err(|source| StoreError::Io { path: path.into(), source })
+        let mut writer = TensorWriter::default();
+        self.header.iter().for_each(|(key, value)| writer.header(key, value.clone()));
+        for (name, array) in &self.arrays {
+            writer.array(name.clone(), &array.shape, || Cow::Borrowed(&array.values));
+        }
+        writer.save(path)
     }
 
     /// Reads a file.
@@ -57,12 +52,20 @@ impl TensorFile {
             what,
             remedy: "the file is damaged or cut short: copy it again, or train anew".into(),
         };
-        let (_, metadata) = SafeTensors::read_metadata(bytes)
-            .map_err(|e| malformed(format!("not a readable safetensors file ({e})")))?;
-        let tensors = SafeTensors::deserialize(bytes)
-            .map_err(|e| malformed(format!("not a readable safetensors file ({e})")))?;
+        let unreadable = |error| malformed(format!("not a readable safetensors file ({error})"));
+        let (header_length, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;
+        let mut header = metadata.metadata().clone().unwrap_or_default();
+        if let Some(expected) = header.remove(CHECKSUM) {
+            let found = format!("{:08x}", crc32c::crc32c(&bytes[8 + header_length..]));
+            if found != expected {
+                return Err(malformed(format!(
+                    "its numbers have the checksum {found}, and {expected} was written"
+                )));
+            }
+        }
         let mut arrays = HashMap::new();
-        for (name, view) in tensors.tensors() {
+        for (name, view) in tensors.iter() {
             if view.dtype() != Dtype::F32 {
                 return Err(StoreError::Foreign {
                     path: path.into(),
@@ -71,9 +74,9 @@ impl TensorFile {
             }
             let values =
                 view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-            arrays.insert(name, Array { shape: view.shape().to_vec(), values });
+            arrays.insert(name.to_string(), Array { shape: view.shape().to_vec(), values });
         }
-        Ok(Self { header: metadata.metadata().clone().unwrap_or_default(), arrays })
+        Ok(Self { header, arrays })
     }
 
     /// The header's `key`, or an error that says that the file is not one of ours.
@@ -83,4 +86,70 @@ impl TensorFile {
             what: format!("`{key}` is missing from its header"),
         })
     }
+}
+
+/// A file in the making, whose arrays are fetched only while they are written.
+#[derive(Default)]
+pub(crate) struct TensorWriter<'a> {
+    header: BTreeMap<String, String>,
+    arrays: BTreeMap<String, (Vec<usize>, Box<Fetch<'a>>)>,
+}
+
+type Fetch<'a> = dyn Fn() -> Cow<'a, [f32]> + 'a;
+
+impl<'a> TensorWriter<'a> {
+    /// Puts a string into the header.
+    pub fn header(&mut self, key: &str, value: String) {
+        self.header.insert(key.into(), value);
+    }
+
+    /// Adds an array, whose numbers `fetch` gives each time it is called.
+    pub fn array(&mut self, name: String, shape: &[usize], fetch: impl Fn() -> Cow<'a, [f32]> + 'a) {
+        self.arrays.insert(name, (shape.to_vec(), Box::new(fetch)));
+    }
+
+    /// Adds an array of a model under `prefix/path`.
+    pub fn weight(&mut self, prefix: &str, weight: &'a Weight) {
+        self.array(format!("{prefix}/{}", weight.path()), weight.shape(), || weight.values().into());
+    }
+
+    /// Writes the file whole or not at all.
+    pub fn save(&self, path: &Path) -> Result<(), StoreError> {
+        write_whole(path, |out| self.write(out))
+            .map_err(|source| StoreError::Io { path: path.into(), source })
+    }
+
+    /// `length of the header, header, numbers`, as the safetensors format has it.
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut checksum = 0;
+        let mut entries = Map::new();
+        let mut end = 0;
+        for (name, (shape, fetch)) in &self.arrays {
+            let bytes = bytes_of(&fetch());
+            checksum = crc32c::crc32c_append(checksum, &bytes);
+            let start = end;
+            end += bytes.len();
+            entries.insert(
+                name.clone(),
+                json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] }),
+            );
+        }
+        let mut strings: Map<String, Value> =
+            self.header.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+        strings.insert(CHECKSUM.into(), format!("{checksum:08x}").into());
+        entries.insert("__metadata__".into(), strings.into());
+        let mut header = Value::Object(entries).to_string();
+        // The numbers start at a multiple of 8 bytes.
+        header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(header.as_bytes())?;
+        for (_, fetch) in self.arrays.values() {
+            out.write_all(&bytes_of(&fetch()))?;
+        }
+        Ok(())
+    }
+}
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }

@@ -99,7 +99,9 @@ impl Trainable for Autoencoder {
             .map(|(_, w)| Traced { name: format!("weight {}", w.path()), values: w.values(), width: 0 })
             .collect();
         for (name, tensor) in self.pass(weights, batch, moment).tensors() {
-            traced.push(Traced { name, width: tensor.dims()[1], values: host(&tensor) });
+            // The rows of the prior's parameters are no rows of data.
+            let width = if name.starts_with("p(z)") { 0 } else { tensor.dims()[1] };
+            traced.push(Traced { name, width, values: host(&tensor) });
         }
         Ok(traced)
     }

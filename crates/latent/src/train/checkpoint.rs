@@ -1,18 +1,22 @@
 //! Everything that a run is at one step, in one file: to go on from there as if nothing had happened.
 //!
 //! Noise is keyed by step and row, so the state is small: weights, moments, average, a few counters, and how long
-//! `metrics.jsonl` was.
+//! `metrics.jsonl` was. The best weights lie in a file of their own, named by their step, which lives for as long as the
+//! last checkpoint counts on it: at any moment the files on disk fit together.
 
+use std::fs;
 use std::path::Path;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainError;
+use super::folder::RunFolder;
 use super::optimizer::{Moments, Optimizer};
-use crate::array::Array;
+use crate::device::host;
 use crate::error::Result;
-use crate::store::TensorFile;
+use crate::files::write_whole;
+use crate::store::{TensorFile, TensorWriter};
 use crate::weights::Weights;
 
 /// The counters of a run.
@@ -28,7 +32,7 @@ pub struct Counters {
     pub since_best: u64,
     /// What the learning rate is multiplied with: halved by each return of the guard.
     pub rate_factor: f64,
-    /// Steps whose batch is kept out.
+    /// Steps, counted from 0, whose batch is kept out.
     pub skipped: Vec<u64>,
     /// What the guard found, in order.
     pub findings: Vec<String>,
@@ -36,8 +40,11 @@ pub struct Counters {
     pub metrics_bytes: u64,
     /// Whether the run stopped early.
     pub stopped_early: bool,
-    /// Whether the run is over and its model written.
+    /// Whether the run is over.
     pub finished: bool,
+    /// Whether this was written between two planned checkpoints (Ctrl-C, minutes). The guard goes back to the
+    /// planned one, which lies beside it: so a run goes the same way however often it was interrupted.
+    pub between: bool,
 }
 
 /// A run at one step.
@@ -49,10 +56,33 @@ pub struct State {
     pub optimizers: Vec<Optimizer>,
     /// The moving average of the weights.
     pub average: Option<Weights>,
+    /// The weights with the best validation, where there is no folder to keep them in.
+    pub best: Option<Weights>,
+    /// What a finished run ended with.
+    pub kept: Option<Weights>,
 }
 
 /// The format of the checkpoint file.
 const FORMAT: &str = "latent-checkpoint-1";
+
+impl Counters {
+    /// Those of a checkpoint.
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        let file = TensorFile::load(path)?;
+        let (counters, _) = read_counters(&file, path)?;
+        Ok(counters)
+    }
+}
+
+/// The counters and each optimiser's steps.
+fn read_counters(file: &TensorFile, path: &Path) -> Result<(Counters, Vec<u64>)> {
+    let wrong = |what: String| TrainError::Checkpoint { path: path.into(), what };
+    let format = file.header("format", path)?;
+    if format != FORMAT {
+        return Err(wrong(format!("not a checkpoint of this version ({format})")).into());
+    }
+    Ok(serde_json::from_str(file.header("state", path)?).map_err(|error| wrong(error.to_string()))?)
+}
 
 impl State {
     /// Before the first step.
@@ -61,28 +91,32 @@ impl State {
             counters: Counters { rate_factor: 1.0, ..Counters::default() },
             optimizers: vec![Optimizer::default(); players],
             average: None,
+            best: None,
+            kept: None,
         }
     }
 
     /// Writes the state and the weights.
     pub fn save(&self, weights: &Weights, path: &Path) -> Result<()> {
-        let mut file = TensorFile::default();
-        file.header.insert("format".into(), FORMAT.into());
+        let mut file = TensorWriter::default();
+        file.header("format", FORMAT.into());
         let steps: Vec<u64> = self.optimizers.iter().map(|o| o.steps).collect();
         let text = serde_json::to_string(&(&self.counters, steps))
             .map_err(|error| TrainError::Checkpoint { path: path.into(), what: error.to_string() })?;
-        file.header.insert("state".into(), text);
-        put_weights(&mut file, "weights", weights);
-        if let Some(average) = &self.average {
-            put_weights(&mut file, "average", average);
+        file.header("state", text);
+        let sets =
+            [("weights", Some(weights)), ("average", self.average.as_ref()), ("kept", self.kept.as_ref())];
+        for (prefix, set) in sets {
+            for (_, weight) in set.into_iter().flat_map(Weights::iter) {
+                file.weight(prefix, weight);
+            }
         }
         for (player, optimizer) in self.optimizers.iter().enumerate() {
             for (id, weight) in weights.iter() {
                 let Some(moments) = optimizer.moments.get(&id) else { continue };
                 for (name, tensor) in [("first", &moments.first), ("second", &moments.second)] {
-                    let values = crate::device::host(tensor);
-                    let array = Array { shape: vec![values.len()], values };
-                    file.arrays.insert(format!("{name}/{player}/{}", weight.path()), array);
+                    let name = format!("{name}/{player}/{}", weight.path());
+                    file.array(name, &tensor.dims(), || host(tensor).into());
                 }
             }
         }
@@ -91,67 +125,88 @@ impl State {
 
     /// Reads a state, and its weights into `weights`.
     pub fn load(path: &Path, weights: &mut Weights) -> Result<Self> {
-        let file = TensorFile::load(path)?;
+        let mut file = TensorFile::load(path)?;
         let wrong = |what: String| TrainError::Checkpoint { path: path.into(), what };
-        if file.header("format", path)? != FORMAT {
-            return Err(wrong(format!(
-                "not a checkpoint of this version ({})",
-                file.header("format", path)?
-            ))
-            .into());
-        }
-        let (counters, steps): (Counters, Vec<u64>) =
-            serde_json::from_str(file.header("state", path)?).map_err(|error| wrong(error.to_string()))?;
-        let average = file.arrays.keys().any(|name| name.starts_with("average/")).then(|| weights.clone());
-        let average = match average {
-            Some(mut average) => {
-                take_weights(&file, "average", &mut average).map_err(wrong)?;
-                Some(average)
+        let (counters, steps) = read_counters(&file, path)?;
+        let mut optional = |prefix: &str| -> Result<Option<Weights>, TrainError> {
+            let prefixed = format!("{prefix}/");
+            if !file.arrays.keys().any(|name| name.starts_with(&prefixed)) {
+                return Ok(None);
             }
-            None => None,
+            let mut set = weights.clone();
+            take_weights(&mut file, prefix, &mut set).map_err(wrong)?;
+            Ok(Some(set))
         };
-        take_weights(&file, "weights", weights).map_err(wrong)?;
+        let (average, kept) = (optional("average")?, optional("kept")?);
+        take_weights(&mut file, "weights", weights).map_err(wrong)?;
         let mut optimizers = Vec::new();
         for (player, steps) in steps.into_iter().enumerate() {
             let mut optimizer = Optimizer { steps, ..Optimizer::default() };
             for (id, weight) in weights.iter() {
-                let find = |name: &str| -> Option<Tensor<1>> {
-                    let array = file.arrays.get(&format!("{name}/{player}/{}", weight.path()))?;
+                let mut take = |name: &str| -> Option<Tensor<1>> {
+                    let array = file.arrays.remove(&format!("{name}/{player}/{}", weight.path()))?;
                     let n = array.values.len();
                     (n == weight.shape().iter().product::<usize>())
-                        .then(|| weights.device().tensor(array.values.clone(), [n]))
+                        .then(|| weights.device().tensor(array.values, [n]))
                 };
-                if let (Some(first), Some(second)) = (find("first"), find("second")) {
+                if let (Some(first), Some(second)) = (take("first"), take("second")) {
                     optimizer.moments.insert(id, Moments { first, second });
                 }
             }
             optimizers.push(optimizer);
         }
-        Ok(Self { counters, optimizers, average })
+        Ok(Self { counters, optimizers, average, best: None, kept })
+    }
+
+    /// Makes this the folder's last checkpoint. A planned one is what the guard goes back to.
+    pub(super) fn save_last(&mut self, weights: &Weights, folder: &RunFolder, planned: bool) -> Result<()> {
+        let (last, apart) = (folder.last(), folder.planned());
+        if planned {
+            self.counters.between = false;
+        } else if !self.counters.between {
+            let bytes = fs::read(&last).map_err(TrainError::io(&last))?;
+            write_whole(&apart, |out| out.write_all(&bytes)).map_err(TrainError::io(&apart))?;
+            self.counters.between = true;
+        }
+        self.save(weights, &last)?;
+        // From here on nothing counts on what the checkpoint before counted on.
+        let best = self.counters.best.map(|(step, _)| folder.best(step));
+        folder.forget(&|path| {
+            (path == apart && planned) || (folder.is_best(path) && Some(path) != best.as_deref())
+        });
+        Ok(())
     }
 }
 
-/// Puts every array of `weights` under `prefix/path`.
-pub(crate) fn put_weights(file: &mut TensorFile, prefix: &str, weights: &Weights) {
-    for (_, weight) in weights.iter() {
-        let array = Array { shape: weight.shape().to_vec(), values: weight.values() };
-        file.arrays.insert(format!("{prefix}/{}", weight.path()), array);
-    }
+/// Writes weights alone.
+pub(super) fn save_weights(weights: &Weights, path: &Path) -> Result<()> {
+    let mut file = TensorWriter::default();
+    weights.iter().for_each(|(_, weight)| file.weight("weights", weight));
+    Ok(file.save(path)?)
 }
 
-/// Reads every array of `weights` back; what is missing or has another shape is said.
-pub(crate) fn take_weights(file: &TensorFile, prefix: &str, weights: &mut Weights) -> Result<(), String> {
+/// Reads weights alone; `like` says which.
+pub(super) fn load_weights(like: &Weights, path: &Path) -> Result<Weights> {
+    let mut file = TensorFile::load(path)?;
+    let mut weights = like.clone();
+    take_weights(&mut file, "weights", &mut weights)
+        .map_err(|what| TrainError::Checkpoint { path: path.into(), what })?;
+    Ok(weights)
+}
+
+/// Takes every array of `weights` out of the file; what is missing or has another shape is said.
+pub(crate) fn take_weights(file: &mut TensorFile, prefix: &str, weights: &mut Weights) -> Result<(), String> {
     let known: Vec<_> =
         weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
     for (id, path, shape) in known {
         let array = file
             .arrays
-            .get(&format!("{prefix}/{path}"))
+            .remove(&format!("{prefix}/{path}"))
             .ok_or_else(|| format!("the array `{path}` is missing"))?;
         if array.shape != shape {
             return Err(format!("the array `{path}` is {:?} and the model's is {shape:?}", array.shape));
         }
-        weights.set_values(id, array.values.clone());
+        weights.set_values(id, array.values);
     }
     Ok(())
 }

@@ -17,13 +17,15 @@ pub enum TrainError {
              train into another folder, or give back the old data", path.display())]
     DataChanged { path: PathBuf, expected: String, found: String },
     /// The run in the folder has other settings.
-    #[error("{}: `{key}` differs from the run in this folder; only train.epochs, train.steps, train.minutes and \
-             train.patience may change on --resume", path.display())]
+    #[error("{}: `{key}` differs from the run in this folder; only train.epochs, train.steps, train.minutes, \
+             train.patience, data.source and data.workers may change on --resume", path.display())]
     SettingsChanged { path: PathBuf, key: String },
     /// Numbers went bad too often.
-    #[error("training met a number that is not finite {tries} times and gave up; the last: {finding}. \
-             The last good state is in {}. Try a lower train.optimizer.learning_rate or train.clip = 1.0", checkpoint.display())]
-    Diverged { tries: u32, finding: String, checkpoint: PathBuf },
+    #[error(
+        "training met a number that is not finite {tries} times and gave up; the last: {finding}.{remains} \
+             Try a lower train.optimizer.learning_rate or train.clip = 1.0"
+    )]
+    Diverged { tries: u32, finding: String, remains: String },
     /// The training or validation split is empty.
     #[error("the {split} split has no rows; give more data or other data.validation and data.test")]
     Empty { split: &'static str },
@@ -42,7 +44,7 @@ pub enum TrainError {
     )]
     MemoryOneRow { needed: String, available: String },
     /// The operating system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", crate::files::refusal(path, source))]
     Io { path: PathBuf, source: std::io::Error },
 }
 

@@ -1,10 +1,87 @@
-//! The search after the first number that is not finite: the keyed step is replayed and every tensor looked at.
+//! The guard against NaN and infinity.
+//!
+//! A step whose loss or gradient is not finite moves nothing. It is replayed with the same keys to name the first bad
+//! tensor and its rows; then training goes back to the last planned checkpoint with half the learning rate, and keeps the
+//! batch out if so configured. After a set number of returns it gives up.
 
+use super::log::Log;
 use super::optimizer::FlatGradients;
 use super::trainable::{Finding, Moment, Trainable};
+use super::{Line, RunFolder, State, TrainError, Trainer};
 use crate::batch::Batch;
-use crate::device::host;
+use crate::device::{host, scalar};
 use crate::error::Result;
+use crate::weights::Weights;
+
+/// What the guard goes back to: the planned checkpoint on disk, or without a folder a copy in memory.
+pub(super) struct GoodState(Option<(State, Weights)>);
+
+impl GoodState {
+    pub fn new(folder: Option<&RunFolder>, state: &State, weights: &Weights) -> Self {
+        Self(folder.is_none().then(|| (state.clone(), weights.clone())))
+    }
+
+    fn restore(&self, folder: Option<&RunFolder>, now: &State, weights: &mut Weights) -> Result<State> {
+        match (folder, &self.0) {
+            (Some(folder), _) if now.counters.between => State::load(&folder.planned(), weights),
+            (Some(folder), _) => State::load(&folder.last(), weights),
+            (None, Some((state, good))) => {
+                *weights = good.clone();
+                Ok(state.clone())
+            }
+            (None, None) => Ok(now.clone()),
+        }
+    }
+}
+
+impl Trainer<'_> {
+    /// Back to the last planned checkpoint with half the rate, or gives up.
+    pub(super) fn go_back(
+        &self,
+        task: &mut dyn Trainable,
+        state: &mut State,
+        good: &mut GoodState,
+        log: &mut Log,
+        finding: &Finding,
+    ) -> Result<()> {
+        let now = state.counters.clone();
+        let tries = now.findings.len() as u32 + 1;
+        if tries > self.settings.guard.tries {
+            let remains = match self.folder {
+                Some(folder) if now.between => {
+                    format!(" The last good state is in {}.", folder.planned().display())
+                }
+                Some(folder) => format!(" The last good state is in {}.", folder.last().display()),
+                None => String::new(),
+            };
+            return Err(TrainError::Diverged { tries, finding: finding.to_string(), remains }.into());
+        }
+        *state = good.restore(self.folder, state, task.weights_mut())?;
+        let counters = &mut state.counters;
+        counters.total = now.total;
+        counters.rate_factor = now.rate_factor * 0.5;
+        (counters.findings, counters.skipped) = (now.findings, now.skipped);
+        counters.findings.push(finding.to_string());
+        if self.settings.guard.skip_batch {
+            counters.skipped.push(finding.step - 1);
+        }
+        log.truncate(counters.metrics_bytes)?;
+        log.write(&Line::guard(counters.step, finding, counters.rate_factor))?;
+        self.save(task, state, log, true)?;
+        *good = GoodState::new(self.folder, state, task.weights());
+        Ok(())
+    }
+}
+
+/// The first weight that is not finite after step `step`.
+pub(super) fn unsound(weights: &Weights, step: u64) -> Option<Finding> {
+    // A sum is finite where all its numbers are, but for an overflow, which is looked at more closely.
+    let bad = |values: &[f32]| values.iter().any(|v| !v.is_finite());
+    weights
+        .iter()
+        .find(|(_, weight)| !scalar(&weight.flat().sum()).is_finite() && bad(&weight.values()))
+        .map(|(_, weight)| Finding { tensor: format!("weight {}", weight.path()), step, rows: Vec::new() })
+}
 
 /// How many rows a finding names.
 const ROWS_NAMED: usize = 10;

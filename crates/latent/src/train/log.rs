@@ -4,9 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
-use super::{Finding, RunFolder, TrainError};
+use super::{Counters, Finding, RunFolder, TrainError};
 use crate::error::Result;
 
 /// One line: named numbers in order.
@@ -38,9 +38,15 @@ impl Line {
 
     /// The line of a return to a checkpoint.
     pub(super) fn guard(step: u64, finding: &Finding, rate_factor: f64) -> Self {
-        let mut line = Self { step, note: Some(finding.to_string()), ..Self::default() };
+        let note = Some(format!("not finite, {finding}"));
+        let mut line = Self { step, note, ..Self::default() };
         line.push("rate_factor", rate_factor);
         line
+    }
+
+    /// The line that stands for lost ones.
+    fn lost(step: u64) -> Self {
+        Self { step, note: Some("earlier lines of this file are missing".into()), ..Self::default() }
     }
 
     /// Appends a number.
@@ -70,22 +76,23 @@ impl Line {
         self.values.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
+    /// Its names in the order in which a reader wants them: step, epoch, split, numbers, lists.
     fn json(&self) -> String {
-        let mut object = Map::new();
-        object.insert("step".into(), self.step.into());
-        if let Some(note) = &self.note {
-            object.insert("guard".into(), note.as_str().into());
-        } else {
-            object.insert("epoch".into(), self.epoch.into());
-            object.insert("split".into(), if self.validation { "validation" } else { "train" }.into());
+        let mut pairs: Vec<(&str, Value)> = vec![("step", self.step.into())];
+        match &self.note {
+            Some(note) => pairs.push(("note", note.as_str().into())),
+            None => {
+                pairs.push(("epoch", self.epoch.into()));
+                pairs.push(("split", if self.validation { "validation" } else { "train" }.into()));
+            }
         }
-        for (name, value) in &self.values {
-            object.insert(name.clone(), number(*value));
-        }
-        for (name, values) in &self.series {
-            object.insert(name.clone(), values.iter().map(|v| number(*v)).collect::<Vec<_>>().into());
-        }
-        Value::Object(object).to_string()
+        pairs.extend(self.values.iter().map(|(name, value)| (name.as_str(), number(*value))));
+        pairs.extend(self.series.iter().map(|(name, values)| {
+            (name.as_str(), values.iter().map(|v| number(*v)).collect::<Vec<_>>().into())
+        }));
+        let pairs: Vec<String> =
+            pairs.into_iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+        format!("{{{}}}", pairs.join(","))
     }
 
     /// Reads a line back; none for one of the guard or a broken one.
@@ -127,8 +134,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens the file and cuts it to the bytes that belong to the state.
-    pub fn open(folder: Option<&RunFolder>, bytes: u64) -> Result<Self> {
+    /// Opens the file and cuts it to the bytes that belong to the state. Where there are fewer, somebody has changed it:
+    /// a line says that some are missing, and the run goes on.
+    pub fn open(folder: Option<&RunFolder>, counters: &Counters) -> Result<Self> {
         let mut log = Self { file: None, bytes: 0 };
         if let Some(folder) = folder {
             let path = folder.metrics();
@@ -139,8 +147,14 @@ impl Log {
                 .truncate(false)
                 .open(&path)
                 .map_err(TrainError::io(&path))?;
+            let length = file.metadata().map_err(TrainError::io(&path))?.len();
             log.file = Some((BufWriter::new(file), path));
-            log.truncate(bytes)?;
+            if length >= counters.metrics_bytes {
+                log.truncate(counters.metrics_bytes)?;
+            } else {
+                log.truncate(length)?;
+                log.write(&Line::lost(counters.step))?;
+            }
         }
         Ok(log)
     }

@@ -54,6 +54,12 @@ impl Plan {
         taken.is_multiple_of(self.validate_every) || taken == self.total
     }
 
+    /// How many validations lie after step `done`, up to the end.
+    pub fn validations_between(&self, done: u64, end: u64) -> u64 {
+        let last = u64::from(end > done && !end.is_multiple_of(self.validate_every));
+        (end / self.validate_every).saturating_sub(done / self.validate_every) + last
+    }
+
     pub fn epoch_after(&self, taken: u64) -> f64 {
         taken as f64 / self.steps_per_epoch as f64
     }

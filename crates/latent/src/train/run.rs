@@ -6,14 +6,18 @@ use std::sync::atomic::AtomicBool;
 
 use toml::{Table, Value};
 
-use super::{Autoencoder, Event, Outcome, RunFolder, TrainError, Trainer};
-use crate::config::{Layers, Run, resolve, table_of};
+use super::board::Board;
+use super::checkpoint::{load_weights, save_weights};
+use super::{
+    Autoencoder, Counters, Event, Outcome, Preflight, RunFolder, TrainError, Trainer, memory, preflight,
+};
+use crate::config::{ConfigError, Layers, Run, resolve, table_of};
 use crate::data::Data;
 use crate::device::Device;
 use crate::error::Result;
 use crate::files::write_whole;
 use crate::key::Key;
-use crate::model::{Registry, build};
+use crate::model::{Registry, build, outline};
 use crate::objective::Objective;
 use crate::store::Model;
 
@@ -49,7 +53,8 @@ pub struct Training {
 }
 
 /// The keys that may change when a run goes on.
-const MAY_CHANGE: [&str; 4] = ["epochs", "steps", "minutes", "patience"];
+const MAY_CHANGE: [&str; 6] =
+    ["train.epochs", "train.steps", "train.minutes", "train.patience", "data.source", "data.workers"];
 
 impl Training {
     /// Opens the data, resolves the configuration, makes the folder and writes `run.toml`. `note` hears what was
@@ -60,40 +65,63 @@ impl Training {
         options: Options<'_>,
         note: &mut dyn FnMut(String),
     ) -> Result<Self> {
-        let run_path = folder.join("run.toml");
-        let old = if run_path.exists() {
-            if !options.resume {
-                return Err(TrainError::Exists { path: folder.into() }.into());
-            }
+        let (run_path, last_path) = (folder.join("run.toml"), folder.join("checkpoints/last.safetensors"));
+        let exists = run_path.exists();
+        if exists && !options.resume {
+            return Err(TrainError::Exists { path: folder.into() }.into());
+        }
+        if !exists && last_path.exists() {
+            let what = format!("a checkpoint of a run whose {} is missing", run_path.display());
+            return Err(TrainError::Checkpoint { path: last_path, what }.into());
+        }
+        // A folder that is there is locked before it is read; a new one is made once everything else is right.
+        let mut locked = if exists { Some(RunFolder::open(folder)?) } else { None };
+        let (run, data) = if exists {
             let text = std::fs::read_to_string(&run_path).map_err(TrainError::io(&run_path))?;
-            Some(Run::from_toml(&text, &run_path)?)
+            Self::again(Run::from_toml(&text, &run_path)?, layers, folder, note)?
         } else {
-            None
+            let settings = layers.data()?;
+            let data = Data::open(&settings, Key::from_seed(layers.seed()?), note)?;
+            let (run, notes) = resolve(layers, data.facts(), &options.registry)?;
+            notes.into_iter().for_each(&mut *note);
+            (run, data)
         };
-        let (run, data) = match old {
-            Some(old) => Self::again(old, layers, folder, note)?,
-            None => {
-                let settings = layers.data()?;
-                let seed = layers.seed()?;
-                let data = Data::open(&settings, Key::from_seed(seed), note)?;
-                let (run, notes) = resolve(layers, data.facts(), &options.registry)?;
-                notes.into_iter().for_each(&mut *note);
-                (run, data)
-            }
-        };
+        preflight::check_outline(&outline(&run, &options.registry)?, memory::limit())?;
         let (model, mut weights) = build(&run, &options.registry, &options.device)?;
+        if run.train.accumulate > 1 && model.likelihood.couples_rows() {
+            return Err(ConfigError::Combination {
+                what: "this likelihood measures its scale on a batch, so a batch cannot be split for accumulation".into(),
+                remedy: "set train.accumulate = 1, or a fixed or learned likelihood.scale".into(),
+            }
+            .into());
+        }
         let (posterior, _) = options.registry.posteriors.resolve(&run.posterior, "posterior")?;
         let (objective, _) = Objective::resolve(&run.objective, &options.registry, posterior.as_ref())?;
-        if let Some(path) = options.init_from {
+        if let Some(path) = options.init_from.filter(|_| !exists) {
             let (taken, all) = Model::load(path)?.give_weights(&mut weights);
             note(format!("weights: {taken} of {all} arrays from {}", path.display()));
         }
-        let folder = RunFolder::open(folder)?;
+        let folder = match locked.take() {
+            Some(folder) => folder,
+            None => RunFolder::open(folder)?,
+        };
+        if !exists && run_path.exists() {
+            // Somebody else made a run here while the data was read.
+            return Err(TrainError::Exists { path: folder.path().into() }.into());
+        }
+        // What a run starts from is on disk before the run counts as begun.
+        if options.init_from.is_some() && !exists {
+            save_weights(&weights, &folder.first())?;
+        } else if exists && folder.first().exists() {
+            weights = load_weights(&weights, &folder.first())?;
+        }
         let text = run.without_statistics().to_toml()?;
-        write_whole(&folder.run(), |out| out.write_all(text.as_bytes()))
-            .map_err(TrainError::io(&folder.run()))?;
+        if std::fs::read_to_string(&run_path).ok().as_deref() != Some(&text) {
+            write_whole(&run_path, |out| out.write_all(text.as_bytes()))
+                .map_err(TrainError::io(&run_path))?;
+        }
         let task = Autoencoder::new(model, weights, objective);
-        Ok(Self { run, data: Arc::new(data), task, folder, resume: options.resume })
+        Ok(Self { run, data: Arc::new(data), task, folder, resume: exists })
     }
 
     /// A run that goes on: its own settings, but for how long it lasts; its own data, or an error.
@@ -103,15 +131,37 @@ impl Training {
         folder: &Path,
         note: &mut dyn FnMut(String),
     ) -> Result<(Run, Data)> {
+        let changed = |key: String| Err(TrainError::SettingsChanged { path: folder.into(), key }.into());
+        let preset = layers.table.get("preset").and_then(Value::as_str);
+        if preset.is_some() && preset != old.preset.as_deref() {
+            return changed("preset".into());
+        }
         let before = table_of(&old, "run")?;
+        let mut asked = layers.explicit.clone();
+        for what_it_says_of_itself in ["preset", "paper", "about"] {
+            asked.remove(what_it_says_of_itself);
+        }
+        // `network` is short for both.
+        if let Some(Value::Table(network)) = asked.remove("network") {
+            for part in ["encoder", "decoder"] {
+                let mut both = network.clone();
+                if let Some(Value::Table(own)) = asked.get(part) {
+                    crate::config::merge(&mut both, own);
+                }
+                asked.insert(part.into(), both.into());
+            }
+        }
         let mut after = before.clone();
-        crate::config::merge(&mut after, &layers.explicit);
+        crate::config::merge(&mut after, &asked);
         if let Some(key) = first_difference(&before, &after, "") {
-            return Err(TrainError::SettingsChanged { path: folder.into(), key }.into());
+            return changed(key);
         }
         if let Some(Value::Table(train)) = after.get("train") {
             old.train = crate::config::parse_table(train, "train")?;
             old.train.check()?;
+        }
+        if let Some(Value::Table(data)) = after.get("data") {
+            old.data = crate::config::parse_table(data, "data")?;
         }
         let data = Data::open(&old.data, Key::from_seed(old.seed), note)?;
         if data.facts().hash != old.facts.hash {
@@ -126,8 +176,45 @@ impl Training {
         Ok((old, data))
     }
 
+    /// Tries a few steps and says how large the model is and what memory and time training will take. Changes nothing.
+    ///
+    /// # Errors
+    /// [`TrainError::Memory`], with the batch that would fit, where the machine's free memory is too small.
+    pub fn preflight(&mut self) -> Result<Preflight> {
+        self.preflight_within(memory::limit())
+    }
+
+    /// The same with that many bytes of memory; none for no limit.
+    pub fn preflight_within(&mut self, available: Option<u64>) -> Result<Preflight> {
+        let done = match self.resume && self.folder.last().exists() {
+            true => Counters::load(&self.folder.last())?.step,
+            false => 0,
+        };
+        let stop = AtomicBool::new(false);
+        let (trainer, task) = self.trainer(&stop);
+        trainer.preflight(task, done, available)
+    }
+
     /// Trains, and writes the model unless interrupted.
     pub fn train(&mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<'_>)) -> Result<Outcome> {
+        let resume = self.resume;
+        let events = self.folder.events();
+        let mut board = None;
+        let (trainer, task) = self.trainer(stop);
+        let outcome = trainer.train(task, resume, &mut |event| {
+            board.get_or_insert_with(|| Board::new(&events)).observe(&event);
+            observe(event);
+        })?;
+        // A run that was over may have been stopped before its model was written.
+        if outcome == Outcome::Finished && !Model::is_at(&self.run, &self.task.weights, &self.folder.model())
+        {
+            Model::save(&self.run, &self.task.weights, &self.folder.model())?;
+        }
+        self.resume = true;
+        Ok(outcome)
+    }
+
+    fn trainer<'a>(&'a mut self, stop: &'a AtomicBool) -> (Trainer<'a>, &'a mut Autoencoder) {
         let trainer = Trainer {
             settings: &self.run.train,
             examples: self.data.clone(),
@@ -135,14 +222,7 @@ impl Training {
             key: Key::from_seed(self.run.seed).fold("train"),
             stop,
         };
-        let done_before = self.resume && self.folder.model().exists();
-        let step_before = std::fs::metadata(self.folder.last()).and_then(|m| m.modified()).ok();
-        let outcome = trainer.train(&mut self.task, self.resume, observe)?;
-        let untouched = std::fs::metadata(self.folder.last()).and_then(|m| m.modified()).ok() == step_before;
-        if outcome == Outcome::Finished && !(done_before && untouched) {
-            Model::save(&self.run, &self.task.weights, &self.folder.model())?;
-        }
-        Ok(outcome)
+        (trainer, &mut self.task)
     }
 
     /// The trained model.
@@ -155,7 +235,7 @@ impl Training {
 fn first_difference(before: &Table, after: &Table, path: &str) -> Option<String> {
     for (key, value) in after {
         let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        if path == "train" && MAY_CHANGE.contains(&key.as_str()) {
+        if MAY_CHANGE.contains(&full.as_str()) {
             continue;
         }
         match (before.get(key), value) {
@@ -174,8 +254,11 @@ fn first_difference(before: &Table, after: &Table, path: &str) -> Option<String>
 /// Equal, where `1` and `1.0` are.
 fn same(a: &Value, b: &Value) -> bool {
     let number = |v: &Value| v.as_float().or_else(|| v.as_integer().map(|i| i as f64));
-    match (number(a), number(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => a == b,
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        _ => match (number(a), number(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => a == b,
+        },
     }
 }

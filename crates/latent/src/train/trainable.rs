@@ -92,7 +92,7 @@ pub struct Traced {
     pub name: String,
     /// Row-major.
     pub values: Vec<f32>,
-    /// Numbers in a row.
+    /// Numbers in a row; 0 where its rows are not those of the batch.
     pub width: usize,
 }
 

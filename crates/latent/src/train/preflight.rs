@@ -1,0 +1,277 @@
+//! Before the first step: how large is the model, how much memory and time will training take, and does it fit?
+//!
+//! Two steps of few rows each are tried and their peak memory is extended in a straight line, peak(rows) = a + b·rows,
+//! since everything a step makes is either as large as the weights or proportional to its rows. If that fits, one step
+//! of the full batch is timed. Noise is keyed, so a probe leaves no trace: the weights are put back.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::plan::Plan;
+use super::validation::VALIDATION_ROWS;
+use super::{State, TrainError, TrainSettings, Trainable, Trainer, memory};
+use crate::batch::Batch;
+use crate::data::Split;
+use crate::error::Result;
+use crate::weights::Weights;
+
+/// What training will take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preflight {
+    /// Numbers that gradients move.
+    pub parameters: usize,
+    /// The weights in bytes.
+    pub model_bytes: u64,
+    /// The greatest memory of the whole process, data included, in bytes; 0 where nothing can be measured.
+    pub peak_bytes: u64,
+    /// What the process may take in bytes; none where the system doesn't say.
+    pub available: Option<u64>,
+    /// Seconds of a step.
+    pub seconds_per_step: f64,
+    /// Steps still to be taken.
+    pub steps: u64,
+    /// Seconds of these steps and of the validations between them.
+    pub seconds: f64,
+}
+
+impl fmt::Display for Preflight {
+    /// A line or two for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "model: {} parameters, {}", thousands(self.parameters), bytes(self.model_bytes))?;
+        if self.peak_bytes > 0 {
+            write!(f, "; training needs about {} of memory", bytes(self.peak_bytes))?;
+            if let Some(available) = self.available {
+                write!(f, " ({} free)", bytes(available))?;
+            }
+        }
+        write!(f, "; {} steps", thousands(self.steps as usize))?;
+        let step = self.seconds_per_step;
+        let step = if step < 1.0 { format!("{:.0} ms", step * 1e3) } else { format!("{step:.1} s") };
+        write!(f, " of {step} take about {}", duration(self.seconds))
+    }
+}
+
+/// peak(rows) = at + per_row · rows
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    at: f64,
+    per_row: f64,
+}
+
+impl Line {
+    fn through((few, least): (usize, u64), (more, most): (usize, u64)) -> Self {
+        let per_row =
+            if more > few { (most as f64 - least as f64).max(0.0) / (more - few) as f64 } else { 0.0 };
+        Self { at: most as f64 - per_row * more as f64, per_row }
+    }
+
+    fn peak(self, rows: usize) -> f64 {
+        self.at + self.per_row * rows as f64
+    }
+}
+
+/// Only this share of the free memory is counted on: other programs want some too.
+const SHARE: f64 = 0.95;
+
+/// Full steps are timed until this much time is over.
+const PROBE: Duration = Duration::from_millis(500);
+
+impl Trainer<'_> {
+    /// Tries a few steps and says what training will take, `done` steps having been taken; the task is as before.
+    ///
+    /// # Errors
+    /// [`TrainError::Memory`] with a batch that would fit, where `available` bytes are too few.
+    pub fn preflight(
+        &self,
+        task: &mut dyn Trainable,
+        done: u64,
+        available: Option<u64>,
+    ) -> Result<Preflight> {
+        let plan = Plan::new(self.settings, self.examples.as_ref(), self.key)?;
+        let before = task.weights().clone();
+        let result = self.try_out(task, &plan, done, available);
+        *task.weights_mut() = before;
+        result
+    }
+
+    fn try_out(
+        &self,
+        task: &mut dyn Trainable,
+        plan: &Plan,
+        done: u64,
+        available: Option<u64>,
+    ) -> Result<Preflight> {
+        let weights = size(task.weights());
+        let batch = plan.positions(0).len();
+        let piece = batch.div_ceil(self.settings.accumulate.min(batch));
+        let row = 4 * self.examples.features() as u64;
+
+        // What a step holds besides the rows it computes with: the rest of its batch, those that wait, and the sum
+        // of gradients when there are several pieces.
+        let waiting = (self.examples.workers() + 1) as u64 * row;
+        let beside = move |rows: usize, pieces: bool| {
+            waiting as f64 * rows as f64 + if pieces { (weights + row * (rows as u64)) as f64 } else { 0.0 }
+        };
+        let sizes = [(piece / 8).max(2).min(piece), (piece / 4).max(4).min(piece)];
+        let mut peaks = Vec::new();
+        for rows in sizes {
+            peaks.push((rows, self.probe(task, plan, rows, 1)?.peak));
+        }
+        let step = Line::through(peaks[0], peaks[1]);
+        let held = self.examples.len(Split::Validation);
+        let held =
+            if self.settings.validate_rows == 0 { held } else { held.min(self.settings.validate_rows) };
+        let looked = held.min(batch.max(VALIDATION_ROWS));
+        let mut peaks = Vec::new();
+        let mut looking = Duration::ZERO;
+        let sizes = [(looked / 8).max(2).min(looked), (looked / 4).max(4).min(looked)];
+        for rows in sizes {
+            let (peak, time) = self.look(task, plan, rows)?;
+            peaks.push((rows, peak));
+            looking = time.mul_f64(held as f64 / rows as f64);
+        }
+        let validation = Line::through(peaks[0], peaks[1]).peak(looked);
+        // Weights, moments and average, and one array file while it is read.
+        let state = (3 + u64::from(self.settings.ema > 0.0)) * weights;
+        let end = (memory::current() + state + weights) as f64;
+        let rest = validation.max(end);
+        let needs = |rows: usize, pieces: bool| {
+            let piece = if pieces { piece.min(rows) } else { rows };
+            (step.peak(piece) + beside(rows, pieces)).max(rest)
+        };
+        let peak = needs(batch, piece < batch);
+        if let Some(available) = available.filter(|&available| peak > available as f64 * SHARE) {
+            return Err(refusal(available, batch, peak, &|rows| needs(rows, false)).into());
+        }
+
+        let mut probe = self.probe(task, plan, batch, self.settings.accumulate)?;
+        let begun = Instant::now();
+        while begun.elapsed() < PROBE {
+            let again = self.probe(task, plan, batch, self.settings.accumulate)?;
+            probe.step = probe.step.min(again.step);
+        }
+        let loading = probe.loading.as_secs_f64() / self.examples.workers().max(1) as f64;
+        let seconds_per_step = probe.step.as_secs_f64() + loading;
+        let steps = plan.total.saturating_sub(done);
+        let validations = plan.validations_between(done, plan.total);
+        Ok(Preflight {
+            parameters: task.weights().trained_count(),
+            model_bytes: weights,
+            // The process has just had this size, but for the copy of the weights.
+            peak_bytes: ((probe.peak as f64 + beside(batch, false)).max(rest) as u64)
+                .max(memory::high_water().saturating_sub(weights)),
+            available,
+            seconds_per_step,
+            steps,
+            seconds: seconds_per_step * steps as f64 + looking.as_secs_f64() * validations as f64,
+        })
+    }
+
+    /// Two steps of `rows` rows: the memory and time of the second, when moments are there.
+    fn probe(&self, task: &mut dyn Trainable, plan: &Plan, rows: usize, accumulate: usize) -> Result<Probe> {
+        let before = task.weights().clone();
+        let settings = TrainSettings { accumulate, ..self.settings.clone() };
+        let trainer = Trainer { settings: &settings, examples: self.examples.clone(), folder: None, ..*self };
+        let mut state = State::new(task.players().len());
+        state.average = (settings.ema > 0.0).then(|| before.clone());
+        let positions: Vec<usize> = plan.positions(0).into_iter().take(rows).collect();
+        let mut probe = Probe::default();
+        for _ in 0..2 {
+            let begun = Instant::now();
+            let batch = self.examples.rows(Split::Train, &positions, 0)?;
+            probe.loading = begun.elapsed();
+            let batch = Batch::new(batch, self.examples.features(), before.device());
+            memory::reset_peak();
+            let begun = Instant::now();
+            // Whether its numbers are finite is the guard's matter, later.
+            let _ = trainer.step(task, &mut state, plan, &batch)?;
+            before.device().sync();
+            probe.step = begun.elapsed();
+        }
+        // The copies of the weights that were put aside are not there in training.
+        probe.peak = memory::peak().saturating_sub(size(&before));
+        *task.weights_mut() = before;
+        Ok(probe)
+    }
+
+    /// The memory and time of a validation of `rows` rows, with what training keeps meanwhile.
+    fn look(&self, task: &mut dyn Trainable, plan: &Plan, rows: usize) -> Result<(u64, Duration)> {
+        let settings = TrainSettings { validate_rows: rows, ..self.settings.clone() };
+        let trainer = Trainer { settings: &settings, examples: self.examples.clone(), folder: None, ..*self };
+        let state = State::new(task.players().len());
+        memory::reset_peak();
+        let begun = Instant::now();
+        trainer.validate(task, &state, plan)?;
+        let moments = 2 + u64::from(self.settings.ema > 0.0);
+        Ok((memory::peak() + moments * size(task.weights()), begun.elapsed()))
+    }
+}
+
+#[derive(Default)]
+struct Probe {
+    peak: u64,
+    step: Duration,
+    loading: Duration,
+}
+
+/// Refuses `batch` rows and names the most that fit.
+fn refusal(available: u64, batch: usize, needed: f64, needs: &dyn Fn(usize) -> f64) -> TrainError {
+    let fits = |rows: usize| needs(rows) <= available as f64 * SHARE;
+    let (needed, available) = (bytes(needed as u64), bytes(available));
+    if !fits(1) {
+        return TrainError::MemoryOneRow { needed: bytes(needs(1) as u64), available };
+    }
+    let (mut least, mut most) = (1, batch);
+    while most - least > 1 {
+        let middle = least.midpoint(most);
+        if fits(middle) { least = middle } else { most = middle }
+    }
+    TrainError::Memory { batch, needed, available, fits: least, accumulate: batch.div_ceil(least) }
+}
+
+/// Refuses weights that alone, with gradients and moments, would not fit: before they are made.
+pub(super) fn check_outline(
+    arrays: &[(String, Vec<usize>)],
+    available: Option<u64>,
+) -> Result<(), TrainError> {
+    let numbers: f64 = arrays.iter().map(|(_, shape)| shape.iter().map(|&n| n as f64).product::<f64>()).sum();
+    let needed = 4.0 * 4.0 * numbers;
+    match available {
+        Some(available) if needed > available as f64 * SHARE => {
+            Err(TrainError::MemoryOneRow { needed: bytes(needed as u64), available: bytes(available) })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn size(weights: &Weights) -> u64 {
+    weights.iter().map(|(_, weight)| 4 * weight.shape().iter().product::<usize>() as u64).sum()
+}
+
+/// `1.5 GB`, `320 MB`, `12 kB`.
+fn bytes(bytes: u64) -> String {
+    let value = bytes as f64;
+    match value {
+        _ if value >= 1e9 => format!("{:.1} GB", value / 1e9),
+        _ if value >= 1e6 => format!("{:.0} MB", value / 1e6),
+        _ => format!("{:.0} kB", value / 1e3),
+    }
+}
+
+/// `1 234 567`
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
+    groups.join(" ")
+}
+
+/// `2 h 5 min`, `3 min`, `40 s`.
+fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match minutes {
+        _ if seconds < 90.0 => format!("{:.0} s", seconds.max(1.0)),
+        0..120 => format!("{minutes} min"),
+        _ => format!("{} h {} min", minutes / 60, minutes % 60),
+    }
+}
