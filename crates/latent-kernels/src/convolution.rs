@@ -76,9 +76,9 @@ impl Geometry {
         self.image[0] * self.image[1]
     }
 
-    /// Images in a tile, so that a tile has columns enough to fill the kernel.
+    /// Images in a tile, so that a tile has columns enough to fill the kernel and there are tiles to share.
     fn tile(&self) -> usize {
-        (COLUMNS / self.pixels().max(1)).clamp(1, self.count.max(1))
+        (COLUMNS / self.pixels().max(1)).clamp(1, self.count.div_ceil(2 * GROUPS).max(1))
     }
 
     /// Multiply-adds of one product.

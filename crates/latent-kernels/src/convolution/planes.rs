@@ -7,8 +7,6 @@ use crate::math::vectorised;
 /// The layout of a tile of images, and where weights and grid pixels lie in it.
 pub(crate) struct Planes {
     geometry: Geometry,
-    /// Rows and columns of one plane.
-    size: [usize; 2],
     /// Values of one image's planes.
     length: usize,
     /// Offset of each weight (c, ky, kx).
@@ -59,7 +57,7 @@ impl Planes {
             let count = |first: usize| (columns.len() - first).div_ceil(stride[1]);
             first.map(|(index, &(column, place))| (column, place, count(index))).collect()
         });
-        Planes { geometry: *geometry, size, length, weights, pixels, rows, columns, runs }
+        Planes { geometry: *geometry, length, weights, pixels, rows, columns, runs }
     }
 
     /// Zeros for a tile.
