@@ -274,7 +274,7 @@ impl Model for Conv {
 }
 
 fn absorb<const D: usize>(hash: &mut u64, tensor: Tensor<D>) {
-    for value in tensor.into_data().to_vec::<f32>().expect("f32") {
+    for value in tensor.into_data().try_to_vec::<f32>().expect("f32") {
         *hash = (*hash ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01B3);
     }
 }

@@ -101,7 +101,7 @@ pub fn adam<const D: usize>(
 }
 
 /// Elements a thread should have at least.
-const LEAST: usize = 1 << 15;
+const LEAST: usize = 1 << 12;
 
 vectorised! {
     /// One step on a run of elements.

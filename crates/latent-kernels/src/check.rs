@@ -75,7 +75,7 @@ impl Array {
 
 /// The numbers of a tensor, in f64.
 pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().convert::<f64>().to_vec().expect("converted to f64")
+    tensor.into_data().convert::<f64>().try_to_vec().expect("converted to f64")
 }
 
 /// ‖a − b‖ / ‖b‖

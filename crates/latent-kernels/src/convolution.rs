@@ -19,7 +19,7 @@ use std::cell::RefCell;
 
 use crate::Activation;
 use crate::elementwise::{Shared, accumulate, shift_and_activate, sum, through};
-use crate::matrix::{self, Offsets, Operand, accumulate_product, kernel, pack_left, packed_product};
+use crate::matrix::{self, Offsets, Operand, kernel, pack_left, packed_product, product_into};
 use crate::parallel;
 use planes::Planes;
 
@@ -30,7 +30,7 @@ const COLUMNS: usize = 512;
 const UNROLLED: usize = 1 << 17;
 
 /// Groups of images whose weight gradients are summed apart, then added in order.
-const GROUPS: usize = 8;
+const GROUPS: usize = 4;
 
 thread_local! {
     /// Planes and products of a tile, which a thread keeps from one call to the next.
@@ -76,9 +76,9 @@ impl Geometry {
         self.image[0] * self.image[1]
     }
 
-    /// Images in a tile, so that a tile has columns enough to fill the kernel.
+    /// Images in a tile, so that a tile has columns enough to fill the kernel and there are tiles to share.
     fn tile(&self) -> usize {
-        (COLUMNS / self.pixels().max(1)).clamp(1, self.count.max(1))
+        (COLUMNS / self.pixels().max(1)).clamp(1, self.count.div_ceil(2 * GROUPS).max(1))
     }
 
     /// Multiply-adds of one product.
@@ -226,11 +226,10 @@ pub(crate) fn weights(geometry: &Geometry, grid: &[f32], image: &[f32]) -> Vec<f
     let tiles = geometry.count.div_ceil(tile);
     let share = tiles.div_ceil(GROUPS).max(1) * tile;
     let groups = geometry.count.div_ceil(share).max(1);
-    let mut sums = vec![0f32; groups * features * patch];
+    let size = features * patch;
+    let mut sums = Vec::with_capacity(groups * size);
     let target = Shared(sums.as_mut_ptr());
     let group = |group: usize| {
-        // SAFETY: each group has sums of its own.
-        let sums = unsafe { target.slice(group * features * patch, features * patch) };
         SCRATCH.with_borrow_mut(|[laid_out, _]| {
             planes.clear(laid_out, tile);
             let end = geometry.count.min((group + 1) * share);
@@ -250,7 +249,12 @@ pub(crate) fn weights(geometry: &Geometry, grid: &[f32], image: &[f32]) -> Vec<f
                     Offsets::table(&planes.weights),
                     Offsets::table(&planes.pixels[..columns]),
                 );
-                accumulate_product([features, patch, columns], values, patches, sums);
+                // SAFETY: each group has `size` sums of its own inside the capacity; the first tile writes
+                // them all, the others add.
+                unsafe {
+                    let sums = target.place(group * size);
+                    product_into([features, patch, columns], values, patches, sums, first > group * share);
+                }
             }
         });
     };
@@ -259,11 +263,21 @@ pub(crate) fn weights(geometry: &Geometry, grid: &[f32], image: &[f32]) -> Vec<f
     } else {
         parallel::each(groups, group);
     }
-    let (total, rest) = sums.split_at_mut(features * patch);
-    for group in rest.chunks_exact((features * patch).max(1)) {
-        accumulate(total, group);
+    if geometry.count == 0 {
+        return vec![0.0; size];
     }
-    sums.truncate(features * patch);
+    // SAFETY: every group has at least one tile, which has written its sums.
+    unsafe { sums.set_len(groups * size) };
+    let (total, rest) = sums.split_at_mut(size);
+    let target = Shared(total.as_mut_ptr());
+    parallel::ranges(size, 1 << 12, |range| {
+        // SAFETY: the ranges are disjoint and inside the total, which outlives this call.
+        let total = unsafe { target.slice(range.start, range.len()) };
+        for group in rest.chunks_exact(size) {
+            accumulate(total, &group[range.clone()]);
+        }
+    });
+    sums.truncate(size);
     sums
 }
 
@@ -276,7 +290,7 @@ pub(crate) fn through_and_sum(
 ) -> Vec<f32> {
     let mut sums = vec![0f32; count * features];
     let (target, sums_at) = (Shared(gradient.as_mut_ptr()), Shared(sums.as_mut_ptr()));
-    let least = ((1 << 15) / pixels.max(1)).max(1);
+    let least = ((1 << 12) / pixels.max(1)).max(1);
     parallel::ranges(count * features, least, |range| {
         // SAFETY: each part has planes of its own, inside both buffers, which outlive this call.
         let sums = unsafe { sums_at.slice(range.start, range.len()) };

@@ -16,7 +16,7 @@ use crate::parallel;
 use crate::storage::{in_order, own, sides, tensor_from, values};
 
 /// Elements a thread should have at least.
-const LEAST: usize = 1 << 14;
+const LEAST: usize = 1 << 12;
 
 /// A family of p(x) whose parameters are one or two numbers per feature.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use crate::math::{exp, expm1, sigmoid, softplus_and_sigmoid, tanh, vectorised};
 use crate::parallel;
 
 /// Elements below which one thread is faster.
-pub(crate) const SERIAL: usize = 1 << 15;
+pub(crate) const SERIAL: usize = 1 << 13;
 
 const SLOPE: f32 = crate::LEAKY_SLOPE as f32;
 
@@ -221,6 +221,15 @@ impl Shared {
     pub(crate) unsafe fn slice(&self, start: usize, length: usize) -> &mut [f32] {
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), length) }
+    }
+
+    /// The address of an element.
+    ///
+    /// # Safety
+    /// The element is inside the buffer (or one past it).
+    pub(crate) unsafe fn place(&self, start: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(start) }
     }
 
     /// Copies values to a place that may hold none yet.

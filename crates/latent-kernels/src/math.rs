@@ -1,11 +1,12 @@
 //! Elementary functions in f32, written without branches so that the compiler vectorises loops over them.
 //!
 //! Errors stay within about 2 units in the last place (the tests sweep them against f64); NaN stays NaN.
-//! [`vectorised!`] compiles a function once for plain x86-64 and once for AVX2 with FMA, and picks at run time.
+//! [`vectorised!`] compiles a function for plain x86-64, for AVX2 with FMA and for AVX-512, and picks at run time;
+//! the last two give the same bits.
 
 use std::f32::consts::LOG2_E;
 
-/// Defines functions whose bodies are compiled for the machine's base instructions and for AVX2 + FMA.
+/// Defines functions whose bodies are compiled for each [`Width`] of machine.
 ///
 /// A body may use the constant `FMA`, which says whether a fused multiply-add is one instruction.
 macro_rules! vectorised {
@@ -20,9 +21,16 @@ macro_rules! vectorised {
                 fn wide($($arg: $type),*) $(-> $result)? {
                     body::<true>($($arg),*)
                 }
-                if $crate::math::has_fma() {
-                    // SAFETY: the machine has AVX2 and FMA.
-                    return unsafe { wide($($arg),*) };
+                #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")]
+                fn widest($($arg: $type),*) $(-> $result)? {
+                    body::<true>($($arg),*)
+                }
+                match $crate::math::width() {
+                    // SAFETY: the machine has what the function needs.
+                    $crate::math::Width::Widest => return unsafe { widest($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::math::Width::Wide => return unsafe { wide($($arg),*) },
+                    $crate::math::Width::Base => {}
                 }
             }
             body::<{ cfg!(target_arch = "aarch64") }>($($arg),*)
@@ -31,11 +39,32 @@ macro_rules! vectorised {
 }
 pub(crate) use vectorised;
 
-/// Whether this machine has AVX2 and FMA.
+/// Which vector instructions this machine has.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) enum Width {
+    /// What every x86-64 has.
+    Base,
+    /// AVX2 and FMA.
+    Wide,
+    /// AVX-512.
+    Widest,
+}
+
+/// This machine's [`Width`].
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub(crate) fn has_fma() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+pub(crate) fn width() -> Width {
+    let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq");
+    match (fma, avx512) {
+        (true, true) => Width::Widest,
+        (true, false) => Width::Wide,
+        _ => Width::Base,
+    }
 }
 
 #[inline(always)]
@@ -141,7 +170,7 @@ pub(crate) fn expm1<const FMA: bool>(x: f32) -> f32 {
 pub(crate) fn tanh<const FMA: bool>(x: f32) -> f32 {
     let q = x * x;
     let mut p = -5.704_988_7e-3;
-    p = fma::<FMA>(p, q, 2.063_908_9e-2);
+    p = fma::<FMA>(p, q, 2.063_909e-2);
     p = fma::<FMA>(p, q, -5.373_971_5e-2);
     p = fma::<FMA>(p, q, 0.133_314_42);
     p = fma::<FMA>(p, q, -0.333_332_8);

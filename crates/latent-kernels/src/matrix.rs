@@ -26,7 +26,7 @@ const DEPTH: usize = 288;
 const COLUMNS: usize = 512;
 
 /// Multiply-adds below which waking a second thread costs more than it brings.
-pub(crate) const SERIAL: usize = 1 << 20;
+pub(crate) const SERIAL: usize = 1 << 18;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { a: Vec::new(), b: Vec::new() }) };
@@ -131,11 +131,20 @@ pub(crate) fn packed_product(
     });
 }
 
-/// C += A B on one thread.
-pub(crate) fn accumulate_product([m, n, k]: [usize; 3], a: Operand<'_>, b: Operand<'_>, c: &mut [f32]) {
-    let target = Target::new(c, m, n, n);
-    // SAFETY: C is borrowed mutably for the whole call.
-    unsafe { block(kernel(), 0..m, 0..n, k, a, b, &target, true, &|_, _, _| {}) };
+/// C = A B or C += A B on one thread, C's rows following one another.
+///
+/// # Safety
+/// C is a place for `m n` numbers (which hold values if they are to be added to), this thread's alone.
+pub(crate) unsafe fn product_into(
+    [m, n, k]: [usize; 3],
+    a: Operand<'_>,
+    b: Operand<'_>,
+    c: *mut f32,
+    accumulate: bool,
+) {
+    let target = Target { data: c, stride: n };
+    // SAFETY: the caller's promise.
+    unsafe { block(kernel(), 0..m, 0..n, k, a, b, &target, accumulate, &|_, _, _| {}) };
 }
 
 /// The part `rows × columns` of C.
@@ -324,7 +333,8 @@ mod tests {
         let (a, b) = (numbers.normals(m * k), numbers.normals(k * n));
         let (a, b) = (Operand::rows(&a, m, k), Operand::transposed(&b, n, k));
         let mut whole = vec![0.0; m * n];
-        accumulate_product([m, n, k], a, b, &mut whole);
+        // SAFETY: C is `whole`.
+        unsafe { product_into([m, n, k], a, b, whole.as_mut_ptr(), false) };
         let mut parts = vec![0.0; m * n];
         let target = Target::new(&mut parts, m, n, n);
         for (rows, columns) in [(0..5, 0..n), (5..m, 0..32), (5..m, 32..100), (5..m, 100..n)] {

@@ -9,8 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use mimalloc::MiMalloc;
 
-static CURRENT: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
+use crate::parallel::Apart;
+
+// Apart from what other threads spin on: every allocation writes these.
+static CURRENT: Apart<AtomicUsize> = Apart(AtomicUsize::new(0));
+static PEAK: Apart<AtomicUsize> = Apart(AtomicUsize::new(0));
 
 /// The counting allocator; a program takes it by `#[global_allocator]`.
 ///
@@ -27,18 +30,18 @@ pub struct Counting;
 /// Bytes that the program has asked for and not given back.
 #[must_use]
 pub fn current() -> usize {
-    CURRENT.load(Relaxed)
+    CURRENT.0.load(Relaxed)
 }
 
 /// The greatest [`current`] since the start or the last [`reset_peak`].
 #[must_use]
 pub fn peak() -> usize {
-    PEAK.load(Relaxed)
+    PEAK.0.load(Relaxed)
 }
 
 /// Starts a new peak from what is in use now.
 pub fn reset_peak() {
-    PEAK.store(current(), Relaxed);
+    PEAK.0.store(current(), Relaxed);
 }
 
 /// Keeps freed pages in the process for reuse instead of handing them back to the system.
@@ -54,14 +57,14 @@ pub fn keep_freed_pages() {
 }
 
 fn grown(size: usize) {
-    let now = CURRENT.fetch_add(size, Relaxed) + size;
-    if now > PEAK.load(Relaxed) {
-        PEAK.fetch_max(now, Relaxed);
+    let now = CURRENT.0.fetch_add(size, Relaxed) + size;
+    if now > PEAK.0.load(Relaxed) {
+        PEAK.0.fetch_max(now, Relaxed);
     }
 }
 
 fn shrunk(size: usize) {
-    CURRENT.fetch_sub(size, Relaxed);
+    CURRENT.0.fetch_sub(size, Relaxed);
 }
 
 // SAFETY: every call goes to mimalloc unchanged; counting touches no memory but the counters.

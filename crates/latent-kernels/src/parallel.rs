@@ -43,26 +43,30 @@ impl Job<'_> {
     }
 }
 
+/// A value with a cache line (and its neighbour) to itself: spinning on one must not slow writing another.
+#[repr(align(128))]
+pub(crate) struct Apart<T>(pub T);
+
 /// The workers and what they watch.
 struct Pool {
     /// The job under way; null for none.
-    job: AtomicPtr<Job<'static>>,
+    job: Apart<AtomicPtr<Job<'static>>>,
     /// Counts jobs, so that a worker sees that there is a new one.
-    number: AtomicUsize,
+    number: Apart<AtomicUsize>,
     /// Workers that may hold a reference to the job.
-    inside: AtomicUsize,
+    inside: Apart<AtomicUsize>,
     /// Taken by the one caller whose job it is.
-    busy: AtomicBool,
+    busy: Apart<AtomicBool>,
     sleepers: AtomicUsize,
     door: Mutex<()>,
     bell: Condvar,
 }
 
 static POOL: Pool = Pool {
-    job: AtomicPtr::new(null_mut()),
-    number: AtomicUsize::new(0),
-    inside: AtomicUsize::new(0),
-    busy: AtomicBool::new(false),
+    job: Apart(AtomicPtr::new(null_mut())),
+    number: Apart(AtomicUsize::new(0)),
+    inside: Apart(AtomicUsize::new(0)),
+    busy: Apart(AtomicBool::new(false)),
     sleepers: AtomicUsize::new(0),
     door: Mutex::new(()),
     bell: Condvar::new(),
@@ -87,8 +91,8 @@ impl Pool {
         loop {
             seen = self.next_job(seen);
             // Counted in before the job is looked at, and out after: see `close`.
-            self.inside.fetch_add(1, SeqCst);
-            let job = self.job.load(SeqCst);
+            self.inside.0.fetch_add(1, SeqCst);
+            let job = self.job.0.load(SeqCst);
             if !job.is_null() {
                 // SAFETY: the job was open after `inside` counted this thread, and its caller waits for
                 // `inside` to be 0 after it closes the job; so the job lives until the count goes down.
@@ -97,7 +101,7 @@ impl Pool {
                     job.panicked.store(true, SeqCst);
                 }
             }
-            self.inside.fetch_sub(1, SeqCst);
+            self.inside.0.fetch_sub(1, SeqCst);
         }
     }
 
@@ -106,7 +110,7 @@ impl Pool {
         let start = Instant::now();
         loop {
             for _ in 0..64 {
-                let number = self.number.load(SeqCst);
+                let number = self.number.0.load(SeqCst);
                 if number != seen {
                     return number;
                 }
@@ -121,16 +125,16 @@ impl Pool {
         }
         let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         self.sleepers.fetch_add(1, SeqCst);
-        while self.number.load(SeqCst) == seen {
+        while self.number.0.load(SeqCst) == seen {
             door = self.bell.wait(door).unwrap_or_else(PoisonError::into_inner);
         }
         self.sleepers.fetch_sub(1, SeqCst);
-        self.number.load(SeqCst)
+        self.number.0.load(SeqCst)
     }
 
     fn open(&self, job: &Job<'_>) {
-        self.job.store(std::ptr::from_ref(job).cast_mut().cast(), SeqCst);
-        self.number.fetch_add(1, SeqCst);
+        self.job.0.store(std::ptr::from_ref(job).cast_mut().cast(), SeqCst);
+        self.number.0.fetch_add(1, SeqCst);
         if self.sleepers.load(SeqCst) > 0 {
             let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
             self.bell.notify_all();
@@ -140,11 +144,11 @@ impl Pool {
     /// Takes the job back: afterwards no worker has it. A worker that loaded it did so before this store,
     /// hence counted itself in before the loop below reads the count.
     fn close(&self) {
-        self.job.store(null_mut(), SeqCst);
-        while self.inside.load(SeqCst) != 0 {
+        self.job.0.store(null_mut(), SeqCst);
+        while self.inside.0.load(SeqCst) != 0 {
             std::hint::spin_loop();
         }
-        self.busy.store(false, SeqCst);
+        self.busy.0.store(false, SeqCst);
     }
 }
 
@@ -164,7 +168,7 @@ pub(crate) fn each(parts: usize, work: impl Fn(usize) + Sync) {
     let alone = parts < 2
         || threads() < 2
         || POOL.workers() == 0
-        || POOL.busy.compare_exchange(false, true, SeqCst, SeqCst).is_err();
+        || POOL.busy.0.compare_exchange(false, true, SeqCst, SeqCst).is_err();
     if alone {
         (0..parts).for_each(work);
         return;
@@ -189,7 +193,7 @@ pub(crate) fn ranges(length: usize, least: usize, work: impl Fn(Range<usize>) + 
 /// Runs `work(piece, its start)` on pieces of the values.
 pub(crate) fn slices(values: &mut [f32], work: impl Fn(&mut [f32], usize) + Sync) {
     let target = crate::elementwise::Shared(values.as_mut_ptr());
-    ranges(values.len(), 1 << 14, |range| {
+    ranges(values.len(), 1 << 12, |range| {
         // SAFETY: the ranges are disjoint and inside `values`, which is borrowed for the whole call.
         work(unsafe { target.slice(range.start, range.len()) }, range.start);
     });

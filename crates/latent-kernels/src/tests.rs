@@ -192,3 +192,135 @@ fn adam_keeps_its_storage_when_it_holds_the_only_handle() {
     let [p, _, _] = crate::adam(p, g, m, v, &AdamStep::default());
     assert_eq!(before, address(&p));
 }
+
+/// An MLP and a convolution step or two; the bits of everything that comes out.
+fn hash_of_steps() -> u64 {
+    let mut keyed = Numbers::new(6);
+    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+    let mut absorb = |values: Vec<f32>| {
+        for value in values {
+            hash = (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+    };
+    let [x, w, v] = [[96, 300], [300, 256], [256, 300]].map(|shape| keyed.array(&shape));
+    let [b, c] = [[256], [300]].map(|shape| keyed.array(&shape));
+    let images = keyed.array(&[24, 3, 28, 28]);
+    let [kernel, back] = [[16, 3, 4, 4], [16, 3, 4, 4]].map(|shape| keyed.array(&shape));
+    let [kernel_bias, back_bias] = [[16], [3]].map(|shape| keyed.array(&shape));
+    let leaf = |array: &Array| array.leaf::<2>(DType::F32, false).0;
+    let leaf1 = |array: &Array| array.leaf::<1>(DType::F32, false).0;
+    let leaf4 = |array: &Array| array.leaf::<4>(DType::F32, false).0;
+    let (w, v, b, c) = (leaf(&w), leaf(&v), leaf1(&b), leaf1(&c));
+    let x = leaf(&x).inner();
+    let h = crate::dense(x.clone().autodiff(), w.clone(), b.clone(), Activation::Tanh);
+    let logits = crate::dense(h, v.clone(), c.clone(), Activation::Identity);
+    let loss = crate::bernoulli_distortion(logits, x);
+    absorb(loss.clone().inner().into_data().try_to_vec().expect("f32"));
+    let gradients = loss.mean().backward();
+    for gradient in [&w, &v].map(|leaf| leaf.grad(&gradients).expect("used")) {
+        absorb(gradient.into_data().try_to_vec().expect("f32"));
+    }
+    let (kernel, back) = (leaf4(&kernel), leaf4(&back));
+    let (kernel_bias, back_bias) = (leaf1(&kernel_bias), leaf1(&back_bias));
+    let (ours, pad) = ([2, 2], [1, 1]);
+    let h = crate::conv2d(leaf4(&images), kernel.clone(), kernel_bias.clone(), ours, pad, Activation::Relu);
+    let y =
+        crate::conv_transpose2d(h, back.clone(), back_bias.clone(), ours, pad, [0, 0], Activation::Sigmoid);
+    absorb(y.clone().inner().into_data().try_to_vec().expect("f32"));
+    let gradients = (y.clone() * y).mean().backward();
+    for gradient in [&kernel, &back].map(|leaf| leaf.grad(&gradients).expect("used")) {
+        absorb(gradient.into_data().try_to_vec().expect("f32"));
+    }
+    for gradient in [&kernel_bias, &back_bias, &c].into_iter().filter_map(|leaf| leaf.grad(&gradients)) {
+        absorb(gradient.into_data().try_to_vec().expect("f32"));
+    }
+    hash
+}
+
+#[test]
+#[ignore = "run by the_bits_are_the_same_at_any_thread_count"]
+fn print_the_hash() {
+    println!("hash {:016x}", hash_of_steps());
+}
+
+#[test]
+fn the_bits_are_the_same_at_any_thread_count() {
+    let program = std::env::current_exe().expect("this test's program");
+    let hashes = ["1", "2", "3", "4"].map(|threads| {
+        let output = std::process::Command::new(&program)
+            .args(["tests::print_the_hash", "--exact", "--ignored", "--nocapture"])
+            .env("RAYON_NUM_THREADS", threads)
+            .output()
+            .expect("the program runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.split("hash ")
+            .nth(1)
+            .and_then(|rest| rest.get(..16))
+            .unwrap_or_else(|| panic!("{text}"))
+            .to_owned()
+    });
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
+    assert_eq!(hashes[0], format!("{:016x}", hash_of_steps()));
+}
+
+#[test]
+fn other_floats_and_plain_devices_work_too() {
+    let mut keyed = Numbers::new(10);
+    let [x, w] = [[3, 5], [5, 2]].map(|shape| keyed.array(&shape));
+    let b = keyed.array(&[2]);
+    let tensors =
+        |dtype| (x.leaf::<2>(dtype, false).0, w.leaf::<2>(dtype, false).0, b.leaf::<1>(dtype, false).0);
+    let (x64, w64, b64) = tensors(DType::F64);
+    let y64 = crate::dense(x64.clone(), w64.clone(), b64.clone(), Activation::Silu);
+    assert_eq!(y64.dtype(), DType::F64);
+    let exact = numbers(plain::dense(x64, w64, b64, Activation::Silu));
+    assert_eq!(numbers(y64), exact);
+    let (x, w, b) = tensors(DType::F32);
+    // Constants without autodiff beside a tracked weight, and no autodiff at all.
+    let mixed = crate::dense(x.clone().inner(), w.clone(), b.clone().inner(), Activation::Silu);
+    assert!(mixed.is_tracked());
+    assert!(w.grad(&mixed.clone().sum().backward()).is_some());
+    let untracked = crate::dense(x.inner(), w.inner(), b.inner(), Activation::Silu);
+    assert!(!untracked.is_autodiff());
+    assert_eq!(numbers(untracked.clone()), numbers(mixed.inner()));
+    assert!(relative(&numbers(untracked), &exact) < 1e-6);
+}
+
+#[test]
+fn nan_comes_through_every_function() {
+    let device = Device::flex();
+    let bad = || Tensor::<2>::from_floats([[f32::NAN, 1.0]], &device);
+    let good = || Tensor::<2>::from_floats([[0.5, 1.0]], &device);
+    let all_nan = |values: Vec<f64>| values.iter().any(|value| value.is_nan());
+    for activation in Activation::ALL {
+        let w = Tensor::<2>::eye(2, &device);
+        assert!(
+            all_nan(numbers(crate::dense(bad(), w, Tensor::zeros([2], &device), activation))),
+            "{activation}"
+        );
+    }
+    assert!(all_nan(numbers(crate::reparameterise(good(), bad(), good()))));
+    assert!(all_nan(numbers(crate::standard_normal_rate(good(), bad()))));
+    assert!(all_nan(numbers(crate::bernoulli_distortion(bad(), good()))));
+    assert!(all_nan(numbers(crate::squared_error(bad(), good()))));
+    assert!(all_nan(numbers(crate::normal_distortion(good(), bad(), good()))));
+    assert!(all_nan(numbers(crate::logistic_distortion(bad(), good(), good(), 256))));
+}
+
+#[test]
+fn nothing_is_a_size_too() {
+    let device = Device::flex();
+    let zeros = |shape: [usize; 2]| Tensor::<2>::zeros(shape, &device);
+    let y = crate::dense(zeros([0, 3]), zeros([3, 2]), Tensor::zeros([2], &device), Activation::Relu);
+    assert_eq!(y.dims(), [0, 2]);
+    assert_eq!(crate::bernoulli_distortion(zeros([0, 3]), zeros([0, 3])).dims(), [0]);
+    let y = crate::conv2d(
+        Tensor::zeros([0, 2, 5, 5], &device),
+        Tensor::zeros([3, 2, 3, 3], &device),
+        Tensor::zeros([3], &device),
+        [1, 1],
+        [1, 1],
+        Activation::Relu,
+    );
+    assert_eq!(y.dims(), [0, 3, 5, 5]);
+}

@@ -7,8 +7,6 @@ use crate::math::vectorised;
 /// The layout of a tile of images, and where weights and grid pixels lie in it.
 pub(crate) struct Planes {
     geometry: Geometry,
-    /// Rows and columns of one plane.
-    size: [usize; 2],
     /// Values of one image's planes.
     length: usize,
     /// Offset of each weight (c, ky, kx).
@@ -18,8 +16,8 @@ pub(crate) struct Planes {
     /// For each row and column of the padded image: the image's own, if it has one, and its place.
     rows: Vec<(usize, usize)>,
     columns: Vec<(usize, usize)>,
-    /// First column, first place and count, where the columns are copied one to one.
-    straight: Option<(usize, usize, usize)>,
+    /// The columns by plane where the image isn't upsampled: first column, first place, count.
+    runs: Option<Vec<(usize, usize, usize)>>,
 }
 
 impl Planes {
@@ -53,9 +51,13 @@ impl Planes {
         };
         let rows = sources(0, &|y| (y % stride[0]) * stride[1] * plane + (y / stride[0]) * size[1]);
         let columns = sources(1, &|x| (x % stride[1]) * plane + x / stride[1]);
-        let straight = (stride[1] == 1 && geometry.upsampled[1] == geometry.image[1] && !columns.is_empty())
-            .then(|| (columns[0].0, columns[0].1, columns.len()));
-        Planes { geometry: *geometry, size, length, weights, pixels, rows, columns, straight }
+        // Every stride-th column, from the first that falls into a plane.
+        let runs = (geometry.upsampled[1] == geometry.image[1]).then(|| {
+            let first = columns.iter().take(stride[1]).enumerate();
+            let count = |first: usize| (columns.len() - first).div_ceil(stride[1]);
+            first.map(|(index, &(column, place))| (column, place, count(index))).collect()
+        });
+        Planes { geometry: *geometry, length, weights, pixels, rows, columns, runs }
     }
 
     /// Zeros for a tile.
@@ -77,24 +79,16 @@ impl Planes {
             .zip(laid_out.chunks_exact_mut(self.channel_length().max(1)))
             .take(channels)
         {
-            let mut last: Option<(usize, usize)> = None;
-            for &(row, place) in &self.rows {
-                let source = &image[row * width..][..width];
-                match (last, self.straight) {
-                    // An upsampled row is the one above it once more.
-                    (Some((above, from)), _) if above == row && self.geometry.stride == [1, 1] => {
-                        out.copy_within(from..from + self.size[1], place);
-                    }
-                    (_, Some((first, start, count))) => {
-                        out[place + start..][..count].copy_from_slice(&source[first..][..count]);
-                    }
-                    _ => {
+            match &self.runs {
+                Some(runs) => spread(image, out, width, &self.rows, runs, self.geometry.stride[1]),
+                None => {
+                    for &(row, place) in &self.rows {
+                        let source = &image[row * width..][..width];
                         for &(column, offset) in &self.columns {
                             out[place + offset] = source[column];
                         }
                     }
                 }
-                last = Some((row, place));
             }
         }
     }
@@ -106,14 +100,14 @@ impl Planes {
             .chunks_exact(self.channel_length().max(1))
             .zip(image.chunks_exact_mut((height * width).max(1)))
         {
-            for &(row, place) in &self.rows {
-                let target = &mut image[row * width..][..width];
-                if let Some((first, start, count)) = self.straight {
-                    let values = &planes[place + start..][..count];
-                    target[first..][..count].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-                } else {
-                    for &(column, offset) in &self.columns {
-                        target[column] += planes[place + offset];
+            match &self.runs {
+                Some(runs) => collect(image, planes, width, &self.rows, runs, self.geometry.stride[1]),
+                None => {
+                    for &(row, place) in &self.rows {
+                        let target = &mut image[row * width..][..width];
+                        for &(column, offset) in &self.columns {
+                            target[column] += planes[place + offset];
+                        }
                     }
                 }
             }
@@ -122,6 +116,68 @@ impl Planes {
 }
 
 vectorised! {
+    /// Rows of an image into its planes, each run every `stride`-th column.
+    fn spread(
+        image: &[f32],
+        planes: &mut [f32],
+        width: usize,
+        rows: &[(usize, usize)],
+        runs: &[(usize, usize, usize)],
+        stride: usize,
+    ) {
+        for &(row, place) in rows {
+            let source = &image[row * width..][..width];
+            for &(column, offset, count) in runs {
+                let out = &mut planes[place + offset..][..count];
+                let source = &source[column..];
+                match stride {
+                    1 => out.copy_from_slice(&source[..count]),
+                    2 => {
+                        let (pairs, rest) = source.as_chunks::<2>();
+                        out.iter_mut().zip(pairs).for_each(|(out, pair)| *out = pair[0]);
+                        if pairs.len() < count {
+                            out[count - 1] = rest[0];
+                        }
+                    }
+                    _ => out.iter_mut().zip(source.iter().step_by(stride)).for_each(|(out, value)| *out = *value),
+                }
+            }
+        }
+    }
+
+    /// Rows of an image += what its planes hold, the transpose of [`spread`].
+    fn collect(
+        image: &mut [f32],
+        planes: &[f32],
+        width: usize,
+        rows: &[(usize, usize)],
+        runs: &[(usize, usize, usize)],
+        stride: usize,
+    ) {
+        for &(row, place) in rows {
+            let target = &mut image[row * width..][..width];
+            if let (2, &[(0, even, evens), (1, odd, odds)]) = (stride, runs)
+                && evens == odds
+            {
+                let (even, odd) = (&planes[place + even..][..evens], &planes[place + odd..][..odds]);
+                for ((pair, even), odd) in target.as_chunks_mut::<2>().0.iter_mut().zip(even).zip(odd) {
+                    pair[0] += even;
+                    pair[1] += odd;
+                }
+                continue;
+            }
+            for &(column, offset, count) in runs {
+                let values = &planes[place + offset..][..count];
+                if stride == 1 {
+                    target[column..][..count].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                } else {
+                    let target = target[column..].iter_mut().step_by(stride);
+                    target.zip(values).for_each(|(sum, value)| *sum += value);
+                }
+            }
+        }
+    }
+
     /// planes[weight + pixel] += unrolled[weight, pixel]; pixels come in grid rows of `width`.
     pub(crate) fn add_rows(
         planes: &mut [f32],

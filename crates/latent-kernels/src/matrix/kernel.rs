@@ -82,13 +82,9 @@ unsafe fn tile_portable<const ROWS: usize>(call: Call) {
                 &*call.b.add(call.b_stride * p).cast::<[f32; 8]>(),
             )
         };
-        for row in 0..ROWS {
-            for column in 0..8 {
-                sums[row][column] = if cfg!(target_arch = "aarch64") {
-                    a[row].mul_add(b[column], sums[row][column])
-                } else {
-                    sums[row][column] + a[row] * b[column]
-                };
+        for (sums, a) in sums.iter_mut().zip(a) {
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum = if cfg!(target_arch = "aarch64") { a.mul_add(*b, *sum) } else { *sum + a * b };
             }
         }
     }
@@ -147,17 +143,16 @@ mod x86 {
             for _ in 0..call.depth {
                 let b0 = _mm512_maskz_loadu_ps(low, b);
                 let b1 = _mm512_maskz_loadu_ps(high, b.wrapping_add(16));
-                for row in 0..ROWS {
+                for (row, sums) in sums.iter_mut().enumerate() {
                     let value = _mm512_set1_ps(*a.add(row));
-                    sums[row][0] = _mm512_fmadd_ps(value, b0, sums[row][0]);
-                    sums[row][1] = _mm512_fmadd_ps(value, b1, sums[row][1]);
+                    sums[0] = _mm512_fmadd_ps(value, b0, sums[0]);
+                    sums[1] = _mm512_fmadd_ps(value, b1, sums[1]);
                 }
                 a = a.wrapping_add(call.a_stride);
                 b = b.wrapping_add(call.b_stride);
             }
-            for row in 0..ROWS {
+            for (row, [mut c0, mut c1]) in sums.into_iter().enumerate() {
                 let c = call.c.add(row * call.c_stride);
-                let [mut c0, mut c1] = sums[row];
                 if call.accumulate {
                     c0 = _mm512_add_ps(_mm512_maskz_loadu_ps(low, c), c0);
                     c1 = _mm512_add_ps(_mm512_maskz_loadu_ps(high, c.wrapping_add(16)), c1);
@@ -188,10 +183,10 @@ mod x86 {
             if full {
                 for _ in 0..call.depth {
                     let (b0, b1) = (_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8)));
-                    for row in 0..ROWS {
+                    for (row, sums) in sums.iter_mut().enumerate() {
                         let value = _mm256_set1_ps(*a.add(row));
-                        sums[row][0] = _mm256_fmadd_ps(value, b0, sums[row][0]);
-                        sums[row][1] = _mm256_fmadd_ps(value, b1, sums[row][1]);
+                        sums[0] = _mm256_fmadd_ps(value, b0, sums[0]);
+                        sums[1] = _mm256_fmadd_ps(value, b1, sums[1]);
                     }
                     a = a.wrapping_add(call.a_stride);
                     b = b.wrapping_add(call.b_stride);
@@ -200,18 +195,17 @@ mod x86 {
                 for _ in 0..call.depth {
                     let b0 = _mm256_maskload_ps(b, low);
                     let b1 = _mm256_maskload_ps(b.wrapping_add(8), high);
-                    for row in 0..ROWS {
+                    for (row, sums) in sums.iter_mut().enumerate() {
                         let value = _mm256_set1_ps(*a.add(row));
-                        sums[row][0] = _mm256_fmadd_ps(value, b0, sums[row][0]);
-                        sums[row][1] = _mm256_fmadd_ps(value, b1, sums[row][1]);
+                        sums[0] = _mm256_fmadd_ps(value, b0, sums[0]);
+                        sums[1] = _mm256_fmadd_ps(value, b1, sums[1]);
                     }
                     a = a.wrapping_add(call.a_stride);
                     b = b.wrapping_add(call.b_stride);
                 }
             }
-            for row in 0..ROWS {
+            for (row, [mut c0, mut c1]) in sums.into_iter().enumerate() {
                 let c = call.c.add(row * call.c_stride);
-                let [mut c0, mut c1] = sums[row];
                 if call.accumulate {
                     c0 = _mm256_add_ps(_mm256_maskload_ps(c, low), c0);
                     c1 = _mm256_add_ps(_mm256_maskload_ps(c.wrapping_add(8), high), c1);

@@ -51,7 +51,8 @@ pub fn resolve(
             remedy: format!("write [{name}] and its keys below"),
         }),
     };
-    let (likelihood, likelihood_table) = registry.likelihoods.resolve(&section("likelihood")?, "likelihood")?;
+    let (likelihood, likelihood_table) =
+        registry.likelihoods.resolve(&section("likelihood")?, "likelihood")?;
     let (posterior, posterior_table) = registry.posteriors.resolve(&section("posterior")?, "posterior")?;
     let (prior, prior_table) = registry.priors.resolve(&section("prior")?, "prior")?;
     let (_, encoder) = registry.networks.resolve(&section("encoder")?, "encoder")?;
@@ -96,7 +97,9 @@ fn check(
                 "the term `{name}` has free bits for each dimension, and the prior's density does not split over \
                  dimensions"
             ),
-            remedy: format!("set objective.terms.{name}.free_bits = 0, or use prior.kind = \"standard-normal\""),
+            remedy: format!(
+                "set objective.terms.{name}.free_bits = 0, or use prior.kind = \"standard-normal\""
+            ),
         });
     }
     if train.accumulate == 1 {

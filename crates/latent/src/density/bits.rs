@@ -64,7 +64,7 @@ impl Density for FactorisedBits {
             BitGradient::Relaxed(temperature) => {
                 // Times the inverse: burn divides a gradient by a number in single precision.
                 sigmoid((logits.clone() + logistic.clone()) * (1.0 / temperature))
-            },
+            }
             BitGradient::None => hard(),
         })
     }

@@ -69,13 +69,17 @@ impl Estimator {
                     "the importance-weighted bound holds the {kind} inside its weights, so the term `{name}` would \
                      count it twice"
                 ),
-                remedy: format!("leave [objective.terms.{name}] out, or use objective.estimator.kind = \"elbo\""),
+                remedy: format!(
+                    "leave [objective.terms.{name}] out, or use objective.estimator.kind = \"elbo\""
+                ),
             });
         }
         if self.holds(name) && name != kind {
             return Err(ConfigError::Value {
                 key: format!("objective.terms.{name}.kind"),
-                what: format!("the importance-weighted bound calls its own {name} so, and this is of kind `{kind}`"),
+                what: format!(
+                    "the importance-weighted bound calls its own {name} so, and this is of kind `{kind}`"
+                ),
                 remedy: "give the term another name".into(),
             });
         }

@@ -157,7 +157,8 @@ impl Objective {
             }
             own.entry("kind").or_insert_with(|| name.clone().into());
             let (settings, mut resolved) = registry.terms.resolve(&own, &path)?;
-            estimator.check_name(name, resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default())?;
+            estimator
+                .check_name(name, resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default())?;
             if common.weight != 0.0 {
                 settings.check(posterior)?;
             }

@@ -34,7 +34,8 @@ fn a_point_with_a_rate() {
 
 #[test]
 fn an_importance_bound_of_a_point() {
-    let text = "posterior.kind = 'point'\nobjective = { estimator.kind = 'importance', terms.distortion = {} }";
+    let text =
+        "posterior.kind = 'point'\nobjective = { estimator.kind = 'importance', terms.distortion = {} }";
     refused(
         text,
         &table(),
@@ -54,13 +55,16 @@ fn codes_and_prior_on_different_spaces() {
         ("posterior.kind = 'bits'\nprior.kind = 'uniform'", "bits", "the unit cube"),
     ];
     for (text, ours, theirs) in cases {
-        let what = format!("the posterior's codes are {ours} and the prior lives on {theirs}, so the rate is infinite");
+        let what = format!(
+            "the posterior's codes are {ours} and the prior lives on {theirs}, so the rate is infinite"
+        );
         refused(text, &table(), &what, remedy);
     }
     // Where there is no rate, nothing is infinite, and still no discrepancy would ever vanish.
     let wae = "posterior = { kind = 'point', unit_interval = true }\n\
                objective = { estimator.kind = 'plain', terms = { distortion = {}, mmd = {} } }";
-    let what = "the posterior's codes are the unit cube and the prior lives on the reals, so the rate is infinite";
+    let what =
+        "the posterior's codes are the unit cube and the prior lives on the reals, so the rate is infinite";
     refused(wae, &table(), what, remedy);
     try_make(&format!("{wae}\nprior.kind = 'uniform'"), &table(), &Device::cpu()).unwrap();
 }
@@ -73,15 +77,17 @@ fn an_importance_bound_with_weights_of_its_own() {
              free bits of its own"
         )
     };
-    let remedy =
-        |name: &str| format!("leave [objective.terms.{name}] plain, or use objective.estimator.kind = \"elbo\"");
+    let remedy = |name: &str| {
+        format!("leave [objective.terms.{name}] plain, or use objective.estimator.kind = \"elbo\"")
+    };
     for (name, settings) in [
         ("rate", "weight = 4.0"),
         ("rate", "free_bits = 0.1"),
         ("rate", "schedule = { kind = 'linear', epochs = 1.0 }"),
         ("distortion", "weight = 2.0"),
     ] {
-        let text = format!("[objective.estimator]\nkind = 'importance'\n[objective.terms.{name}]\n{settings}");
+        let text =
+            format!("[objective.estimator]\nkind = 'importance'\n[objective.terms.{name}]\n{settings}");
         refused(&text, &table(), &what(name), &remedy(name));
     }
     // The same terms under other names would be counted twice.
@@ -161,7 +167,10 @@ fn sizes_of_nothing() {
         ("objective.terms.rate.free_bits = -1.0", "objective.terms.rate.free_bits"),
         ("objective.terms.rate.weight = nan", "objective.terms.rate.weight"),
         ("objective.terms.mmd.scales = []", "objective.terms.mmd.scales"),
-        ("objective.terms.rate.schedule = { kind = 'cyclic', cycles = 0, ratio = 0.5 }", "objective.terms.rate.schedule"),
+        (
+            "objective.terms.rate.schedule = { kind = 'cyclic', cycles = 0, ratio = 0.5 }",
+            "objective.terms.rate.schedule",
+        ),
     ] {
         match try_make(text, &table(), &Device::cpu()) {
             Err(ConfigError::Value { key: found, .. }) => assert_eq!(found, key),

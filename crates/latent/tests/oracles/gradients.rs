@@ -31,7 +31,8 @@ pub fn gradient_error(
     let all: Vec<Vec<f64>> = trained
         .iter()
         .map(|(id, path, _)| {
-            let gradient = tracked.gradient(*id, &mut gradients).unwrap_or_else(|| panic!("no gradient for {path}"));
+            let gradient =
+                tracked.gradient(*id, &mut gradients).unwrap_or_else(|| panic!("no gradient for {path}"));
             host_f64(&gradient)
         })
         .collect();
@@ -54,7 +55,8 @@ pub fn gradient_error(
             let slope = (8.0 * (moved(1.0) - moved(-1.0)) - (moved(2.0) - moved(-2.0))) / (12.0 * step);
             let error = (slope - gradient[at]).abs() / gradient[at].abs().max(1e-3 * greatest);
             if error > worst.0 {
-                worst = (error, format!("{path}[{at}]: {} by differences, {} by backward", slope, gradient[at]));
+                worst =
+                    (error, format!("{path}[{at}]: {} by differences, {} by backward", slope, gradient[at]));
             }
         }
     }
@@ -113,7 +115,12 @@ fn of_the_likelihoods() {
         ("bernoulli", "{ kind = 'bernoulli' }", ValueKind::Binary, binary_rows(3, 4)),
         ("cross-entropy", "{ kind = 'bernoulli' }", ValueKind::Grey, unit_rows(3, 4)),
         ("continuous bernoulli", "{ kind = 'continuous-bernoulli' }", ValueKind::Grey, unit_rows(3, 4)),
-        ("normal fixed", "{ kind = 'normal', scale = 'fixed', sigma = 0.5 }", ValueKind::Real, real_rows(3, 4)),
+        (
+            "normal fixed",
+            "{ kind = 'normal', scale = 'fixed', sigma = 0.5 }",
+            ValueKind::Real,
+            real_rows(3, 4),
+        ),
         ("normal learned", "{ kind = 'normal', scale = 'learned' }", ValueKind::Real, real_rows(3, 4)),
         ("normal optimal", "{ kind = 'normal', scale = 'optimal' }", ValueKind::Real, real_rows(3, 4)),
         ("discretised logistic", "{ kind = 'discretised-logistic' }", ValueKind::Grey, unit_rows(3, 4)),
@@ -137,7 +144,9 @@ fn of_the_terms_and_priors() {
     let point = "posterior = { kind = 'point', latent = 2 }\nlikelihood = { kind = 'normal', scale = 'fixed' }\n\
                  network = { kind = 'mlp', hidden = [5], activation = 'silu' }\nobjective.estimator.kind = 'plain'\n";
     for kernel in ["imq", "rbf"] {
-        let terms = format!("objective.terms = {{ distortion = {{}}, mmd = {{ weight = 10.0, kernel = '{kernel}' }} }}");
+        let terms = format!(
+            "objective.terms = {{ distortion = {{}}, mmd = {{ weight = 10.0, kernel = '{kernel}' }} }}"
+        );
         check(&format!("mmd {kernel}"), &format!("{point}{terms}"), &facts, &rows);
     }
     let cube = point.replace("latent = 2", "latent = 2, unit_interval = true");
@@ -186,7 +195,8 @@ fn of_bits_with_a_learned_prior_in_the_relaxed_form() {
 #[test]
 fn of_the_networks() {
     let table = facts(vector(4), ValueKind::Real);
-    let linear = "posterior.latent = 2\nnetwork.kind = 'linear'\nlikelihood = { kind = 'normal', scale = 'learned' }";
+    let linear =
+        "posterior.latent = 2\nnetwork.kind = 'linear'\nlikelihood = { kind = 'normal', scale = 'learned' }";
     check("linear", linear, &table, &real_rows(3, 4));
     for activation in ["silu", "gelu", "softplus", "elu", "sigmoid", "tanh"] {
         let text = format!(
@@ -202,7 +212,9 @@ fn of_the_networks() {
         ("transposed conv", "{ kind = 'conv', channels = [2, 3], activation = 'tanh', up = 'transposed' }"),
         ("residual conv", "{ kind = 'residual-conv', channels = [2, 3], blocks = 1, activation = 'silu' }"),
     ] {
-        for (likelihood, parameters) in [("continuous-bernoulli", ""), ("discretised-logistic", ", per_feature = true")] {
+        for (likelihood, parameters) in
+            [("continuous-bernoulli", ""), ("discretised-logistic", ", per_feature = true")]
+        {
             let text = format!(
                 "posterior.latent = 2\nnetwork = {network}\nlikelihood = {{ kind = '{likelihood}'{parameters} }}"
             );

@@ -158,7 +158,8 @@ fn real_pictures() {
     // The embedded images, each 4×4 block its mean: 49 numbers.
     let bytes = include_bytes!("../../assets/fashion-mnist/t10k-images-idx3-ubyte.gz");
     let mut raw = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut raw).expect("an embedded file");
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut raw)
+        .expect("an embedded file");
     let mut x: Vec<f64> = Vec::new();
     for image in raw[16..].chunks(784).take(5000) {
         for block in 0..49 {

@@ -57,7 +57,8 @@ fn log_normaliser(l: Tensor<2>) -> Tensor<2> {
     let near = l.clone().abs().lower_elem(SMALL);
     let square = l.clone() * l.clone();
     // ln(l / tanh(l/2)) = ln 2 + l²/12 − 7 l⁴/1440 + …
-    let series = square.clone() * (1.0 / 12.0) - square.clone() * square * (7.0 / 1440.0) + std::f64::consts::LN_2;
+    let series =
+        square.clone() * (1.0 / 12.0) - square.clone() * square * (7.0 / 1440.0) + std::f64::consts::LN_2;
     // Away from 0: ln|l| + ln(1 + e^−|l|) − ln(1 − e^−|l|), which never overflows.
     let magnitude = l.abs().clamp_min(SMALL);
     let decay = magnitude.clone().neg().exp();
