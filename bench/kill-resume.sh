@@ -31,27 +31,29 @@ whole=$(( $(date +%s%N) - start ))
 echo "a run takes $(( whole / 1000000 )) ms"
 
 same=0
-hits=0
-for kill in $(seq "$kills"); do
+for number in $(seq "$kills"); do
     run="$work/killed"
-    rm -rf "$run"
-    # The kill-th of as many equal parts of the run, at a place in it that chance picks.
-    wait=$(( (kill - 1) * whole / kills + (RANDOM * whole / kills) / 32768 ))
-    (train "$run") &
-    pid=$!
-    sleep "$(awk "BEGIN { print $wait / 1e9 }")"
-    # A run that is over already was not killed.
-    if kill -KILL "$pid" 2>/dev/null; then hits=$((hits + 1)); fi
-    wait "$pid" 2>/dev/null || true
+    killed=no
+    until [ "$killed" = yes ]; do
+        rm -rf "$run"
+        # The number-th of as many equal parts of the run, at a place in it that chance picks; a run that was quicker
+        # this time and is over is started again.
+        after=$(( (number - 1) * whole / kills + (RANDOM * whole / kills) / 32768 ))
+        (train "$run") &
+        pid=$!
+        sleep "$(awk "BEGIN { print $after / 1e9 }")"
+        if kill -KILL "$pid" 2>/dev/null; then killed=yes; else whole=$(( whole * 95 / 100 )); fi
+        wait "$pid" 2>/dev/null || true
+    done
     left=$(find "$run" -name '*.tmp' 2>/dev/null | wc -l || true)
-    (train "$run") || { echo "kill $kill: cannot resume"; cat "$work/out"; exit 1; }
+    (train "$run") || { echo "kill $number: cannot resume"; cat "$work/out"; exit 1; }
+    verdict=DIFFERENT
     if cmp -s "$work/alone/model.safetensors" "$run/model.safetensors" \
         && cmp -s "$work/alone/metrics.jsonl" "$run/metrics.jsonl"; then
+        verdict="the same"
         same=$((same + 1))
-        echo "kill $kill after $(( wait / 1000000 )) ms (half-written files: $left): the same"
-    else
-        echo "kill $kill after $(( wait / 1000000 )) ms (half-written files: $left): DIFFERENT"
     fi
+    echo "kill $number after $(( after / 1000000 )) ms (half-written files: $left): $verdict"
 done
-echo "$same of $kills runs end the same; $hits were killed while they ran"
+echo "$same of $kills killed and resumed runs end as the one that was left alone"
 [ "$same" -eq "$kills" ]
