@@ -226,3 +226,24 @@ fn a_full_disk_is_said_and_loses_nothing() {
     assert!(left.header["state"].contains("\"step\":4,"));
     assert_same(&expected, &ended, "after the disk was full");
 }
+
+#[test]
+fn tensorboard_gets_the_names_of_the_log() {
+    let root = tempfile::tempdir().unwrap();
+    let layers = layers(&npy(root.path(), 100, 6), DENSE);
+    let run = root.path().join("run");
+    train(&layers, &run, false, |step| step == 5);
+    train(&layers, &run, true, |_| false);
+    // One file a process; a run that does nothing more writes none.
+    train(&layers, &run, true, |_| false);
+    let mut files: Vec<_> =
+        fs::read_dir(run.join("events")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 2);
+    let bytes = fs::read(&files[1]).unwrap();
+    let holds = |tag: &str| bytes.windows(tag.len()).filter(|part| *part == tag.as_bytes()).count();
+    let (steps, validations): (Vec<_>, Vec<_>) =
+        lines(&run).into_iter().filter(|line| line.step > 5).partition(|line| !line.validation);
+    assert_eq!(holds("train/gradient_norm"), steps.len());
+    assert_eq!(holds("validation/distortion"), validations.len());
+}

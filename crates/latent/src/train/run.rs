@@ -11,7 +11,7 @@ use super::checkpoint::{load_weights, save_weights};
 use super::{
     Autoencoder, Counters, Event, Outcome, Preflight, RunFolder, TrainError, Trainer, memory, preflight,
 };
-use crate::config::{ConfigError, Layers, Run, resolve, table_of};
+use crate::config::{Layers, Run, resolve, table_of};
 use crate::data::Data;
 use crate::device::Device;
 use crate::error::Result;
@@ -88,13 +88,6 @@ impl Training {
         };
         preflight::check_outline(&outline(&run, &options.registry)?, memory::limit())?;
         let (model, mut weights) = build(&run, &options.registry, &options.device)?;
-        if run.train.accumulate > 1 && model.likelihood.couples_rows() {
-            return Err(ConfigError::Combination {
-                what: "this likelihood measures its scale on a batch, so a batch cannot be split for accumulation".into(),
-                remedy: "set train.accumulate = 1, or a fixed or learned likelihood.scale".into(),
-            }
-            .into());
-        }
         let (posterior, _) = options.registry.posteriors.resolve(&run.posterior, "posterior")?;
         let (objective, _) = Objective::resolve(&run.objective, &options.registry, posterior.as_ref())?;
         if let Some(path) = options.init_from.filter(|_| !exists) {
