@@ -190,6 +190,17 @@ fn a_log_that_lost_lines_says_so_and_the_run_goes_on() {
 }
 
 #[test]
+fn what_was_prepared_and_never_trained_may_be_begun_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let mut layers = layers(&npy(root.path(), 100, 6), DENSE);
+    let run = root.path().join("run");
+    drop(prepare(&layers, &run, false).unwrap());
+    layers.set("train.batch=16").unwrap();
+    train(&layers, &run, false, |_| false);
+    assert!(fs::read_to_string(run.join("run.toml")).unwrap().contains("batch = 16"));
+}
+
+#[test]
 fn what_may_not_go_on_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let data = npy(root.path(), 100, 6);

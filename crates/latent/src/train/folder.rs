@@ -83,6 +83,15 @@ impl RunFolder {
         self.path.join(format!("checkpoints/best-{step}.safetensors"))
     }
 
+    /// Takes back a run that has not begun. Folders that hold anything else stay.
+    pub(super) fn abandon(&self) {
+        for file in [self.run(), self.first(), self.path.join(".lock")] {
+            let _ = fs::remove_file(file);
+        }
+        let _ = fs::remove_dir(self.path.join("checkpoints"));
+        let _ = fs::remove_dir(&self.path);
+    }
+
     pub(super) fn is_best(&self, path: &Path) -> bool {
         name(path).starts_with("best-")
     }

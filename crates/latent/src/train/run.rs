@@ -66,11 +66,13 @@ impl Training {
         note: &mut dyn FnMut(String),
     ) -> Result<Self> {
         let (run_path, last_path) = (folder.join("run.toml"), folder.join("checkpoints/last.safetensors"));
-        let exists = run_path.exists();
-        if exists && !options.resume {
+        // What has no checkpoint and no model holds nothing that could be lost: it may be begun anew.
+        let holds_work = || last_path.exists() || folder.join("model.safetensors").exists();
+        if holds_work() && run_path.exists() && !options.resume {
             return Err(TrainError::Exists { path: folder.into() }.into());
         }
-        if !exists && last_path.exists() {
+        let exists = options.resume && run_path.exists();
+        if !run_path.exists() && last_path.exists() {
             let what = format!("a checkpoint of a run whose {} is missing", run_path.display());
             return Err(TrainError::Checkpoint { path: last_path, what }.into());
         }
@@ -98,14 +100,16 @@ impl Training {
             Some(folder) => folder,
             None => RunFolder::open(folder)?,
         };
-        if !exists && run_path.exists() {
+        if !exists && holds_work() {
             // Somebody else made a run here while the data was read.
             return Err(TrainError::Exists { path: folder.path().into() }.into());
         }
         // What a run starts from is on disk before the run counts as begun.
         if options.init_from.is_some() && !exists {
             save_weights(&weights, &folder.first())?;
-        } else if exists && folder.first().exists() {
+        } else if !exists {
+            folder.forget(&|path| path == folder.first());
+        } else if folder.first().exists() {
             weights = load_weights(&weights, &folder.first())?;
         }
         let text = run.without_statistics().to_toml()?;
@@ -169,7 +173,8 @@ impl Training {
         Ok((old, data))
     }
 
-    /// Tries a few steps and says how large the model is and what memory and time training will take. Changes nothing.
+    /// Tries a few steps and says how large the model is and what memory and time training will take. Changes nothing;
+    /// a run that is refused before it began leaves no folder behind.
     ///
     /// # Errors
     /// [`TrainError::Memory`], with the batch that would fit, where the machine's free memory is too small.
@@ -185,7 +190,11 @@ impl Training {
         };
         let stop = AtomicBool::new(false);
         let (trainer, task) = self.trainer(&stop);
-        trainer.preflight(task, done, available)
+        let result = trainer.preflight(task, done, available);
+        if result.is_err() && !self.resume {
+            self.folder.abandon();
+        }
+        result
     }
 
     /// Trains, and writes the model unless interrupted.
