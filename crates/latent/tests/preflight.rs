@@ -118,8 +118,11 @@ fn ask(what: &str, index: usize, root: &Path) -> (u64, String) {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn memory_is_forecast_within_a_quarter() {
+    if !cfg!(target_os = "linux") {
+        eprintln!("skipped: only Linux tells how large a process was");
+        return;
+    }
     let root = tempfile::tempdir().unwrap();
     npy(root.path(), 2200, 28);
     pngs(root.path(), 300, 32);
