@@ -5,7 +5,7 @@
 #   bench/kill-resume.sh [DATA] [KILLS]
 #
 # DATA is anything that `latent train` reads (default: embedded, 2000 rows of it); KILLS is 20 unless given. The command
-# is target/release/latent, or $LATENT. Settings are for the processor: exactness is promised for the same build,
+# is target/release/latent, or $LATENT; $EPOCHS, $ROWS and $SETTINGS (more flags) change the run. Settings are for the processor: exactness is promised for the same build,
 # processor and thread count.
 set -euo pipefail
 
@@ -20,7 +20,7 @@ trap 'rm -rf "$work"' EXIT
 train() {
     exec "$latent" train --data "$data" --out "$1" --resume --no-report --device cpu --epochs "${EPOCHS:-4}" \
         --set data.limit="${ROWS:-2000}" --set network.kind=conv --set 'network.channels=[8, 16]' \
-        --set train.ema=0.99 --set train.checkpoint_every=10 >"$work/out" 2>&1
+        --set train.ema=0.99 ${SETTINGS:-} --set train.checkpoint_every=10 >"$work/out" 2>&1
 }
 
 (train "$work/alone") || { cat "$work/out"; exit 1; }
