@@ -48,7 +48,8 @@ fn importance_sampling_agrees_with_enumeration() {
     let mut worst = 0.0f64;
     for bits in [1, 3, 8] {
         let made = tiny(bits, 6, "{ kind = 'mlp', hidden = [4], activation = 'tanh' }");
-        let x: Vec<f64> = uniforms(Key::from_seed(41), 6 * 6).into_iter().map(|u| f64::from(u < 0.5)).collect();
+        let x: Vec<f64> =
+            uniforms(Key::from_seed(41), 6 * 6).into_iter().map(|u| f64::from(u < 0.5)).collect();
         let rows = batch(x, 6);
         let exact = host_f64(&log_density_by_enumeration(&made.view(), &rows.x).unwrap());
         let scores = score(&made.view(), &rows, 16_384, Key::from_seed(42)).unwrap();

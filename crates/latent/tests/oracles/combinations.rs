@@ -33,8 +33,20 @@ fn a_point_with_a_rate() {
 }
 
 #[test]
+fn a_rate_that_is_infinite_is_absent_not_zero() {
+    let text = "posterior = { kind = 'point', latent = 2 }\nobjective.terms.rate.weight = 0.0";
+    let made = make(text, &table());
+    let rows = batch(vec![0.5; 8], 4);
+    let pass = latent::objective::Pass::new(made.view(), &rows, 1, latent::Key::from_seed(1));
+    let names: Vec<String> =
+        made.objective.loss(&pass, None).terms.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["loss", "distortion"]);
+}
+
+#[test]
 fn an_importance_bound_of_a_point() {
-    let text = "posterior.kind = 'point'\nobjective = { estimator.kind = 'importance', terms.distortion = {} }";
+    let text =
+        "posterior.kind = 'point'\nobjective = { estimator.kind = 'importance', terms.distortion = {} }";
     refused(
         text,
         &table(),
@@ -54,13 +66,16 @@ fn codes_and_prior_on_different_spaces() {
         ("posterior.kind = 'bits'\nprior.kind = 'uniform'", "bits", "the unit cube"),
     ];
     for (text, ours, theirs) in cases {
-        let what = format!("the posterior's codes are {ours} and the prior lives on {theirs}, so the rate is infinite");
+        let what = format!(
+            "the posterior's codes are {ours} and the prior lives on {theirs}, so the rate is infinite"
+        );
         refused(text, &table(), &what, remedy);
     }
     // Where there is no rate, nothing is infinite, and still no discrepancy would ever vanish.
     let wae = "posterior = { kind = 'point', unit_interval = true }\n\
                objective = { estimator.kind = 'plain', terms = { distortion = {}, mmd = {} } }";
-    let what = "the posterior's codes are the unit cube and the prior lives on the reals, so the rate is infinite";
+    let what =
+        "the posterior's codes are the unit cube and the prior lives on the reals, so the rate is infinite";
     refused(wae, &table(), what, remedy);
     try_make(&format!("{wae}\nprior.kind = 'uniform'"), &table(), &Device::cpu()).unwrap();
 }
@@ -73,15 +88,17 @@ fn an_importance_bound_with_weights_of_its_own() {
              free bits of its own"
         )
     };
-    let remedy =
-        |name: &str| format!("leave [objective.terms.{name}] plain, or use objective.estimator.kind = \"elbo\"");
+    let remedy = |name: &str| {
+        format!("leave [objective.terms.{name}] plain, or use objective.estimator.kind = \"elbo\"")
+    };
     for (name, settings) in [
         ("rate", "weight = 4.0"),
         ("rate", "free_bits = 0.1"),
         ("rate", "schedule = { kind = 'linear', epochs = 1.0 }"),
         ("distortion", "weight = 2.0"),
     ] {
-        let text = format!("[objective.estimator]\nkind = 'importance'\n[objective.terms.{name}]\n{settings}");
+        let text =
+            format!("[objective.estimator]\nkind = 'importance'\n[objective.terms.{name}]\n{settings}");
         refused(&text, &table(), &what(name), &remedy(name));
     }
     // The same terms under other names would be counted twice.
@@ -92,6 +109,11 @@ fn an_importance_bound_with_weights_of_its_own() {
         "the importance-weighted bound holds the rate inside its weights, so the term `kl` would count it twice",
         "leave [objective.terms.kl] out, or use objective.estimator.kind = \"elbo\"",
     );
+    let text = "[objective.estimator]\nkind = 'importance'\n[objective.terms]\ndistortion = { kind = 'mmd' }";
+    match try_make(text, &table(), &Device::cpu()) {
+        Err(ConfigError::Value { key, .. }) => assert_eq!(key, "objective.terms.distortion.kind"),
+        _ => panic!("accepted: {text}"),
+    }
     let free = "[objective.estimator]\nkind = 'importance'\n[objective.terms]\ndistortion = {}\nrate = {}\nmmd = { weight = 2.0 }";
     try_make(free, &table(), &Device::cpu()).unwrap();
 }
@@ -146,7 +168,12 @@ fn accumulation_of_what_couples_rows() {
     refused(&format!("{fixed}objective.terms.mmd = {{}}"), &table(), &what("mmd"), remedy);
     refused(&format!("{fixed}objective.terms.rate.free_bits = 0.1"), &table(), &what("rate"), remedy);
     // The optimal σ is measured on the batch.
-    refused("likelihood.scale = 'optimal'\ntrain.accumulate = 2", &table(), &what("distortion"), remedy);
+    refused(
+        "likelihood.scale = 'optimal'\ntrain.accumulate = 2",
+        &table(),
+        "the likelihood measures its scale on the whole batch, so a batch cannot be split for accumulation",
+        "set train.accumulate = 1, or likelihood.scale = \"learned\"",
+    );
     try_make(fixed, &table(), &Device::cpu()).unwrap();
 }
 
@@ -161,7 +188,10 @@ fn sizes_of_nothing() {
         ("objective.terms.rate.free_bits = -1.0", "objective.terms.rate.free_bits"),
         ("objective.terms.rate.weight = nan", "objective.terms.rate.weight"),
         ("objective.terms.mmd.scales = []", "objective.terms.mmd.scales"),
-        ("objective.terms.rate.schedule = { kind = 'cyclic', cycles = 0, ratio = 0.5 }", "objective.terms.rate.schedule"),
+        (
+            "objective.terms.rate.schedule = { kind = 'cyclic', cycles = 0, ratio = 0.5 }",
+            "objective.terms.rate.schedule",
+        ),
     ] {
         match try_make(text, &table(), &Device::cpu()) {
             Err(ConfigError::Value { key: found, .. }) => assert_eq!(found, key),

@@ -47,7 +47,12 @@ pub fn facts(shape: SampleShape, kind: ValueKind) -> Facts {
         source: "made for a test".into(),
         shape,
         kind,
-        normalisation: Normalisation { offset: vec![0.0], scale: vec![1.0], stored: StoredType::F64, range: None },
+        normalisation: Normalisation {
+            offset: vec![0.0],
+            scale: vec![1.0],
+            stored: StoredType::F64,
+            range: None,
+        },
         columns: Vec::new(),
         classes: Vec::new(),
         rows: [100, 10, 10],
@@ -102,7 +107,10 @@ impl Made {
     pub fn set(&mut self, path: &str, values: Vec<f64>) {
         let id = self.id(path);
         let n = values.len();
-        assert_eq!(n, self.weights.iter().find(|(i, _)| *i == id).unwrap().1.shape().iter().product::<usize>());
+        assert_eq!(
+            n,
+            self.weights.iter().find(|(i, _)| *i == id).unwrap().1.shape().iter().product::<usize>()
+        );
         let flat = self.weights.device().tensor_f64(values, [n]);
         self.weights.set(id, flat);
     }
@@ -164,7 +172,15 @@ pub fn log_density(density: &dyn Density, z: Vec<f64>, dims: usize) -> Vec<f64> 
 pub fn simpson(values: &[f64], step: f64) -> f64 {
     assert!(values.len() % 2 == 1);
     let last = values.len() - 1;
-    let weigh = |(i, v): (usize, &f64)| v * if i == 0 || i == last { 1.0 } else if i % 2 == 1 { 4.0 } else { 2.0 };
+    let weigh = |(i, v): (usize, &f64)| {
+        v * if i == 0 || i == last {
+            1.0
+        } else if i % 2 == 1 {
+            4.0
+        } else {
+            2.0
+        }
+    };
     values.iter().enumerate().map(weigh).sum::<f64>() * step / 3.0
 }
 

@@ -84,8 +84,15 @@ fn bits_agree_with_enumeration_even_where_they_are_certain() {
 fn a_pair_without_a_closed_form_is_estimated_without_bias() {
     // A mixture of one component N(0, I) is the standard normal, whose divergence is known.
     let (n, draws) = (2, 20_000);
-    let q = DiagonalNormal { mean: matrix(vec![0.5, -1.0, 2.0, 0.0], 2), log_variance: matrix(vec![-1.0, 0.5, 0.0, -2.0], 2) };
-    let p = NormalMixture { logits: matrix(vec![3.0], 1), mean: matrix(vec![0.0; 2], 2), log_variance: matrix(vec![0.0; 2], 2) };
+    let q = DiagonalNormal {
+        mean: matrix(vec![0.5, -1.0, 2.0, 0.0], 2),
+        log_variance: matrix(vec![-1.0, 0.5, 0.0, -2.0], 2),
+    };
+    let p = NormalMixture {
+        logits: matrix(vec![3.0], 1),
+        mean: matrix(vec![0.0; 2], 2),
+        log_variance: matrix(vec![0.0; 2], 2),
+    };
     assert!(kl(&q, &p).is_none());
     let z = q.draw(draws, Noise::new(Key::from_seed(22), &[0, 1]));
     let rate = Rate::new(&q, &p, &z, draws).unwrap();

@@ -39,7 +39,8 @@ fn bernoulli_sums_to_one_over_all_bits() {
     let ids: Vec<u64> = (0..n).collect();
     let view = made.view();
     let outputs = matrix([0.3, -1.0, 2.0].repeat(n as usize), 3);
-    let draws = host_f64(&made.model.likelihood.draw(&view, outputs.clone(), Noise::new(Key::from_seed(1), &ids)));
+    let draws =
+        host_f64(&made.model.likelihood.draw(&view, outputs.clone(), Noise::new(Key::from_seed(1), &ids)));
     let mean = host_f64(&made.model.likelihood.mean(&view, outputs));
     for j in 0..3 {
         close(mean[j], sigmoid([0.3, -1.0, 2.0][j]), 1e-14);
@@ -62,7 +63,8 @@ fn continuous_bernoulli_integrates_to_one_and_has_its_mean() {
     let (mut worst_integral, mut worst_mean, mut worst_draw): (f64, f64, f64) = (0.0, 0.0, 0.0);
     for l in [0.0, 1e-6, -1e-6, 5e-4, 2e-3, 0.0499, 0.0501, -0.0499, -0.0501, 0.7, -3.0, 30.0, -30.0] {
         let p: Vec<f64> = log_p(&made, vec![l; x.len()], x.clone(), 1).into_iter().map(f64::exp).collect();
-        let times = |power: i32| simpson(&x.iter().zip(&p).map(|(x, p)| x.powi(power) * p).collect::<Vec<_>>(), step);
+        let times =
+            |power: i32| simpson(&x.iter().zip(&p).map(|(x, p)| x.powi(power) * p).collect::<Vec<_>>(), step);
         worst_integral = worst_integral.max((times(0) - 1.0).abs());
         let mean = host_f64(&likelihood.mean(&view, matrix(vec![l], 1)))[0];
         worst_mean = worst_mean.max((mean - times(1)).abs());
@@ -85,14 +87,16 @@ fn continuous_bernoulli_integrates_to_one_and_has_its_mean() {
 
 /// Σ over features of the log density of N(μ, σ²).
 fn normal_row(x: &[f64], mean: &[f64], variance: f64) -> f64 {
-    let term = |(x, m): (&f64, &f64)| (2.0 * std::f64::consts::PI * variance).ln() + (x - m).powi(2) / variance;
+    let term =
+        |(x, m): (&f64, &f64)| (2.0 * std::f64::consts::PI * variance).ln() + (x - m).powi(2) / variance;
     -0.5 * x.iter().zip(mean).map(term).sum::<f64>()
 }
 
 #[test]
 fn normal_with_a_given_or_a_learned_scale() {
     let (x, mean) = (vec![0.5, -1.0, 2.0, 0.1, 0.0, 1.0], vec![0.0, -1.5, 1.0, 0.3, 0.2, 0.1]);
-    let wanted = |variance| vec![normal_row(&x[..3], &mean[..3], variance), normal_row(&x[3..], &mean[3..], variance)];
+    let wanted =
+        |variance| vec![normal_row(&x[..3], &mean[..3], variance), normal_row(&x[3..], &mean[3..], variance)];
     for scale in ["fixed", "learned"] {
         let text = format!("{{ kind = 'normal', scale = '{scale}', sigma = 0.5 }}");
         let mut made = with_likelihood(&text, 3, ValueKind::Real);
@@ -103,7 +107,8 @@ fn normal_with_a_given_or_a_learned_scale() {
         let n = 20_000;
         let ids: Vec<u64> = (0..n).collect();
         let outputs = matrix(mean[..3].repeat(n as usize), 3);
-        let drawn = host_f64(&made.model.likelihood.draw(&made.view(), outputs, Noise::new(Key::from_seed(3), &ids)));
+        let drawn =
+            host_f64(&made.model.likelihood.draw(&made.view(), outputs, Noise::new(Key::from_seed(3), &ids)));
         for j in 0..3 {
             let column = drawn.iter().skip(j).step_by(3).copied();
             assert!(mean_z(column.clone(), mean[j]).abs() < 4.5);
@@ -128,10 +133,14 @@ fn the_optimal_scale_maximises_the_density_of_the_batch() {
         given.set("likelihood.log_variance", vec![log_variance]);
         total(host_f64(&given.model.likelihood.log_density(&given.view(), outputs.clone(), &rows)))
     };
-    let squares: f64 = mean.chunks(columns).enumerate().map(|(row, mean)| {
-        let x = &x[row % 5 * columns..][..columns];
-        x.iter().zip(mean).map(|(x, m)| (x - m).powi(2)).sum::<f64>()
-    }).sum();
+    let squares: f64 = mean
+        .chunks(columns)
+        .enumerate()
+        .map(|(row, mean)| {
+            let x = &x[row % 5 * columns..][..columns];
+            x.iter().zip(mean).map(|(x, m)| (x - m).powi(2)).sum::<f64>()
+        })
+        .sum();
     let log_variance = (squares / (10.0 * columns as f64)).ln();
     close(best, at(log_variance), 1e-13);
     for off in [-1.0, -0.1, -1e-3, 1e-3, 0.1, 1.0] {
@@ -173,6 +182,21 @@ fn discretised_logistic_sums_to_one_over_all_levels() {
 }
 
 #[test]
+fn discretised_logistic_has_the_mean_of_its_levels() {
+    let mut made = with_likelihood("{ kind = 'discretised-logistic' }", 1, ValueKind::Grey);
+    let x: Vec<f64> = (0..256).map(|i| f64::from(i) / 255.0).collect();
+    for (log_scale, tolerance) in [(-6.5, 0.5 / 255.0), (-4.0, 1e-4), (-1.0, 1e-6), (1.5, 1e-6)] {
+        made.set("likelihood.log_scale", vec![log_scale]);
+        for mean in [-5.0, -0.7, 0.0, 2.0] {
+            let p = log_p(&made, vec![mean; 256], x.clone(), 1);
+            let wanted: f64 = x.iter().zip(&p).map(|(x, p)| x * p.exp()).sum();
+            let found = host_f64(&made.model.likelihood.mean(&made.view(), matrix(vec![mean], 1)))[0];
+            close(found, wanted, tolerance);
+        }
+    }
+}
+
+#[test]
 fn discretised_logistic_gives_each_level_its_share_and_draws_it_so() {
     let levels = 5;
     let text = "{ kind = 'discretised-logistic', levels = 5 }";
@@ -192,7 +216,8 @@ fn discretised_logistic_gives_each_level_its_share_and_draws_it_so() {
     let n = 40_000u64;
     let ids: Vec<u64> = (0..n).collect();
     let outputs = matrix(vec![0.4; n as usize], 1);
-    let drawn = host_f64(&made.model.likelihood.draw(&made.view(), outputs, Noise::new(Key::from_seed(5), &ids)));
+    let drawn =
+        host_f64(&made.model.likelihood.draw(&made.view(), outputs, Noise::new(Key::from_seed(5), &ids)));
     for (x, p) in x.iter().zip(&wanted) {
         let hits = drawn.iter().filter(|&&d| (d - x).abs() < 1e-6).count() as f64;
         let z = (hits / n as f64 - p) / (p * (1.0 - p) / n as f64).sqrt();
@@ -215,7 +240,8 @@ fn draws_of_rows_are_rows() {
         let made = with_likelihood(likelihood, columns, kind);
         let width = made.model.likelihood.parameters() * columns;
         let outputs = normals(key.fold("outputs"), draws * n * width);
-        let x: Vec<f64> = uniforms(key.fold("x"), n * columns).iter().map(|u| (u * 255.0).round() / 255.0).collect();
+        let x: Vec<f64> =
+            uniforms(key.fold("x"), n * columns).iter().map(|u| (u * 255.0).round() / 255.0).collect();
         let whole = log_p(&made, outputs.clone(), x.clone(), columns);
         assert_eq!(whole.len(), draws * n);
         for row in 0..draws * n {
@@ -244,4 +270,22 @@ fn a_scale_of_a_channel_serves_its_pixels() {
     let x: Vec<f64> = (0..12).map(|i| f64::from(i * 20) / 255.0).collect();
     let wanted: f64 = x.iter().enumerate().map(|(i, &x)| single(if i < 6 { -3.0 } else { -1.0 }, x)).sum();
     close(log_p(&made, vec![0.2; 12], x, 12)[0], wanted, 1e-12);
+}
+
+#[test]
+fn single_precision_still_sums_to_one() {
+    let facts = facts(vector(1), ValueKind::Grey);
+    let text = "likelihood = { kind = 'discretised-logistic', per_feature = true }\nposterior.latent = 1\nnetwork.kind = 'linear'";
+    let device = latent::device::Device::cpu();
+    let made = try_make(text, &facts, &device).unwrap();
+    let x = device.tensor((0..256).map(|i| i as f32 / 255.0).collect(), [256, 1]);
+    let mut worst: f64 = 0.0;
+    for log_scale in [-7.0, -5.0, -3.0, -1.0, 0.0, 2.0] {
+        let outputs = device.tensor([0.3, log_scale].repeat(256), [256, 2]);
+        let p = host_f64(&made.model.likelihood.log_density(&made.view(), outputs, &x));
+        let off = p.iter().map(|v| v.exp()).sum::<f64>() - 1.0;
+        println!("discretised logistic in single precision, ln s = {log_scale}: Σ − 1 = {off:.1e}");
+        worst = worst.max(off.abs());
+    }
+    assert!(worst < 1e-3);
 }

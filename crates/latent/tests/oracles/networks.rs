@@ -58,7 +58,8 @@ fn check(network: &str, shape: SampleShape, parameters: usize, key: Key) {
     let mut gradients = total.backward();
     for (id, weight) in weights.iter() {
         let gradient = tracked.gradient(id, &mut gradients);
-        let gradient = gradient.unwrap_or_else(|| panic!("{network} {shape}: no gradient for {}", weight.path()));
+        let gradient =
+            gradient.unwrap_or_else(|| panic!("{network} {shape}: no gradient for {}", weight.path()));
         let gradient = host(&gradient);
         assert!(gradient.iter().all(|v| v.is_finite()), "{network} {shape}: {}", weight.path());
         assert!(gradient.iter().any(|v| *v != 0.0), "{network} {shape}: {} never moves", weight.path());
@@ -73,7 +74,8 @@ fn sizes_from_1_to_97() {
         "kind = 'residual-conv'\nactivation = 'silu'\nblocks = 1\nchannels = ",
     ];
     let lists = ["[2]", "[2, 3]", "[3, 2, 4]", "[2, 2, 2, 2, 2, 2, 2, 2]"];
-    let mut sizes = vec![(1, 1), (1, 97), (97, 1), (2, 2), (1, 2), (3, 3), (97, 97), (96, 96), (64, 33), (5, 2)];
+    let mut sizes =
+        vec![(1, 1), (1, 97), (97, 1), (2, 2), (1, 2), (3, 3), (97, 97), (96, 96), (64, 33), (5, 2)];
     for number in 0..14u64 {
         let mut u = [0.0; 2];
         Key::from_seed(70).fold(number).uniforms(&mut u);
@@ -107,7 +109,9 @@ fn dense_networks_take_any_shape() {
 fn a_fresh_residual_block_is_the_identity_and_weights_are_keyed_by_their_path() {
     let facts = facts(image(1, 8, 8), latent::data::ValueKind::Grey);
     let network = |blocks: usize| {
-        let text = format!("posterior.latent = 2\nnetwork = {{ kind = 'residual-conv', channels = [2], blocks = {blocks} }}");
+        let text = format!(
+            "posterior.latent = 2\nnetwork = {{ kind = 'residual-conv', channels = [2], blocks = {blocks} }}"
+        );
         try_make(&text, &facts, &Device::cpu()).unwrap()
     };
     // The other weights are the same whether there are blocks or not, and the blocks add nothing yet.

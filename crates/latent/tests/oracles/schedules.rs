@@ -26,7 +26,9 @@ fn linear_rises_over_its_epochs() {
 fn cyclic_rises_anew_in_each_cycle() {
     // Four cycles of 25 steps, each rising for half of it.
     let cyclic = Schedule::Cyclic { cycles: 4, ratio: 0.5 };
-    for (step, factor) in [(0, 0.0), (5, 0.4), (13, 1.0), (24, 1.0), (25, 0.0), (30, 0.4), (99, 1.0), (100, 1.0)] {
+    for (step, factor) in
+        [(0, 0.0), (5, 0.4), (13, 1.0), (24, 1.0), (25, 0.0), (30, 0.4), (99, 1.0), (100, 1.0)]
+    {
         close(cyclic.factor(at(step)), factor, 1e-12);
     }
     // More cycles than steps is no division by zero.

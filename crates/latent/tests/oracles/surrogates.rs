@@ -66,7 +66,10 @@ fn gradient(made: &Made, prefix: &str, loss: impl Fn(&Weights) -> Tensor<1>) -> 
     let tracked = made.weights.tracked(|_| true);
     let mut gradients = loss(&tracked).backward();
     let wanted: Vec<_> = made.weights.iter().filter(|(_, w)| w.path().starts_with(prefix)).collect();
-    wanted.iter().flat_map(|(id, _)| host_f64(&tracked.gradient(*id, &mut gradients).expect("a gradient"))).collect()
+    wanted
+        .iter()
+        .flat_map(|(id, _)| host_f64(&tracked.gradient(*id, &mut gradients).expect("a gradient")))
+        .collect()
 }
 
 /// E_q[distortion] by enumeration, mean over rows.
@@ -103,15 +106,21 @@ fn the_bias_against_enumeration_is_known() {
                 })
             })
             .collect();
-        let mean: Vec<f64> = (0..exact.len()).map(|i| each.iter().map(|g| g[i]).sum::<f64>() / KEYS as f64).collect();
+        let mean: Vec<f64> =
+            (0..exact.len()).map(|i| each.iter().map(|g| g[i]).sum::<f64>() / KEYS as f64).collect();
         let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
         let difference: Vec<f64> = mean.iter().zip(&exact).map(|(a, b)| a - b).collect();
         // The noise that is left in the mean, from the spread over keys.
-        let spread = each.iter().flatten().zip(mean.iter().cycle()).map(|(g, m)| (g - m).powi(2)).sum::<f64>();
+        let spread =
+            each.iter().flatten().zip(mean.iter().cycle()).map(|(g, m)| (g - m).powi(2)).sum::<f64>();
         let noise = (spread / (KEYS * (KEYS - 1)) as f64).sqrt() / norm(&exact);
         let cosine = mean.iter().zip(&exact).map(|(a, b)| a * b).sum::<f64>() / norm(&mean) / norm(&exact);
         let bias = norm(&difference) / norm(&exact);
-        println!("{name}: bias {:.1} % ± {:.1} % of the gradient's norm, cosine {cosine:.3}", 100.0 * bias, 100.0 * noise);
+        println!(
+            "{name}: bias {:.1} % ± {:.1} % of the gradient's norm, cosine {cosine:.3}",
+            100.0 * bias,
+            100.0 * noise
+        );
         assert!(bias < 0.8 && cosine > 0.7, "{name}");
         biases.push(bias);
     }
@@ -131,7 +140,8 @@ fn the_decoders_gradient_through_hard_bits_has_no_bias() {
             })
         })
         .collect();
-    let z = (0..exact.len()).map(|i| mean_z(each.iter().map(move |g| g[i]), exact[i]).abs()).fold(0.0, f64::max);
+    let z =
+        (0..exact.len()).map(|i| mean_z(each.iter().map(move |g| g[i]), exact[i]).abs()).fold(0.0, f64::max);
     println!("decoder's gradient through hard bits: worst |z| {z:.2} of {}", exact.len());
     assert!(z < 5.0);
 }
