@@ -112,7 +112,7 @@ fn orthogonalise(w: &mut [f64], columns: usize) {
 #[test]
 fn the_mean_weight_is_p_of_x_at_twenty_random_linear_models() {
     const DRAWS: usize = 16_384;
-    let (mut worst, mut sum_of_squares, mut count) = (0.0f64, 0.0, 0.0);
+    let (mut worst, mut sum_of_squares, mut count) = (0.0f64, 0.0f64, 0.0);
     for number in 0..20u64 {
         let key = Key::from_seed(30).fold(number);
         let mut linear = Linear::new(key, number % 2 == 0);
@@ -137,7 +137,7 @@ fn the_mean_weight_is_p_of_x_at_twenty_random_linear_models() {
             assert!(score.effective_samples > 0.02 * DRAWS as f64, "{score:?}");
         }
     }
-    let spread = (sum_of_squares / count as f64).sqrt();
+    let spread = (sum_of_squares / count).sqrt();
     println!(
         "mean importance weight at 20 linear models: worst |z| {worst:.2} of {count}, root mean square {spread:.2}"
     );
