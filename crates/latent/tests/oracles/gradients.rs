@@ -36,7 +36,7 @@ pub fn gradient_error(
             host_f64(&gradient)
         })
         .collect();
-    let greatest = all.iter().flatten().fold(0.0f64, |a, g| a.max(g.abs()));
+    let greatest = all.iter().flatten().fold(0.0, |a, g| worse(a, g.abs()));
     assert!(greatest.is_finite() && greatest > 0.0);
     let mut worst = (0.0f64, String::new());
     for ((id, path, n), gradient) in trained.iter().zip(&all) {
@@ -54,7 +54,7 @@ pub fn gradient_error(
             // Five points: the error is of the fourth order.
             let slope = (8.0 * (moved(1.0) - moved(-1.0)) - (moved(2.0) - moved(-2.0))) / (12.0 * step);
             let error = (slope - gradient[at]).abs() / gradient[at].abs().max(1e-3 * greatest);
-            if error > worst.0 {
+            if worse(worst.0, error).to_bits() != worst.0.to_bits() {
                 worst =
                     (error, format!("{path}[{at}]: {} by differences, {} by backward", slope, gradient[at]));
             }
@@ -113,7 +113,7 @@ fn single_difference(text: &str, facts: &Facts, rows: &Batch, double: &Made, key
         let difference: Vec<f64> = exact.iter().zip(found).map(|(a, b)| a - b).collect();
         norm(&difference) / norm(exact).max(0.01 * whole)
     });
-    each.fold((loss - loss32).abs() / loss.abs().max(1.0), f64::max)
+    each.fold((loss - loss32).abs() / loss.abs().max(1.0), worse)
 }
 
 fn unit_rows(n: usize, columns: usize) -> Batch {

@@ -65,15 +65,15 @@ fn continuous_bernoulli_integrates_to_one_and_has_its_mean() {
         let p: Vec<f64> = log_p(&made, vec![l; x.len()], x.clone(), 1).into_iter().map(f64::exp).collect();
         let times =
             |power: i32| simpson(&x.iter().zip(&p).map(|(x, p)| x.powi(power) * p).collect::<Vec<_>>(), step);
-        worst_integral = worst_integral.max((times(0) - 1.0).abs());
+        worst_integral = worse(worst_integral, (times(0) - 1.0).abs());
         let mean = host_f64(&likelihood.mean(&view, matrix(vec![l], 1)))[0];
-        worst_mean = worst_mean.max((mean - times(1)).abs());
+        worst_mean = worse(worst_mean, (mean - times(1)).abs());
         let outputs = matrix(vec![l; draws as usize], 1);
         let drawn = host_f64(&likelihood.draw(&view, outputs, Noise::new(Key::from_seed(2), &ids)));
         assert!(drawn.iter().all(|x| (0.0..=1.0).contains(x)));
         let (mean, second) = (times(1), times(2));
-        worst_draw = worst_draw.max(mean_z(drawn.iter().copied(), mean).abs());
-        worst_draw = worst_draw.max(variance_z(drawn.iter().copied(), mean, second - mean * mean).abs());
+        worst_draw = worse(worst_draw, mean_z(drawn.iter().copied(), mean).abs());
+        worst_draw = worse(worst_draw, variance_z(drawn.iter().copied(), mean, second - mean * mean).abs());
     }
     println!(
         "continuous Bernoulli: |∫ − 1| {worst_integral:.1e}, |mean| off {worst_mean:.1e}, draws {worst_draw:.2} s.e."
@@ -170,7 +170,7 @@ fn discretised_logistic_sums_to_one_over_all_levels() {
             for mean in [-12.0, -1.0, 0.0, 0.3, 8.0] {
                 let found = log_p(&shared, vec![mean; levels], x.clone(), 1);
                 assert!(found.iter().all(|v| v.is_finite() && *v <= 1e-12), "{levels} {log_scale} {mean}");
-                worst = worst.max((found.iter().map(|v| v.exp()).sum::<f64>() - 1.0).abs());
+                worst = worse(worst, (found.iter().map(|v| v.exp()).sum::<f64>() - 1.0).abs());
                 let outputs = [mean, log_scale].repeat(levels);
                 all_close(&log_p(&own, outputs, x.clone(), 1), &found, 1e-14);
             }
@@ -285,7 +285,7 @@ fn single_precision_still_sums_to_one() {
         let p = host_f64(&made.model.likelihood.log_density(&made.view(), outputs, &x));
         let off = p.iter().map(|v| v.exp()).sum::<f64>() - 1.0;
         println!("discretised logistic in single precision, ln s = {log_scale}: Σ − 1 = {off:.1e}");
-        worst = worst.max(off.abs());
+        worst = worse(worst, off.abs());
     }
     assert!(worst < 1e-3);
 }

@@ -8,7 +8,7 @@ use latent::model::Registry;
 use latent::network::DecoderShape;
 use latent::weights::{Init, Weights};
 
-use crate::common::{facts, image, randomise, try_make, vector};
+use crate::common::{facts, image, randomise, try_make, vector, worse};
 
 const LATENT: usize = 3;
 
@@ -136,7 +136,7 @@ fn a_fresh_decoder_starts_at_the_mean_of_the_data() {
             zeros.into_iter().for_each(|(id, zeros)| made.weights.set_values(id, zeros));
             let z = latent::batch::Latent::new(Device::cpu().tensor(vec![1.0, -2.0], [1, 2]));
             let mean = host(&made.view().mean(&z));
-            let worst = mean.iter().zip(&grey.mean).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let worst = mean.iter().zip(&grey.mean).map(|(a, b)| f64::from(a - b).abs()).fold(0.0, worse);
             assert!(worst < 1e-6, "{network}, {likelihood}: off by {worst}");
         }
     }
