@@ -227,7 +227,7 @@ impl Training {
 
     /// The trained model.
     pub fn model(&self) -> Result<Model> {
-        Model::load(&self.folder.model())
+        Model::load(self.folder.model())
     }
 }
 
