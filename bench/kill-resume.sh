@@ -5,7 +5,8 @@
 #   bench/kill-resume.sh [DATA] [KILLS]
 #
 # DATA is anything that `latent train` reads (default: embedded, 2000 rows of it); KILLS is 20 unless given. The command
-# is target/release/latent, or $LATENT; $EPOCHS, $ROWS and $SETTINGS (more flags) change the run. Settings are for the processor: exactness is promised for the same build,
+# is target/release/latent, or $LATENT; $EPOCHS, $ROWS and $SETTINGS (more flags) change the run. Settings are for
+# the processor: exactness is promised for the same build,
 # processor and thread count.
 set -euo pipefail
 

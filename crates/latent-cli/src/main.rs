@@ -51,6 +51,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    latent_kernels::memory::keep_freed_pages();
     let cli = Cli::parse();
     let out = Output::new(cli.json);
     let result = match cli.command {

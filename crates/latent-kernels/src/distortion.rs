@@ -222,7 +222,7 @@ pub(crate) fn values_only(
     x: FlexTensor,
     family: Family,
 ) -> FlexTensor {
-    // `write` is false, so that a buffer shared with others stays as it is; it must be ours all the same.
+    // `rows` takes its parameters as mutable, though it leaves them as they are when `write` is false.
     let (mut first, mut second, x) = (own(first), second.map(own), in_order(x));
     let sizes = sizes(&first, &x);
     let parameters = [Some(first.storage_mut()), second.as_mut().map(FlexTensor::storage_mut)];

@@ -237,7 +237,7 @@ pub(crate) unsafe fn packed_block(
 ) {
     let ((panels, mr), nr) = (panels(kernel, rows.len()), kernel.columns);
     let step = depth_step(depth);
-    assert!(packed.len() >= panels * mr * depth);
+    assert!(packed.len() >= panels * mr * depth && b.holds(columns.end, depth));
     // B is read where it lies when few rows would use a packed copy.
     let direct = panels <= 2 && b.lanes_adjoin() && kernel.reads_in_place;
     pack::reserve(panel_buffer, nr * step);

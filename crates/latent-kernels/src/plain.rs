@@ -119,7 +119,7 @@ pub fn normal_distortion(mean: Tensor<2>, log_variance: Tensor<2>, x: Tensor<2>)
 /// See [`crate::logistic_distortion`].
 #[must_use]
 pub fn logistic_distortion(mean: Tensor<2>, log_scale: Tensor<2>, x: Tensor<2>, levels: usize) -> Tensor<1> {
-    let half = 0.5 / (levels - 1) as f64;
+    let half = 0.5 / levels.saturating_sub(1).max(1) as f64;
     let x = per_draw(x, mean.dims()[0]);
     let precision = log_scale.neg().exp();
     let centred = x.clone() - mean;

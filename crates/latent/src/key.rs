@@ -74,11 +74,11 @@ impl Key {
         }
     }
 
-    /// Uniform numbers in the open interval (0, 1): 2⁻²⁴ (k + ½), k = 0 … 2²⁴ − 1.
+    /// Uniform numbers in the open interval (0, 1): 2⁻²³ (k + ½), k = 0 … 2²³ − 1.
     pub fn uniforms(self, out: &mut [f32]) {
         let mut generator = self.generator();
         for value in out {
-            *value = ((generator.next_u32() >> 8) as f32 + 0.5) * (1.0 / (1 << 24) as f32);
+            *value = open_unit(generator.next_u32());
         }
     }
 
@@ -97,6 +97,11 @@ impl Key {
         generator.set_stream(number);
         generator
     }
+}
+
+/// The upper 23 bits: with one more, k + ½ would be rounded, and the last to 1.
+fn open_unit(bits: u32) -> f32 {
+    ((bits >> 9) as f32 + 0.5) * (1.0 / (1 << 23) as f32)
 }
 
 /// A uniform integer in `0..bound`, without bias (Lemire 2019).
@@ -140,6 +145,8 @@ mod tests {
         let mut draws = vec![0.0; 100_000];
         Key::from_seed(2).uniforms(&mut draws);
         assert!(draws.iter().all(|&v| v > 0.0 && v < 1.0));
+        assert!(open_unit(0) > 0.0 && open_unit(u32::MAX) < 1.0);
+        assert_eq!(1.0 - open_unit(u32::MAX), open_unit(0));
         let mean = draws.iter().map(|&v| f64::from(v)).sum::<f64>() / 1e5;
         assert!((mean - 0.5).abs() < 5.0 * (1.0f64 / 12.0 / 1e5).sqrt());
     }

@@ -115,6 +115,17 @@ impl Planes {
     }
 }
 
+/// Pairs of neighbours, N pairs at a time, into their first and their second members.
+#[inline(always)]
+fn part<const N: usize>(pairs: &[f32], first: &mut [f32], second: &mut [f32]) {
+    let pairs = pairs.as_chunks::<2>().0.as_chunks::<N>().0;
+    let (first, second) = (first.as_chunks_mut::<N>().0, second.as_chunks_mut::<N>().0);
+    for ((pairs, first), second) in pairs.iter().zip(first).zip(second) {
+        *first = pairs.map(|pair| pair[0]);
+        *second = pairs.map(|pair| pair[1]);
+    }
+}
+
 vectorised! {
     /// Rows of an image into its planes, each run every `stride`-th column.
     fn spread(
@@ -127,6 +138,20 @@ vectorised! {
     ) {
         for &(row, place) in rows {
             let source = &image[row * width..][..width];
+            if let (2, &[(0, even, evens), (1, odd, odds)]) = (stride, runs)
+                && evens == odds
+            {
+                let [start, end] = [even.min(odd), even.max(odd)];
+                let (head, tail) = planes[place..].split_at_mut(end);
+                let (lower, upper) = (&mut head[start..][..evens], &mut tail[..evens]);
+                let (even, odd) = if even < odd { (lower, upper) } else { (upper, lower) };
+                match evens % 8 {
+                    0 => part::<8>(source, even, odd),
+                    4 => part::<4>(source, even, odd),
+                    _ => part::<1>(source, even, odd),
+                }
+                continue;
+            }
             for &(column, offset, count) in runs {
                 let out = &mut planes[place + offset..][..count];
                 let source = &source[column..];

@@ -39,6 +39,8 @@ pub(crate) struct Operand<'a> {
     data: &'a [f32],
     lanes: Offsets<'a>,
     depths: Offsets<'a>,
+    /// How many lanes and steps of the depth there are.
+    size: [usize; 2],
 }
 
 impl<'a> Operand<'a> {
@@ -56,7 +58,7 @@ impl<'a> Operand<'a> {
         }
         let greatest = lanes.greatest(count) + depths.greatest(depth);
         assert!(count == 0 || depth == 0 || greatest < data.len(), "an operand leaves its data");
-        Operand { data, lanes, depths }
+        Operand { data, lanes, depths, size: [count, depth] }
     }
 
     /// Lanes one after another, each contiguous: a row-major A, or the B of C = A Bᵀ.
@@ -67,6 +69,11 @@ impl<'a> Operand<'a> {
     /// Lanes side by side: a row-major B, or the A of C = Aᵀ B.
     pub(crate) fn transposed(data: &'a [f32], count: usize, depth: usize) -> Operand<'a> {
         Operand::new(data, [count, depth], Offsets::Regular(1), Offsets::Regular(count))
+    }
+
+    /// Whether the operand has so many lanes and steps.
+    pub(crate) fn holds(&self, lanes: usize, depth: usize) -> bool {
+        lanes <= self.size[0] && depth <= self.size[1]
     }
 
     /// Whether neighbouring lanes are neighbours in memory and the depth has a stride.
@@ -86,6 +93,7 @@ impl<'a> Operand<'a> {
 
     /// Copies lanes × depths into a panel `width` wide; lanes that are missing become 0.
     pub(crate) fn pack(&self, lanes: Range<usize>, depths: Range<usize>, width: usize, out: &mut [f32]) {
+        assert!(self.holds(lanes.end, depths.end));
         let count = lanes.len();
         let mut offsets = [0usize; 32];
         let offsets = &mut offsets[..count];

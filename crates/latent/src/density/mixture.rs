@@ -26,11 +26,11 @@ impl Density for NormalMixture {
         let uniforms = host(&Noise { key: noise.key.fold("component"), ..noise }.uniforms(draws, 1, &device));
         let choice = uniforms.iter().map(|&u| {
             let mut below = 0.0;
-            let mut reached = |&w: &f32| {
+            let reached = |&w: &f32| {
                 below += w;
                 u < below
             };
-            weights.iter().position(|w| reached(w)).unwrap_or(components - 1)
+            weights.iter().position(reached).unwrap_or(components - 1)
         });
         let one_hot: Vec<f32> =
             choice.flat_map(|c| (0..components).map(move |i| if i == c { 1.0 } else { 0.0 })).collect();

@@ -64,9 +64,12 @@ struct Mmd {
 
 impl Term for Mmd {
     fn value(&self, pass: &Pass<'_>) -> Tensor<1> {
-        let z = pass.z.z.clone();
+        let n = pass.batch.len();
         let prior = pass.p.draw(pass.draws, Noise::new(pass.key.fold("mmd"), &pass.batch.ids)).z;
-        mmd(z, prior, &self.settings)
+        // Draw by draw: two codes of one row are no independent pair.
+        let part = |t: &Tensor<2>, draw: usize| t.clone().narrow(0, draw * n, n);
+        let each = (0..pass.draws).map(|draw| mmd(part(&pass.z.z, draw), part(&prior, draw), &self.settings));
+        Tensor::cat(each.collect(), 0).mean()
     }
 
     fn couples_rows(&self) -> bool {

@@ -55,7 +55,7 @@ fn importance_sampling_agrees_with_enumeration() {
         let scores = score(&made.view(), &rows, 16_384, Key::from_seed(42)).unwrap();
         for (score, exact) in scores.iter().zip(&exact) {
             let ratio = (score.log_p_lower - exact).exp();
-            worst = worst.max(((ratio - 1.0) / (score.standard_error * ratio)).abs());
+            worst = worse(worst, ((ratio - 1.0) / (score.standard_error * ratio)).abs());
         }
     }
     println!("P(X) of bits by importance sampling against enumeration: worst |z| {worst:.2} of 18");

@@ -33,6 +33,17 @@ fn a_point_with_a_rate() {
 }
 
 #[test]
+fn a_rate_that_is_infinite_is_absent_not_zero() {
+    let text = "posterior = { kind = 'point', latent = 2 }\nobjective.terms.rate.weight = 0.0";
+    let made = make(text, &table());
+    let rows = batch(vec![0.5; 8], 4);
+    let pass = latent::objective::Pass::new(made.view(), &rows, 1, latent::Key::from_seed(1));
+    let names: Vec<String> =
+        made.objective.loss(&pass, None).terms.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["loss", "distortion"]);
+}
+
+#[test]
 fn an_importance_bound_of_a_point() {
     let text =
         "posterior.kind = 'point'\nobjective = { estimator.kind = 'importance', terms.distortion = {} }";
@@ -98,6 +109,11 @@ fn an_importance_bound_with_weights_of_its_own() {
         "the importance-weighted bound holds the rate inside its weights, so the term `kl` would count it twice",
         "leave [objective.terms.kl] out, or use objective.estimator.kind = \"elbo\"",
     );
+    let text = "[objective.estimator]\nkind = 'importance'\n[objective.terms]\ndistortion = { kind = 'mmd' }";
+    match try_make(text, &table(), &Device::cpu()) {
+        Err(ConfigError::Value { key, .. }) => assert_eq!(key, "objective.terms.distortion.kind"),
+        _ => panic!("accepted: {text}"),
+    }
     let free = "[objective.estimator]\nkind = 'importance'\n[objective.terms]\ndistortion = {}\nrate = {}\nmmd = { weight = 2.0 }";
     try_make(free, &table(), &Device::cpu()).unwrap();
 }
@@ -152,7 +168,12 @@ fn accumulation_of_what_couples_rows() {
     refused(&format!("{fixed}objective.terms.mmd = {{}}"), &table(), &what("mmd"), remedy);
     refused(&format!("{fixed}objective.terms.rate.free_bits = 0.1"), &table(), &what("rate"), remedy);
     // The optimal σ is measured on the batch.
-    refused("likelihood.scale = 'optimal'\ntrain.accumulate = 2", &table(), &what("distortion"), remedy);
+    refused(
+        "likelihood.scale = 'optimal'\ntrain.accumulate = 2",
+        &table(),
+        "the likelihood measures its scale on the whole batch, so a batch cannot be split for accumulation",
+        "set train.accumulate = 1, or likelihood.scale = \"learned\"",
+    );
     try_make(fixed, &table(), &Device::cpu()).unwrap();
 }
 

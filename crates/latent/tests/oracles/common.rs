@@ -209,6 +209,11 @@ pub fn variance_z(values: impl Iterator<Item = f64> + Clone, mean: f64, variance
     mean_z(values.map(|v| (v - mean).powi(2)), variance)
 }
 
+/// The greater of the two, and NaN once there is one: `f64::max` would pass it over.
+pub fn worse(worst: f64, found: f64) -> f64 {
+    if found > worst || found.is_nan() { found } else { worst }
+}
+
 #[track_caller]
 pub fn close(found: f64, wanted: f64, tolerance: f64) {
     let error = (found - wanted).abs() / wanted.abs().max(1.0);

@@ -28,8 +28,8 @@ fn worst_moment(density: &dyn Density, rows: usize) -> f64 {
         for j in 0..dims {
             let draws = column(&z, rows, row, j);
             let at = (row * dims + j) % centre.len();
-            worst = worst.max(mean_z(draws.iter().copied(), centre[at]).abs());
-            worst = worst.max(variance_z(draws.iter().copied(), centre[at], deviation[at].powi(2)).abs());
+            worst = worse(worst, mean_z(draws.iter().copied(), centre[at]).abs());
+            worst = worse(worst, variance_z(draws.iter().copied(), centre[at], deviation[at].powi(2)).abs());
         }
     }
     worst

@@ -58,7 +58,7 @@ fn closed_forms_agree_with_monte_carlo_row_by_row() {
         let log_p = host_f64(&p.log_density(&z).unwrap());
         for (i, exact) in exact.iter().enumerate() {
             let ratios = (0..draws).map(|d| log_q[d * n + i] - log_p[d * n + i]);
-            worst = worst.max(mean_z(ratios, *exact).abs());
+            worst = worse(worst, mean_z(ratios, *exact).abs());
         }
     }
     println!("KL of normals by Monte Carlo: worst {worst:.2} standard errors");

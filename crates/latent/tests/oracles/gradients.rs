@@ -3,7 +3,7 @@
 use latent::Key;
 use latent::batch::Batch;
 use latent::data::{Facts, ValueKind};
-use latent::device::{host_f64, scalar};
+use latent::device::{Device, host_f64, scalar};
 use latent::model::View;
 use latent::objective::Pass;
 use latent::weights::{WeightId, Weights};
@@ -36,14 +36,14 @@ pub fn gradient_error(
             host_f64(&gradient)
         })
         .collect();
-    let greatest = all.iter().flatten().fold(0.0f64, |a, g| a.max(g.abs()));
+    let greatest = all.iter().flatten().fold(0.0, |a, g| worse(a, g.abs()));
     assert!(greatest.is_finite() && greatest > 0.0);
     let mut worst = (0.0f64, String::new());
     for ((id, path, n), gradient) in trained.iter().zip(&all) {
         let start = values(weights, *id);
         let order = key.fold(path.as_str()).permutation(*n);
         for &at in order.iter().take(MOVED) {
-            let step = 1e-3;
+            let step = 2e-4;
             let moved = |by: f64| {
                 let mut values = start.clone();
                 values[at] += by * step;
@@ -54,7 +54,7 @@ pub fn gradient_error(
             // Five points: the error is of the fourth order.
             let slope = (8.0 * (moved(1.0) - moved(-1.0)) - (moved(2.0) - moved(-2.0))) / (12.0 * step);
             let error = (slope - gradient[at]).abs() / gradient[at].abs().max(1e-3 * greatest);
-            if error > worst.0 {
+            if worse(worst.0, error).to_bits() != worst.0.to_bits() {
                 worst =
                     (error, format!("{path}[{at}]: {} by differences, {} by backward", slope, gradient[at]));
             }
@@ -64,9 +64,11 @@ pub fn gradient_error(
 }
 
 /// Checks every weight of an objective.
-fn check(name: &str, text: &str, facts: &Facts, rows: &Batch) -> f64 {
+fn check(name: &str, text: &str, facts: &Facts, rows: &Batch) {
     let key = Key::from_seed(50).fold(name);
-    let made = make(text, facts).randomised(key.fold("weights"), 0.4);
+    // Deep networks of large weights would have outputs far beyond the data, on steep and clamped ground.
+    let deviation = if name.contains("residual") { 0.25 } else { 0.4 };
+    let made = make(text, facts).randomised(key.fold("weights"), deviation);
     let draws = made.objective.estimator.draws;
     let loss = |weights: &Weights| {
         let view = View { model: &made.model, weights, training: true };
@@ -74,8 +76,44 @@ fn check(name: &str, text: &str, facts: &Facts, rows: &Batch) -> f64 {
     };
     let (error, at) = gradient_error(&made.weights, key, loss, |weights| scalar(&loss(weights)));
     println!("{name}: gradient off by {error:.1e} ({at})");
-    assert!(error < 2e-6, "{name}: {error:.1e} at {at}");
-    error
+    assert!(error < 1e-6, "{name}: {error:.1e} at {at}");
+    let difference = single_difference(text, facts, rows, &made, key);
+    println!("{name}: single precision off by {difference:.1e}");
+    assert!(difference < 1e-3, "{name}: single precision off by {difference:.1e}");
+}
+
+/// How far loss and gradient in single precision, with its fused bodies, are from those in double precision: the
+/// greatest distance of a weight's gradient, relative to its norm (or a hundredth of the norm of all).
+fn single_difference(text: &str, facts: &Facts, rows: &Batch, double: &Made, key: Key) -> f64 {
+    let device = Device::cpu();
+    let mut single = try_make(text, facts, &device).expect("a sound configuration");
+    for (id, weight) in double.weights.iter() {
+        let n = weight.shape().iter().product();
+        single.weights.set(id, device.tensor_f64(values(&double.weights, id), [n]));
+    }
+    let x = device.tensor_f64(host_f64(&rows.x), rows.x.dims());
+    let rows32 = Batch { x, ..rows.clone() };
+    let both = [(double, rows), (&single, &rows32)].map(|(made, rows)| {
+        let tracked = made.weights.tracked(|_| true);
+        let view = View { model: &made.model, weights: &tracked, training: true };
+        let total =
+            made.objective.loss(&Pass::new(view, rows, made.objective.estimator.draws, key), None).total;
+        let loss = scalar(&total);
+        let mut gradients = total.backward();
+        let trained = made.weights.iter().filter(|(_, w)| w.is_trained());
+        let all: Vec<Vec<f64>> = trained
+            .map(|(id, _)| host_f64(&tracked.gradient(id, &mut gradients).expect("a gradient")))
+            .collect();
+        (loss, all)
+    });
+    let [(loss, exact), (loss32, found)] = both;
+    let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let whole = exact.iter().flatten().map(|v| v * v).sum::<f64>().sqrt();
+    let each = exact.iter().zip(&found).map(|(exact, found)| {
+        let difference: Vec<f64> = exact.iter().zip(found).map(|(a, b)| a - b).collect();
+        norm(&difference) / norm(exact).max(0.01 * whole)
+    });
+    each.fold((loss - loss32).abs() / loss.abs().max(1.0), worse)
 }
 
 fn unit_rows(n: usize, columns: usize) -> Batch {
@@ -158,7 +196,10 @@ fn of_the_terms_and_priors() {
     let importance = "objective.estimator = { kind = 'importance', draws = 3 }";
     let text = format!("{normal}prior = {{ kind = 'mixture', components = 3 }}\n{importance}");
     check("mixture prior, importance", &text, &facts, &rows);
-    // A mixture drawn from, inside MMD: its gradient with respect to π is not claimed, so π is no part of this.
+    // The gradient of a drawn mixture passes its means and widths; π gets the rate's alone.
+    let text =
+        format!("{normal}prior = {{ kind = 'mixture', components = 3 }}\nobjective.terms.mmd.weight = 3.0");
+    check("mixture prior, mmd", &text, &facts, &rows);
 }
 
 #[test]
@@ -166,16 +207,16 @@ fn of_free_bits_on_both_sides_of_the_kink() {
     let facts = facts(vector(4), ValueKind::Real);
     let rows = real_rows(5, 4);
     let text = "posterior.latent = 4\nnetwork = { kind = 'mlp', hidden = [5], activation = 'tanh' }\n\
-                likelihood = { kind = 'normal', scale = 'fixed' }\nobjective.terms.rate.free_bits = 0.15";
+                likelihood = { kind = 'normal', scale = 'fixed' }\nobjective.terms.rate.free_bits = 0.25";
     let key = Key::from_seed(50).fold("free bits");
     let made = make(text, &facts).randomised(key.fold("weights"), 0.4);
     let pass = Pass::new(made.training(), &rows, 1, key);
     let rates = host_f64(&pass.rate.as_ref().unwrap().per_dimension.clone().unwrap().mean_dim(0));
     println!("mean rates per dimension: {rates:.3?}");
-    assert!(rates.iter().all(|r| (r - 0.15).abs() > 0.01), "away from the kink: {rates:?}");
-    assert!(rates.iter().any(|r| *r < 0.15) && rates.iter().any(|r| *r > 0.15), "{rates:?}");
+    assert!(rates.iter().all(|r| (r - 0.25).abs() > 0.01), "away from the kink: {rates:?}");
+    assert!(rates.iter().any(|r| *r < 0.25) && rates.iter().any(|r| *r > 0.25), "{rates:?}");
     let loss = made.objective.loss(&pass, None);
-    let paid: f64 = rates.iter().map(|r| r.max(0.15)).sum();
+    let paid: f64 = rates.iter().map(|r| r.max(0.25)).sum();
     let named = |name: &str| scalar(&loss.terms.iter().find(|(n, _)| n == name).unwrap().1);
     close(scalar(&loss.total), named("distortion") + paid, 1e-12);
     close(named("rate"), rates.iter().sum(), 1e-12);
@@ -198,7 +239,7 @@ fn of_the_networks() {
     let linear =
         "posterior.latent = 2\nnetwork.kind = 'linear'\nlikelihood = { kind = 'normal', scale = 'learned' }";
     check("linear", linear, &table, &real_rows(3, 4));
-    for activation in ["silu", "gelu", "softplus", "elu", "sigmoid", "tanh"] {
+    for activation in ["relu", "leaky-relu", "silu", "gelu", "softplus", "elu", "sigmoid", "tanh"] {
         let text = format!(
             "posterior.latent = 2\nlikelihood = {{ kind = 'normal', scale = 'learned' }}\n\
              network = {{ kind = 'mlp', hidden = [4], activation = '{activation}' }}"

@@ -8,7 +8,7 @@ use latent::model::Registry;
 use latent::network::DecoderShape;
 use latent::weights::{Init, Weights};
 
-use crate::common::{facts, image, randomise, try_make, vector};
+use crate::common::{facts, image, randomise, try_make, vector, worse};
 
 const LATENT: usize = 3;
 
@@ -119,4 +119,25 @@ fn a_fresh_residual_block_is_the_identity_and_weights_are_keyed_by_their_path() 
     let x = Device::cpu().tensor((0..64).map(|i| i as f32 / 64.0).collect(), [1, 64]);
     let code = |made: &crate::common::Made| host(&made.view().encode(x.clone()).centre().z);
     assert_eq!(code(&without), code(&with));
+}
+
+#[test]
+fn a_fresh_decoder_starts_at_the_mean_of_the_data() {
+    let mut grey = facts(image(2, 6, 5), latent::data::ValueKind::Colour);
+    grey.mean = (0..60).map(|i| if i < 30 { 0.2 } else { 0.7 }).collect();
+    for network in ["linear", "mlp", "conv", "residual-conv"] {
+        for likelihood in ["normal", "bernoulli"] {
+            let text =
+                format!("posterior.latent = 2\nnetwork.kind = '{network}'\nlikelihood.kind = '{likelihood}'");
+            let mut made = try_make(&text, &grey, &Device::cpu()).unwrap();
+            // Without weights only biases speak.
+            let weights: Vec<_> = made.weights.iter().filter(|(_, w)| w.path().ends_with("weight")).collect();
+            let zeros: Vec<_> = weights.iter().map(|(id, w)| (*id, vec![0.0; w.flat().dims()[0]])).collect();
+            zeros.into_iter().for_each(|(id, zeros)| made.weights.set_values(id, zeros));
+            let z = latent::batch::Latent::new(Device::cpu().tensor(vec![1.0, -2.0], [1, 2]));
+            let mean = host(&made.view().mean(&z));
+            let worst = mean.iter().zip(&grey.mean).map(|(a, b)| f64::from(a - b).abs()).fold(0.0, worse);
+            assert!(worst < 1e-6, "{network}, {likelihood}: off by {worst}");
+        }
+    }
 }
