@@ -14,9 +14,12 @@ pub enum Failure {
     /// A file exists that would be overwritten.
     #[error("{}: exists already; give another path, or add --force to replace it", .0.display())]
     Exists(PathBuf),
-    /// The operating system refused.
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    /// A run folder whose training hasn't ended.
+    #[error("{}: training has not ended, so there is no model yet; go on with: latent train --out {} --resume", .0.display(), .0.display())]
+    Unfinished(PathBuf),
+    /// The program met what it holds to be impossible.
+    #[error("{what} ({place}). This is a bug in latent: please report it, with the command")]
+    Bug { what: String, place: String },
 }
 
 impl Failure {
@@ -24,7 +27,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Latent(error) => error.exit_code(),
-            Self::Flag { .. } | Self::Exists(_) | Self::Io { .. } => 2,
+            Self::Flag { .. } | Self::Exists(_) | Self::Unfinished(_) => 2,
+            Self::Bug { .. } => 1,
         }
     }
 }

@@ -4,17 +4,22 @@
 
 mod commands;
 mod failure;
+mod help;
 mod output;
 mod progress;
+mod target;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
     data, decode, demo, devices, encode, inspect, interpolate, presets, reconstruct, report, sample, score,
     train, traverse,
 };
+use failure::{Done, Failure};
 use output::Output;
 
 #[global_allocator]
@@ -22,7 +27,7 @@ static ALLOCATOR: latent_kernels::memory::Counting = latent_kernels::memory::Cou
 
 /// Learn the distribution of your data by a generative autoencoder, and sample from it.
 #[derive(Parser)]
-#[command(version, max_term_width = 110, after_help = commands::FIRST_STEPS)]
+#[command(version, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -52,29 +57,51 @@ enum Command {
 
 fn main() -> ExitCode {
     latent_kernels::memory::keep_freed_pages();
-    let cli = Cli::parse();
+    let matches = help::grouped(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let out = Output::new(cli.json);
-    let result = match cli.command {
-        Command::Demo(command) => command.run(&out),
-        Command::Train(command) => command.run(&out),
-        Command::Sample(command) => command.run(&out),
-        Command::Reconstruct(command) => command.run(&out),
-        Command::Interpolate(command) => command.run(&out),
-        Command::Traverse(command) => command.run(&out),
-        Command::Encode(command) => command.run(&out),
-        Command::Decode(command) => command.run(&out),
-        Command::Score(command) => command.run(&out),
-        Command::Report(command) => command.run(&out),
-        Command::Inspect(command) => command.run(&out),
-        Command::Presets(command) => command.run(&out),
-        Command::Data(command) => command.run(&out),
-        Command::Devices(command) => command.run(&out),
-    };
-    match result {
+    match guarded(|| run(cli.command, &out)) {
         Ok(code) => code,
         Err(failure) => {
             out.failure(&failure);
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+fn run(command: Command, out: &Output) -> Done {
+    match command {
+        Command::Demo(command) => command.run(out),
+        Command::Train(command) => command.run(out),
+        Command::Sample(command) => command.run(out),
+        Command::Reconstruct(command) => command.run(out),
+        Command::Interpolate(command) => command.run(out),
+        Command::Traverse(command) => command.run(out),
+        Command::Encode(command) => command.run(out),
+        Command::Decode(command) => command.run(out),
+        Command::Score(command) => command.run(out),
+        Command::Report(command) => command.run(out),
+        Command::Inspect(command) => command.run(out),
+        Command::Presets(command) => command.run(out),
+        Command::Data(command) => command.run(out),
+        Command::Devices(command) => command.run(out),
+    }
+}
+
+/// A panic is a bug of ours: it ends as an error that says so, with exit code 1.
+fn guarded(run: impl FnOnce() -> Done) -> Done {
+    let seen = Arc::new(Mutex::new(None));
+    let first = Arc::clone(&seen);
+    std::panic::set_hook(Box::new(move |info| {
+        let what = info.payload_as_str().unwrap_or("no message").to_string();
+        let place = info.location().map_or_else(|| "unknown place".into(), ToString::to_string);
+        if let Ok(mut first) = first.lock() {
+            first.get_or_insert((what, place));
+        }
+    }));
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        let seen = seen.lock().ok().and_then(|mut seen| seen.take());
+        let (what, place) = seen.unwrap_or_else(|| ("no message".into(), "unknown place".into()));
+        Err(Failure::Bug { what, place })
+    })
 }

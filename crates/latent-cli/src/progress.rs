@@ -1,10 +1,11 @@
 //! How training looks while it runs: a bar on a terminal, plain lines elsewhere, JSON lines for programs.
 
 use std::io::IsTerminal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use latent::train::{Event, Line};
+use serde_json::json;
 
 use crate::output::Output;
 
@@ -12,30 +13,46 @@ use crate::output::Output;
 pub struct Progress<'a> {
     out: &'a Output,
     bar: Option<ProgressBar>,
+    /// When the run is cut, whatever is left; 0 for never.
+    minutes: f64,
     begun: Instant,
     first: u64,
+    last: u64,
     total: u64,
     said: Instant,
 }
 
+/// Away from a terminal a line this often shows that it lives.
+const EVERY: Duration = Duration::from_secs(10);
+
 impl<'a> Progress<'a> {
-    /// A watcher that has seen nothing yet.
-    pub fn new(out: &'a Output) -> Self {
+    /// A watcher that has seen nothing yet, of a run that may last `minutes` (0 for no limit).
+    pub fn new(out: &'a Output, minutes: f64) -> Self {
         let now = Instant::now();
-        Self { out, bar: None, begun: now, first: 0, total: 0, said: now }
+        Self { out, bar: None, minutes, begun: now, first: 0, last: 0, total: 0, said: now }
+    }
+
+    /// Steps taken.
+    pub fn step(&self) -> u64 {
+        self.last
+    }
+
+    /// Steps in all.
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// Shows what happened.
     pub fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Started { step, total, steps_per_epoch } => self.start(*step, *total, *steps_per_epoch),
-            Event::Step { line, .. } => self.step(line),
+            Event::Step { line, .. } => self.stepped(line),
             Event::Validated { line, best } => self.validated(line, *best),
             Event::Guard { finding, back_to, rate_factor } => self.say(
                 &format!(
                     "a number was not finite, {finding}: back to step {back_to}, learning rate × {rate_factor}"
                 ),
-                &serde_json::json!({ "guard": finding.to_string(), "back_to": back_to, "rate_factor": rate_factor }),
+                &json!({ "guard": finding.to_string(), "back_to": back_to, "rate_factor": rate_factor }),
             ),
         }
     }
@@ -48,58 +65,57 @@ impl<'a> Progress<'a> {
     }
 
     fn start(&mut self, step: u64, total: u64, steps_per_epoch: u64) {
-        (self.begun, self.first, self.total) = (Instant::now(), step, total);
+        (self.begun, self.first, self.last, self.total) = (Instant::now(), step, step, total);
         if std::io::stderr().is_terminal() && !self.out.is_json() {
             let bar = ProgressBar::new(total);
-            let style =
-                ProgressStyle::with_template("{bar:28} {pos}/{len} steps  {per_sec}  {eta} left  {msg}");
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_position(step);
-            bar.reset_eta();
             self.bar = Some(bar);
-        } else {
-            let text = format!(
-                "training: {total} steps, {steps_per_epoch} an epoch{}",
-                match step {
-                    0 => String::new(),
-                    step => format!(", going on from step {step}"),
-                }
-            );
-            self.say(&text, &serde_json::json!({ "started": step, "total": total }));
+        } else if step < total {
+            let on = if step > 0 { format!(", going on from step {step}") } else { String::new() };
+            let text = format!("training: {total} steps, {steps_per_epoch} an epoch{on}");
+            self.say(&text, &json!({ "started": step, "total": total, "steps_per_epoch": steps_per_epoch }));
         }
     }
 
-    fn step(&mut self, line: &Line) {
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position(line.step);
-                bar.set_message(terms(line));
-            }
-            // Away from a terminal a line every ten seconds shows that it lives.
-            None if !self.out.is_json() && self.said.elapsed().as_secs() >= 10 => {
-                let text =
-                    format!("step {}/{}  {}  {}", line.step, self.total, terms(line), self.left(line.step));
-                self.say(&text, &());
-            }
-            None => {}
+    fn stepped(&mut self, line: &Line) {
+        self.last = line.step;
+        if let Some(bar) = &self.bar {
+            bar.set_position(line.step);
+            bar.set_message(format!("{}  {}", self.pace(), terms(line, 0)));
+        } else if self.said.elapsed() >= EVERY {
+            let text = format!("step {}/{}  {}  {}", line.step, self.total, self.pace(), terms(line, 0));
+            let value = json!({
+                "step": line.step, "total": self.total, "epoch": line.epoch, "training": values(line),
+                "seconds_left": self.seconds_left()
+            });
+            self.say(&text, &value);
         }
     }
 
     fn validated(&mut self, line: &Line, best: bool) {
-        let star = if best { "  (best)" } else { "" };
-        let text = format!("epoch {:>5.1}  validation: {}{star}", line.epoch, terms(line));
-        let values: serde_json::Map<_, _> =
-            line.values.iter().map(|(name, value)| (name.clone(), (*value).into())).collect();
-        let value = serde_json::json!({
-            "step": line.step, "epoch": line.epoch, "validation": values, "best": best
+        let mark = if best { "  best" } else { "" };
+        let text = format!("epoch {:>6.1}  validation  {}{mark}", line.epoch, terms(line, 9));
+        let value = json!({
+            "step": line.step, "epoch": line.epoch, "validation": values(line), "best": best
         });
         self.say(&text, &value);
     }
 
-    fn left(&self, step: u64) -> String {
-        let rate = self.begun.elapsed().as_secs_f64() / (step - self.first).max(1) as f64;
-        let seconds = rate * (self.total - step.min(self.total)) as f64;
-        format!("{:.0} steps/s, {} left", 1.0 / rate.max(1e-9), duration(seconds))
+    /// Steps a second since the start, validations included, and what is left at that pace.
+    fn pace(&self) -> String {
+        let Some(left) = self.seconds_left() else { return String::new() };
+        let pace = (self.last - self.first) as f64 / self.begun.elapsed().as_secs_f64().max(1e-9);
+        let digits = if pace < 10.0 { 1 } else { 0 };
+        format!("{pace:.digits$} steps/s, {} left", duration(left))
+    }
+
+    fn seconds_left(&self) -> Option<f64> {
+        let taken = self.last.checked_sub(self.first).filter(|taken| *taken > 0)?;
+        let elapsed = self.begun.elapsed().as_secs_f64();
+        let left = elapsed / taken as f64 * self.total.saturating_sub(self.last) as f64;
+        Some(if self.minutes > 0.0 { left.min((60.0 * self.minutes - elapsed).max(0.0)) } else { left })
     }
 
     fn say(&mut self, text: &str, value: &impl serde::Serialize) {
@@ -112,22 +128,31 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// The terms of a line, by name.
-fn terms(line: &Line) -> String {
+/// The terms of a line.
+fn named(line: &Line) -> impl Iterator<Item = &(String, f64)> {
     line.values
         .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "gradient_norm" | "learning_rate"))
-        .map(|(name, value)| format!("{name} {value:.2}"))
-        .collect::<Vec<_>>()
-        .join("  ")
+        .filter(|(name, _)| !name.ends_with("gradient_norm") && !name.ends_with("learning_rate"))
+}
+
+/// The terms by name, each number at least `width` wide.
+fn terms(line: &Line, width: usize) -> String {
+    let each: Vec<String> = named(line).map(|(name, value)| format!("{name} {value:>width$.2}")).collect();
+    each.join("  ")
+}
+
+/// The terms for programs; what is not finite is null.
+fn values(line: &Line) -> serde_json::Map<String, serde_json::Value> {
+    named(line).map(|(name, value)| (name.clone(), (*value).into())).collect()
 }
 
 /// Seconds as people say them.
 pub fn duration(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
     match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        s if s < 9.95 => format!("{s:.1} s"),
+        s if s < 59.5 => format!("{s:.0} s"),
+        s if s < 3600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
+        s if s < 172_800.0 => format!("{} h {} min", s as u64 / 3600, s as u64 / 60 % 60),
+        s => format!("{:.0} days", s / 86_400.0),
     }
 }

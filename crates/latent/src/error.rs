@@ -44,6 +44,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// The exit code of a command that ends with this error: 2 for what the user can mend, 1 for our fault.
     pub fn exit_code(&self) -> u8 {
-        2
+        let ours = matches!(
+            self,
+            Self::Config(ConfigError::Unwritable { .. })
+                | Self::Data(DataError::Worker { .. })
+                | Self::Figure(FigureError::Raster { .. } | FigureError::Input { .. })
+        );
+        if ours { 1 } else { 2 }
     }
 }

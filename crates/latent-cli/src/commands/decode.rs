@@ -8,9 +8,10 @@ use latent::generate::Observe;
 use serde_json::json;
 
 use super::sample::What;
-use super::{codes_from, free, key, load};
+use super::{codes_from, key, load};
 use crate::failure::Done;
 use crate::output::Output;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,17 +47,20 @@ pub struct Decode {
 impl Decode {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        free(&self.out, self.force)?;
+        let target = Target::new("--out", &self.out, self.force, &Kind::ALL)?;
         let model = load(&self.run, &self.device)?;
+        target.suits(&model)?;
         let codes = codes_from(&self.codes, &model)?;
+        target.holds("--codes", codes.rows(), &model)?;
         let observe = match self.observe {
             What::Mean => Observe::Mean,
             What::Draw => Observe::Draw,
         };
         let decoded = model.decode_as(&codes, observe, key(self.seed, "decode"))?;
+        target.ready()?;
         decoded.save(&self.out, "Decoded codes")?;
         out.result(
-            format!("{} codes decoded: {}", decoded.len(), self.out.display()),
+            format!("{} decoded: {}", super::counted(decoded.len(), "code"), self.out.display()),
             &json!({ "count": decoded.len(), "out": self.out, "seed": self.seed }),
         );
         Ok(ExitCode::SUCCESS)

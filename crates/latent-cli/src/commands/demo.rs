@@ -9,13 +9,13 @@ use latent::device::Device;
 use latent::train::Options;
 use serde_json::json;
 
-use super::train::{stop_on_interrupt, train};
+use super::train::{Stop, train};
 use crate::failure::Done;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
-  latent demo --epochs 1";
+  latent demo --epochs 0.2 --out runs/glimpse";
 
 /// Train on data that ships with the program and show what comes out
 #[derive(Args)]
@@ -37,7 +37,7 @@ impl Demo {
     pub fn run(self, out: &Output) -> Done {
         let folder = self.out.clone().unwrap_or_else(|| first_free(Path::new("runs/demo")));
         let plane = folder.join("plane");
-        let stop = stop_on_interrupt();
+        let stop = Stop::on_interrupt();
 
         out.note(
             "Fashion-MNIST's 10,000 test images ship with this program: 8,000 to learn from, 1,000 to validate,\n\

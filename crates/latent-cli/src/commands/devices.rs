@@ -16,11 +16,16 @@ Examples:
 /// List the devices to compute on
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Devices {}
+pub struct Devices {
+    /// Taken for uniformity; nothing is drawn
+    #[arg(long, default_value_t = 1, hide = true)]
+    seed: u64,
+}
 
 impl Devices {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
+        let _ = self.seed;
         let present = Device::present();
         let best = present.last().cloned().unwrap_or_default();
         let text: Vec<String> = present

@@ -7,9 +7,10 @@ use clap::Args;
 use latent::data::{StoredType, write_npy, write_table};
 use serde_json::json;
 
-use super::{Chosen, free, load};
-use crate::failure::{Done, Failure};
+use super::{Chosen, load};
+use crate::failure::Done;
 use crate::output::Output;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,7 +46,7 @@ pub struct Encode {
 impl Encode {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        free(&self.out, self.force)?;
+        let target = Target::new("--out", &self.out, self.force, &Kind::NUMBERS)?;
         let model = load(&self.run, &self.device)?;
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
         let dims = model.model.latent.dims();
@@ -64,26 +65,23 @@ impl Encode {
             Ok(())
         })?;
         let rows = values.len() / width.max(1);
-        match self.out.extension().and_then(|e| e.to_str()) {
-            Some("npy") => write_npy(&self.out, &[rows, width], StoredType::F32, &values)?,
-            Some("csv") => {
-                let mut header: Vec<String> = (1..=dims).map(|d| format!("z{d}")).collect();
-                if width > dims {
-                    header.extend((1..=dims).map(|d| format!("sd{d}")));
-                }
-                write_table(&self.out, &header, &values)?;
+        target.ready()?;
+        if target.kind == Kind::Array {
+            write_npy(&self.out, &[rows, width], StoredType::F32, &values)?;
+        } else {
+            let mut header: Vec<String> = (1..=dims).map(|d| format!("z{d}")).collect();
+            if width > dims {
+                header.extend((1..=dims).map(|d| format!("sd{d}")));
             }
-            _ => {
-                return Err(Failure::Flag {
-                    flag: "--out",
-                    what: format!("{} is no table", self.out.display()),
-                    remedy: "end it in .npy or .csv".into(),
-                });
-            }
+            write_table(&self.out, &header, &values)?;
         }
         out.result(
-            format!("{rows} codes of {dims} dimensions: {}", self.out.display()),
-            &json!({ "rows": rows, "dims": dims, "out": self.out, "seed": self.seed }),
+            format!(
+                "{rows} codes of {dims} dimensions{}: {}",
+                if width > dims { ", each mean with its standard deviation" } else { "" },
+                self.out.display()
+            ),
+            &json!({ "rows": rows, "dims": dims, "columns": width, "out": self.out, "seed": self.seed }),
         );
         Ok(ExitCode::SUCCESS)
     }

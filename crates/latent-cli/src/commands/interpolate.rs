@@ -9,9 +9,10 @@ use latent::figure::interpolation;
 use latent::generate::{Path as Way, interpolate};
 use serde_json::json;
 
-use super::{Chosen, free, key, load};
+use super::{Chosen, key, load};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,7 +67,7 @@ enum Shape {
 impl Interpolate {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        free(&self.out, self.force)?;
+        let target = Target::new("--out", &self.out, self.force, &Kind::ALL)?;
         if self.steps < 2 {
             return Err(Failure::Flag {
                 flag: "--steps",
@@ -75,41 +76,53 @@ impl Interpolate {
             });
         }
         let model = load(&self.run, &self.device)?;
+        target.suits(&model)?;
+        let ways = if self.from.is_some() { 1 } else { self.count };
+        target.holds("--count, --steps", ways.saturating_mul(self.steps), &model)?;
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
         let pairs: Vec<(usize, usize)> = match (self.from, self.to) {
-            (Some(from), Some(to)) => vec![(from, to)],
+            (Some(from), Some(to)) => {
+                chosen.has("--from", from)?;
+                chosen.has("--to", to)?;
+                vec![(from, to)]
+            }
             _ => {
                 let order = key(self.seed, "interpolate").permutation(chosen.len());
                 order.chunks_exact(2).take(self.count).map(|pair| (pair[0], pair[1])).collect()
             }
         };
+        if pairs.is_empty() {
+            return Err(Failure::Flag {
+                flag: "--data",
+                what: format!("a way has two ends, and there are {} rows", chosen.len()),
+                remedy: "give at least two rows".into(),
+            });
+        }
         let way = match self.path {
             Shape::Linear => Way::Linear,
             Shape::Spherical => Way::Spherical,
         };
         let mut values = Vec::new();
         for (from, to) in &pairs {
-            let code = |row: usize| -> Result<Array, Failure> {
-                if row >= chosen.len() {
-                    return Err(Failure::Flag {
-                        flag: "--from, --to",
-                        what: format!("there is no row {row}"),
-                        remedy: format!("give a row from 0 to {}", chosen.len().saturating_sub(1)),
-                    });
-                }
-                Ok(model.encode(&chosen.rows(row, 1)?)?.mean)
-            };
+            let code =
+                |row: usize| -> Result<Array, Failure> { Ok(model.encode(&chosen.rows(row, 1)?)?.mean) };
             values.extend(interpolate(code(*from)?.row(0), code(*to)?.row(0), self.steps, way).values);
         }
         let decoded = model.decode(&Array::matrix(values, model.model.latent.dims()))?;
-        match (self.out.extension().and_then(|e| e.to_str()), decoded.pictures()) {
-            (Some("png" | "svg"), Ok(pictures)) => {
-                interpolation(&pictures.images()?, self.steps, "From one row to another")?.save(&self.out)?;
-            }
-            _ => decoded.save(&self.out, "From one row to another")?,
+        target.ready()?;
+        if target.kind == Kind::Picture {
+            let pictures = decoded.pictures()?;
+            interpolation(&pictures.images()?, self.steps, "From one row to another")?.save(&self.out)?;
+        } else {
+            decoded.save(&self.out, "From one row to another")?;
         }
         out.result(
-            format!("{} ways of {} steps: {}", pairs.len(), self.steps, self.out.display()),
+            format!(
+                "{} of {} codes each: {}",
+                super::counted(pairs.len(), "way"),
+                self.steps,
+                self.out.display()
+            ),
             &json!({ "pairs": pairs, "steps": self.steps, "out": self.out, "seed": self.seed }),
         );
         Ok(ExitCode::SUCCESS)

@@ -26,16 +26,27 @@ use latent::{Key, Model};
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Shown under `latent --help`.
-pub const FIRST_STEPS: &str = "\
-First steps:
-  latent demo
-  latent train --data DATA --out runs/mine
-  latent sample runs/mine --count 64 --out samples.png";
-
 /// A model from a run folder or a model file, on a device by name.
 pub fn load(run: &Path, device: &str) -> Result<Model, Failure> {
-    Ok(Model::load_with(run, &Device::named(device)?, &Registry::default())?)
+    let device = Device::named(device)?;
+    if !run.exists() {
+        return Err(Failure::Flag {
+            flag: "RUN",
+            what: format!("{}: no such run folder or model file", run.display()),
+            remedy: "give what `latent train --out` wrote".into(),
+        });
+    }
+    if !run.join("model.safetensors").exists() && run.join("run.toml").exists() {
+        return Err(Failure::Unfinished(run.into()));
+    }
+    if run.is_dir() && !run.join("model.safetensors").exists() {
+        return Err(Failure::Flag {
+            flag: "RUN",
+            what: format!("{} is no run folder: it holds no model.safetensors", run.display()),
+            remedy: "give a folder that `latent train` wrote, or a model file".into(),
+        });
+    }
+    Ok(Model::load_with(run, &device, &Registry::default())?)
 }
 
 /// The key of a command's own draws.
@@ -72,9 +83,21 @@ impl Chosen {
 
     /// Rows from `start`, at most `count`.
     pub fn rows(&self, start: usize, count: usize) -> Result<Rows, Failure> {
-        let end = (start + count).min(self.len());
+        let end = start.saturating_add(count).min(self.len());
         let positions: Vec<usize> = (start..end).collect();
         Ok(self.data.rows(self.split, &positions, 0)?)
+    }
+
+    /// Refuses a row that isn't there.
+    pub fn has(&self, flag: &'static str, row: usize) -> Result<(), Failure> {
+        if row < self.len() {
+            return Ok(());
+        }
+        Err(Failure::Flag {
+            flag,
+            what: format!("there is no row {row}"),
+            remedy: format!("give a row from 0 to {}", self.len().saturating_sub(1)),
+        })
     }
 
     /// Passes all rows through `each`, a part at a time.
@@ -102,25 +125,14 @@ fn refuse_known_test(model: &Model, data: &Data) -> Result<(), Failure> {
     }
 }
 
-/// Refuses to replace a file or a folder that has something in it.
-pub fn free(path: &Path, force: bool) -> Result<(), Failure> {
-    let taken = if path.is_dir() {
-        path.read_dir().map(|mut entries| entries.next().is_some()).unwrap_or(true)
-    } else {
-        path.exists()
-    };
-    if taken && !force {
-        return Err(Failure::Exists(path.into()));
-    }
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|source| Failure::Io { path: folder.into(), source })?;
-    }
-    Ok(())
-}
-
 /// Codes from a `.npy` or `.csv` file, as wide as the model's.
 pub fn codes_from(path: &Path, model: &Model) -> Result<Array, Failure> {
     let width = model.model.latent.dims();
     let values = latent::data::read_matrix(path, width)?;
     Ok(Array::matrix(values, width))
+}
+
+/// `1 sample`, `2 samples`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -20,11 +20,15 @@ Examples:
 pub struct Presets {
     /// The preset to print
     name: Option<String>,
+    /// Taken for uniformity; nothing is drawn
+    #[arg(long, default_value_t = 1, hide = true)]
+    seed: u64,
 }
 
 impl Presets {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
+        let _ = self.seed;
         match self.name {
             Some(name) => {
                 let preset = preset(&name)?;

@@ -8,9 +8,10 @@ use latent::figure::reconstructions;
 use latent::generate::Samples;
 use serde_json::json;
 
-use super::{Chosen, free, load};
+use super::{Chosen, load};
 use crate::failure::Done;
 use crate::output::Output;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,15 +50,19 @@ pub struct Reconstruct {
 impl Reconstruct {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        free(&self.out, self.force)?;
+        let target = Target::new("--out", &self.out, self.force, &Kind::ALL)?;
         let model = load(&self.run, &self.device)?;
+        target.suits(&model)?;
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        chosen.has("--from", self.from)?;
+        target.holds("--count", self.count.min(chosen.len() - self.from), &model)?;
         let rows = chosen.rows(self.from, self.count)?;
         let again = model.reconstruct(&rows)?;
         let original = Samples::new(rows.x, &model.run.facts);
         let error = original.x.iter().zip(&again.x).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
             / original.x.len().max(1) as f64;
-        if self.out.extension().is_some_and(|e| e == "png" || e == "svg") && original.pictures().is_ok() {
+        target.ready()?;
+        if target.kind == Kind::Picture {
             let (above, below) = (original.pictures()?, again.pictures()?);
             reconstructions(&above.images()?, &below.images()?, "Rows and their reconstructions")?
                 .save(&self.out)?;
@@ -65,7 +70,11 @@ impl Reconstruct {
             again.save(&self.out, "Reconstructions")?;
         }
         out.result(
-            format!("{} rows, squared error {error:.5} per feature: {}", again.len(), self.out.display()),
+            format!(
+                "{}, mean squared error {error:.5} per feature (as the model sees it): {}",
+                super::counted(again.len(), "row"),
+                self.out.display()
+            ),
             &json!({ "count": again.len(), "squared_error": error, "out": self.out, "seed": self.seed }),
         );
         Ok(ExitCode::SUCCESS)

@@ -7,8 +7,9 @@ use clap::Args;
 use latent::evaluate::report;
 use serde_json::json;
 
+use super::train::{said, verdicts};
 use super::{key, load};
-use crate::failure::Done;
+use crate::failure::{Done, Failure};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -29,18 +30,25 @@ pub struct Report {
 impl Report {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
+        if self.run.is_file() {
+            return Err(Failure::Flag {
+                flag: "RUN",
+                what: format!("{} is a file, and a report needs the whole run", self.run.display()),
+                remedy: "give the run folder".into(),
+            });
+        }
         let model = load(&self.run, "cpu")?;
         let data = model.open_own(&mut |line| out.note(line))?;
         let written = report(&self.run, &data, key(self.seed, "report"))?;
-        let mut text = String::new();
-        for verdict in &written.verdicts {
-            text.push_str(&format!("{}. {}\n", verdict.headline, verdict.evidence));
-        }
-        let files: Vec<String> = written.files.iter().map(|p| p.display().to_string()).collect();
-        text.push_str(&files.join("\n"));
-        let verdicts: Vec<_> =
-            written.verdicts.iter().map(|v| json!({ "name": v.name, "evidence": v.evidence })).collect();
-        out.result(text, &json!({ "verdicts": verdicts, "files": files }));
+        let text = format!(
+            "{}{}",
+            written.files.last().map(|page| page.display().to_string()).unwrap_or_default(),
+            said(&written)
+        );
+        out.result(
+            text,
+            &json!({ "verdicts": verdicts(&written), "files": written.files, "seed": self.seed }),
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 use latent::generate::Observe;
 use serde_json::json;
 
-use super::{free, key, load};
+use super::{key, load};
 use crate::failure::Done;
 use crate::output::Output;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,17 +56,20 @@ pub enum What {
 impl Sample {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        free(&self.out, self.force)?;
+        let target = Target::new("--out", &self.out, self.force, &Kind::ALL)?;
         let model = load(&self.run, &self.device)?;
+        target.suits(&model)?;
+        target.holds("--count", self.count, &model)?;
         let observe = match self.observe {
             None => model.observe(),
             Some(What::Mean) => Observe::Mean,
             Some(What::Draw) => Observe::Draw,
         };
         let samples = model.sample_as(self.count, observe, key(self.seed, "sample"))?;
-        samples.save(&self.out, &format!("{} samples", self.count))?;
+        target.ready()?;
+        samples.save(&self.out, &super::counted(self.count, "sample"))?;
         out.result(
-            format!("{} samples: {}", self.count, self.out.display()),
+            format!("{}: {}", super::counted(self.count, "sample"), self.out.display()),
             &json!({ "count": self.count, "out": self.out, "seed": self.seed }),
         );
         Ok(ExitCode::SUCCESS)

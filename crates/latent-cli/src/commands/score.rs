@@ -10,9 +10,10 @@ use latent::generate::Samples;
 use latent::model::BaseMeasure;
 use serde_json::json;
 
-use super::{Chosen, free, key, load};
+use super::{Chosen, key, load};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,18 +59,23 @@ pub struct Score {
 impl Score {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        free(&self.out, self.force)?;
-        if let Some(sheet) = &self.sheet {
-            free(sheet, self.force)?;
-        }
-        if self.k == 0 {
-            return Err(Failure::Flag {
-                flag: "--k",
-                what: "no samples".into(),
-                remedy: "give at least 1".into(),
-            });
+        let target = Target::new("--out", &self.out, self.force, &Kind::NUMBERS)?;
+        let sheet =
+            self.sheet.as_ref().map(|path| Target::new("--sheet", path, self.force, &[Kind::Picture]));
+        let sheet = sheet.transpose()?;
+        for (flag, value) in [("--k", self.k), ("--reference", self.reference)] {
+            if value == 0 {
+                return Err(Failure::Flag {
+                    flag,
+                    what: "none asked for".into(),
+                    remedy: "give at least 1".into(),
+                });
+            }
         }
         let model = load(&self.run, &self.device)?;
+        if let Some(sheet) = &sheet {
+            sheet.suits(&model)?;
+        }
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
         let reference = match &self.data {
             None => None,
@@ -92,23 +98,28 @@ impl Score {
                 (below as f64 + 1.0) / (against.len() as f64 + 1.0)
             })
             .collect();
-        self.write(&table, &p_values)?;
-        if let Some(sheet) = &self.sheet {
-            self.draw(sheet, &model, &chosen, &table.first, &p_values)?;
+        self.write(&target, &table, &p_values)?;
+        if let Some(sheet) = &sheet {
+            self.draw(sheet, &model, &chosen, &table, &p_values)?;
         }
         let mean = table.first.iter().sum::<f64>() / table.first.len().max(1) as f64;
         let (shown, sign) = if table.has_density { ("log_p_lower", 1.0) } else { ("distortion", -1.0) };
         let reason = table.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
         out.result(
             format!(
-                "{} rows, mean {shown} {:.2} nats{reason}: {}",
-                table.first.len(),
+                "{}, mean {shown} {:.2} nats{reason}: {}{}",
+                super::counted(table.first.len(), "row"),
                 sign * mean,
-                self.out.display()
+                self.out.display(),
+                self.sheet
+                    .as_ref()
+                    .map(|sheet| format!("\nthe most unlikely: {}", sheet.display()))
+                    .unwrap_or_default()
             ),
             &json!({
                 "rows": table.first.len(), "mean": sign * mean, "column": shown, "reason": table.reason,
-                "base_measure": model.model.likelihood.measure().name(), "out": self.out, "seed": self.seed
+                "base_measure": model.model.likelihood.measure().name(), "k": self.k,
+                "out": self.out, "sheet": self.sheet, "seed": self.seed
             }),
         );
         Ok(ExitCode::SUCCESS)
@@ -146,7 +157,7 @@ impl Score {
         Ok(scores)
     }
 
-    fn write(&self, scores: &Scores, p_values: &[f64]) -> Result<(), Failure> {
+    fn write(&self, target: &Target, scores: &Scores, p_values: &[f64]) -> Result<(), Failure> {
         let n = scores.first.len();
         let (header, columns): (Vec<String>, Vec<Vec<f64>>) = if scores.has_density {
             let names = ["log_p_lower", "k", "se", "ess", "p_value"].map(String::from).to_vec();
@@ -166,22 +177,13 @@ impl Score {
             let names = vec![format!("distortion ({reason})"), "p_value".into()];
             (names, vec![scores.first.iter().map(|v| -v).collect(), p_values.to_vec()])
         };
-        match self.out.extension().and_then(|e| e.to_str()) {
-            Some("csv") => {
-                let columns: Vec<Column> = columns.into_iter().map(Column::Numbers).collect();
-                write_csv(&self.out, &header, &columns)?;
-            }
-            Some("npy") => {
-                let values: Vec<f64> = (0..n).flat_map(|row| columns.iter().map(move |c| c[row])).collect();
-                write_npy(&self.out, &[n, columns.len()], StoredType::F64, &values)?;
-            }
-            _ => {
-                return Err(Failure::Flag {
-                    flag: "--out",
-                    what: format!("{} is no table", self.out.display()),
-                    remedy: "end it in .csv or .npy".into(),
-                });
-            }
+        target.ready()?;
+        if target.kind == Kind::Table {
+            let columns: Vec<Column> = columns.into_iter().map(Column::Numbers).collect();
+            write_csv(&self.out, &header, &columns)?;
+        } else {
+            let values: Vec<f64> = (0..n).flat_map(|row| columns.iter().map(move |c| c[row])).collect();
+            write_npy(&self.out, &[n, columns.len()], StoredType::F64, &values)?;
         }
         Ok(())
     }
@@ -189,12 +191,13 @@ impl Score {
     /// The most unlikely rows, each with its score.
     fn draw(
         &self,
-        sheet: &std::path::Path,
+        sheet: &Target,
         model: &latent::Model,
         chosen: &Chosen,
-        scores: &[f64],
+        table: &Scores,
         p_values: &[f64],
     ) -> Result<(), Failure> {
+        let scores = &table.first;
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
         order.truncate(40);
@@ -202,10 +205,19 @@ impl Score {
         let pictures = Samples::new(rows.x, &model.run.facts).pictures()?;
         let captions: Vec<String> = order
             .iter()
-            .map(|&row| format!("row {row}\n{:.0} nats\np = {:.3}", scores[row], p_values[row]))
+            .map(|&row| {
+                let value = if table.has_density { scores[row] } else { -scores[row] };
+                let value = format!("{value:.0}").replace('-', "−");
+                format!("row {row}\n{value} nats\np = {:.3}", p_values[row])
+            })
             .collect();
-        let labels = GridLabels::titled("The most unlikely rows, worst first");
-        image_sheet(&pictures.images()?, &captions, &labels)?.save(sheet)?;
+        let labels = GridLabels::titled(if table.has_density {
+            "The most unlikely rows, worst first: log p(x) and p-value"
+        } else {
+            "The worst explained rows, worst first: distortion and p-value"
+        });
+        sheet.ready()?;
+        image_sheet(&pictures.images()?, &captions, &labels)?.save(&sheet.path)?;
         Ok(())
     }
 }

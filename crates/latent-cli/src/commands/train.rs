@@ -1,5 +1,6 @@
 //! `latent train`: from data to a trained model, pictures and a report.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Instant;
 use clap::Args;
 use latent::config::Layers;
 use latent::device::Device;
-use latent::evaluate::report;
+use latent::evaluate::{RunReport, report};
 use latent::figure::Level;
 use latent::model::Registry;
 use latent::train::{Options, Outcome, Training};
@@ -22,12 +23,17 @@ use crate::progress::{Progress, duration};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent train --data embedded --out runs/first --epochs 1
-  latent train --data embedded --out runs/vae --preset vae --set posterior.latent=8 --epochs 1 --seed 7
-  latent train --out runs/first --resume --epochs 2
+  latent train --data embedded --out runs/first --set network.kind=mlp --epochs 2
+  latent train --data embedded --out runs/beta --preset beta-vae --set data.limit=500 --epochs 1
+  latent train --out runs/first --resume --epochs 3
 
-DATA is a folder of PNG or JPEG images (subfolders are classes), a folder of idx files, an .npy, .npz or .csv
-file, or a name: embedded, fashion-mnist, mnist.";
+DATA is one of
+  a folder of PNG or JPEG images (subfolders are classes), or of idx files as MNIST's
+  an .npy, .npz or .csv file (--set data.label=NAME names a csv's column of classes)
+  a name: embedded, fashion-mnist, mnist
+
+Without --preset, likelihood and network follow from the data; what was chosen and why is printed.
+Everything that can be set stands in the run.toml of a run.";
 
 /// Train a model on data and write a run folder
 #[derive(Args)]
@@ -109,7 +115,7 @@ impl Train {
             init_from: self.init_from.as_deref(),
             registry: Registry::default(),
         };
-        let stop = stop_on_interrupt();
+        let stop = Stop::on_interrupt();
         train(&layers, &self.out, options, !self.no_report, &stop, out)
     }
 }
@@ -120,57 +126,111 @@ pub fn train(
     folder: &Path,
     options: Options<'_>,
     reports: bool,
-    stop: &AtomicBool,
+    stop: &Stop,
     out: &Output,
 ) -> Done {
     let begun = Instant::now();
     let mut training = Training::prepare(layers, folder, options, &mut |line| out.note(line))?;
-    let mut progress = Progress::new(out);
-    let outcome = training.train(stop, &mut |event| progress.event(&event));
+    let facts = &training.run.facts;
+    out.note(format!(
+        "data: {}, {} training, {} validation and {} test rows of {}",
+        facts.source, facts.rows[0], facts.rows[1], facts.rows[2], facts.shape
+    ));
+    let forecast = training.preflight()?;
+    let is_over = forecast.steps == 0;
+    if !is_over {
+        out.note(forecast.to_string());
+    }
+    let mut progress = Progress::new(out, training.run.train.minutes);
+    stop.begin();
+    let outcome = training.train(stop.flag(), &mut |event| progress.event(&event));
+    stop.end();
     progress.end();
     let seed = training.run.seed;
+    let took = begun.elapsed().as_secs_f64();
     if outcome? == Outcome::Interrupted {
         let text = format!(
-            "interrupted after {}; the state is saved. Go on with:\n  latent train --out {} --resume",
-            duration(begun.elapsed().as_secs_f64()),
+            "interrupted at step {} of {}; the state is saved. Go on with:\n  latent train --out {} --resume",
+            progress.step(),
+            progress.total(),
             folder.display()
         );
-        out.result(text, &json!({ "interrupted": true, "run": folder }));
+        let (step, total) = (progress.step(), progress.total());
+        out.result(text, &json!({ "interrupted": true, "step": step, "total": total, "run": folder }));
         return Ok(ExitCode::from(130));
     }
     let model = training.folder.model();
-    let mut value = json!({ "run": folder, "model": model, "seconds": begun.elapsed().as_secs_f64() });
-    let mut text = format!("trained in {}: {}", duration(begun.elapsed().as_secs_f64()), model.display());
-    if reports {
+    let mut value = json!({ "run": folder, "model": model, "seconds": took, "seed": seed });
+    let mut text = match is_over {
+        true => format!("{}: trained already; lengthen it with --epochs N", folder.display()),
+        false => format!("trained in {}: {}", duration(took), model.display()),
+    };
+    if reports && !(is_over && folder.join("report.html").exists()) {
+        out.note("drawing figures and the report");
         let written = report(folder, &training.data, key(seed, "report"))?;
-        for verdict in &written.verdicts {
-            let mark = match verdict.level {
-                Level::Good => "good",
-                Level::Note => "note",
-                Level::Warning => "WARNING",
-            };
-            text.push_str(&format!("\n{mark}: {}. {}", verdict.headline, verdict.evidence));
-        }
+        text.push_str(&said(&written));
         if let Some(page) = written.files.last() {
             text.push_str(&format!("\nreport: {}", page.display()));
         }
-        value["verdicts"] =
-            written.verdicts.iter().map(|v| json!({ "name": v.name, "evidence": v.evidence })).collect();
+        value["verdicts"] = verdicts(&written);
         value["files"] = json!(written.files);
     }
     out.result(text, &value);
     Ok(ExitCode::SUCCESS)
 }
 
-/// A flag that Ctrl-C sets: the step under way is finished and saved. A second Ctrl-C ends at once.
-pub fn stop_on_interrupt() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    // A handler that is there already (another run in this process) keeps working.
-    let _ = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
-    stop
+/// The verdicts of a report, a line each.
+pub fn said(written: &RunReport) -> String {
+    let mark = |level| match level {
+        Level::Good => "good",
+        Level::Note => "note",
+        Level::Warning => "WARNING",
+    };
+    written.verdicts.iter().map(|v| format!("\n{}: {}. {}", mark(v.level), v.headline, v.evidence)).collect()
+}
+
+/// The verdicts of a report for programs.
+pub fn verdicts(written: &RunReport) -> serde_json::Value {
+    written
+        .verdicts
+        .iter()
+        .map(|v| json!({ "name": v.name, "headline": v.headline, "evidence": v.evidence }))
+        .collect()
+}
+
+/// What Ctrl-C does: while steps are taken, the one under way is finished and saved; otherwise, or when it is pressed
+/// again, the program ends at once (nothing is lost: files are written whole).
+#[derive(Clone, Default)]
+pub struct Stop {
+    flag: Arc<AtomicBool>,
+    steps: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// Listens to Ctrl-C.
+    pub fn on_interrupt() -> Self {
+        let stop = Self::default();
+        let heard = stop.clone();
+        // Where no handler can be set, the system's own ends the program.
+        let _ = ctrlc::set_handler(move || {
+            if !heard.steps.load(Ordering::SeqCst) || heard.flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            let _ =
+                writeln!(std::io::stderr(), "\nfinishing this step and saving; Ctrl-C again ends at once");
+        });
+        stop
+    }
+
+    fn flag(&self) -> &AtomicBool {
+        &self.flag
+    }
+
+    fn begin(&self) {
+        self.steps.store(true, Ordering::SeqCst);
+    }
+
+    fn end(&self) {
+        self.steps.store(false, Ordering::SeqCst);
+    }
 }

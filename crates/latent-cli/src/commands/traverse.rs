@@ -10,9 +10,10 @@ use latent::figure::traversal;
 use latent::generate::traverse;
 use serde_json::json;
 
-use super::{Chosen, free, key, load};
+use super::{Chosen, key, load};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,15 +55,25 @@ pub struct Traverse {
 impl Traverse {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        free(&self.out, self.force)?;
-        if self.steps < 2 || !self.reach.is_finite() {
+        let target = Target::new("--out", &self.out, self.force, &Kind::ALL)?;
+        if self.steps < 2 {
             return Err(Failure::Flag {
                 flag: "--steps",
-                what: "a traversal needs two values at least, and a finite reach".into(),
-                remedy: "give --steps 9 --reach 3".into(),
+                what: format!("{} values are no way", self.steps),
+                remedy: "give at least 2".into(),
+            });
+        }
+        if !(self.reach.is_finite() && self.reach > 0.0) {
+            return Err(Failure::Flag {
+                flag: "--reach",
+                what: format!("{} is no distance", self.reach),
+                remedy: "give a positive number, such as 3".into(),
             });
         }
         let model = load(&self.run, &self.device)?;
+        target.suits(&model)?;
+        let shown = self.dims.min(model.model.latent.dims());
+        target.holds("--dims, --steps", shown.saturating_mul(self.steps), &model)?;
         let chosen = Chosen::open(&model, None, out)?;
         let found = terms(&model, &chosen.data, Split::Validation, 1000, key(self.seed, "traverse"))?;
         let all = model.model.latent.dims();
@@ -70,13 +81,9 @@ impl Traverse {
             dimensions_by_rate(&found.rate_per_dimension, all).into_iter().take(self.dims).collect();
         let middle = match self.row {
             None => vec![0.0; all],
-            Some(row) if row < chosen.len() => model.encode(&chosen.rows(row, 1)?)?.mean.values,
             Some(row) => {
-                return Err(Failure::Flag {
-                    flag: "--row",
-                    what: format!("there is no row {row}"),
-                    remedy: format!("give a row from 0 to {}", chosen.len().saturating_sub(1)),
-                });
+                chosen.has("--row", row)?;
+                model.encode(&chosen.rows(row, 1)?)?.mean.values
             }
         };
         let values: Vec<f64> =
@@ -90,16 +97,22 @@ impl Traverse {
                 None => format!("z{}", d + 1),
             })
             .collect();
-        match (self.out.extension().and_then(|e| e.to_str()), decoded.pictures()) {
-            (Some("png" | "svg"), Ok(pictures)) => {
-                traversal(&pictures.images()?, &names, &values, "One latent dimension at a time")?
-                    .save(&self.out)?;
-            }
-            _ => decoded.save(&self.out, "One latent dimension at a time")?,
+        target.ready()?;
+        if target.kind == Kind::Picture {
+            let pictures = decoded.pictures()?;
+            traversal(&pictures.images()?, &names, &values, "One latent dimension at a time")?
+                .save(&self.out)?;
+        } else {
+            decoded.save(&self.out, "One latent dimension at a time")?;
         }
         out.result(
-            format!("{} dimensions, {} values each: {}", dims.len(), self.steps, self.out.display()),
-            &json!({ "dims": dims, "rates": found.rate_per_dimension, "values": values, "out": self.out }),
+            format!(
+                "{}, highest rate first, {} values each: {}",
+                super::counted(dims.len(), "dimension"),
+                self.steps,
+                self.out.display()
+            ),
+            &json!({ "dims": dims, "rates": found.rate_per_dimension, "values": values, "out": self.out, "seed": self.seed }),
         );
         Ok(ExitCode::SUCCESS)
     }

@@ -21,8 +21,11 @@ pub enum ConfigError {
     /// The file is not TOML.
     #[error("{}: {message}", path.display())]
     Syntax { path: PathBuf, message: String },
+    /// A resolved run cannot be written down: our fault.
+    #[error("`{key}` cannot be written as TOML: {what}; report this as a bug")]
+    Unwritable { key: String, what: String },
     /// The file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", crate::files::refusal(path, source))]
     Io { path: PathBuf, source: std::io::Error },
 }
 

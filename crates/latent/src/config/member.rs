@@ -125,9 +125,6 @@ pub fn parse_table<T: DeserializeOwned>(table: &Table, path: &str) -> Result<T, 
 
 /// The table that a settings struct becomes.
 pub fn table_of<T: Serialize>(settings: &T, path: &str) -> Result<Table, ConfigError> {
-    Table::try_from(settings).map_err(|error| ConfigError::Value {
-        key: path.into(),
-        what: format!("cannot be written as TOML: {error}"),
-        remedy: "report this as a bug".into(),
-    })
+    Table::try_from(settings)
+        .map_err(|error| ConfigError::Unwritable { key: path.into(), what: error.to_string() })
 }

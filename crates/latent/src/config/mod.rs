@@ -72,11 +72,8 @@ impl Run {
 
     /// The text of `run.toml`.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string(self).map_err(|error| ConfigError::Value {
-            key: "run".into(),
-            what: format!("cannot be written as TOML: {error}"),
-            remedy: "report this as a bug".into(),
-        })
+        toml::to_string(self)
+            .map_err(|error| ConfigError::Unwritable { key: "run".into(), what: error.to_string() })
     }
 
     /// Reads `run.toml`; refuses formats newer than this program's.

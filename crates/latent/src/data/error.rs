@@ -17,7 +17,7 @@ pub enum DataError {
         known: String,
     },
     /// The operating system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", crate::files::refusal(path, source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -94,7 +94,7 @@ pub enum DataError {
         rows: usize,
     },
     /// Threads that prepare data could not start, or one ended too early.
-    #[error("preparing data: {what}; set data.workers = 1 or report this")]
+    #[error("preparing data: {what}; set data.workers = 1, and report this as a bug")]
     Worker {
         /// What happened.
         what: String,

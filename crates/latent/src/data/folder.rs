@@ -41,11 +41,15 @@ pub(crate) fn list(root: &Path) -> Result<(Vec<PathBuf>, Option<Labels>), DataEr
     let (mut files, mut names) = (Vec::new(), Vec::new());
     walk(root, None, 0, &mut files, &mut names)?;
     if files.is_empty() {
-        return Err(DataError::malformed(
-            root,
-            "the folder holds no image",
-            "give a folder of .png, .jpg or .jpeg files, in subfolders if they have classes, or of idx files",
-        ));
+        let remedy = match other_data(root) {
+            Some(file) => format!("give the file itself: {}", file.display()),
+            None => {
+                "give a folder of .png, .jpg or .jpeg files, in subfolders if they have classes, or of idx \
+                     files"
+                    .into()
+            }
+        };
+        return Err(DataError::malformed(root, "the folder holds no image", remedy));
     }
     let unlabelled = names.iter().filter(|name| name.is_none()).count();
     if unlabelled == names.len() {
@@ -62,6 +66,16 @@ pub(crate) fn list(root: &Path) -> Result<(Vec<PathBuf>, Option<Labels>), DataEr
     let labels = Labels::from_names(&names)
         .map_err(|what| DataError::malformed(root, what, "have one subfolder a class"))?;
     Ok((files, Some(labels)))
+}
+
+/// The first file of a folder that could be data, though no image.
+fn other_data(root: &Path) -> Option<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(root).ok()?.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    files.into_iter().find(|file| {
+        let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        file.is_file() && matches!(extension.to_ascii_lowercase().as_str(), "npy" | "npz" | "csv" | "tsv")
+    })
 }
 
 fn walk(

@@ -82,6 +82,11 @@ impl SampleShape {
             Self::Vector { columns } => columns,
         }
     }
+
+    /// Whether a sample is a picture.
+    pub fn is_image(self) -> bool {
+        matches!(self, Self::Image { .. })
+    }
 }
 
 impl std::fmt::Display for SampleShape {
@@ -119,6 +124,9 @@ pub struct Normalisation {
     pub stored: StoredType,
     /// The least and greatest value that the stored data may hold (0 and 255 for 8-bit images).
     pub range: Option<(f32, f32)>,
+    /// Columns of a table that hold whole numbers only, and do so again in what is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub whole: Vec<usize>,
 }
 
 /// The type of a value in the user's files.

@@ -15,6 +15,8 @@ pub(crate) struct Moments {
     pub greatest: Vec<f64>,
     /// Whether all values are 0 or 1.
     pub bits: bool,
+    /// Whether all values are whole numbers, a feature each.
+    whole: Vec<bool>,
 }
 
 impl Moments {
@@ -27,6 +29,7 @@ impl Moments {
             least: vec![f64::INFINITY; features],
             greatest: vec![f64::NEG_INFINITY; features],
             bits: true,
+            whole: vec![true; features],
         }
     }
 
@@ -37,6 +40,9 @@ impl Moments {
             *greatest = greatest.max(value);
         }
         self.bits = self.bits && values.iter().all(|&value| value == 0.0 || value == 1.0);
+        for (whole, value) in self.whole.iter_mut().zip(values) {
+            *whole = *whole && value.fract() == 0.0;
+        }
         if !train {
             return;
         }
@@ -57,6 +63,11 @@ impl Moments {
         let least = self.least.iter().copied().fold(f64::INFINITY, f64::min);
         let greatest = self.greatest.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         (least, greatest)
+    }
+
+    /// The features whose values are all whole numbers.
+    pub(crate) fn whole_columns(&self) -> Vec<usize> {
+        (0..self.whole.len()).filter(|&feature| self.whole[feature]).collect()
     }
 
     /// Mean and variance (divided by the number of rows) of each feature.

@@ -17,7 +17,7 @@ impl Normalisation {
         }
     }
 
-    /// `value = x · scale + offset`, clamped to the range and rounded for integer types. Slices hold whole
+    /// `value = x · scale + offset`, clamped to the range and rounded where values are whole. Slices hold whole
     /// rows, `[rows, features]`.
     pub fn value_from_x(&self, x: &[f32], values: &mut [f64]) {
         for (index, (value, x)) in values.iter_mut().zip(x).enumerate() {
@@ -27,6 +27,16 @@ impl Normalisation {
                 undone = undone.max(least.into()).min(most.into());
             }
             *value = if self.stored.is_integer() { undone.round() } else { undone };
+        }
+        if !self.whole.is_empty() {
+            let columns = self.offset.len().max(self.scale.len()).max(1);
+            for row in values.chunks_mut(columns) {
+                for &column in &self.whole {
+                    if let Some(value) = row.get_mut(column) {
+                        *value = value.round();
+                    }
+                }
+            }
         }
     }
 
@@ -124,7 +134,10 @@ pub(crate) fn resolve(
         }
         Normalise::Standardise => standardise(moments, is_image),
     };
-    let normalisation = Normalisation { offset, scale, stored, range };
+    // Columns are told apart where each has its own scale; bits drawn from a column are not its values.
+    let by_column = !is_image && offset.len() == moments.least.len() && settings.binarize == Binarize::None;
+    let whole = if by_column && !stored.is_integer() { moments.whole_columns() } else { Vec::new() };
+    let normalisation = Normalisation { offset, scale, stored, range, whole };
 
     let within = |(least, greatest): (f64, f64)| {
         let (offset, scale) = (f64::from(normalisation.offset[0]), f64::from(normalisation.scale[0]));
@@ -212,7 +225,7 @@ mod tests {
             let (stored, most) = if wide { (StoredType::U16, 65535.0) } else { (StoredType::U8, 255.0) };
             let values: Vec<f64> = values.iter().map(|&v| f64::from(if wide { v } else { v % 256 })).collect();
             let normalisation =
-                Normalisation { offset: vec![0.0], scale: vec![most], stored, range: Some((0.0, most)) };
+                Normalisation { offset: vec![0.0], scale: vec![most], stored, range: Some((0.0, most)), whole: Vec::new() };
             let mut x = vec![0.0; values.len()];
             normalisation.x_from_value(&values, &mut x);
             prop_assert!(x.iter().all(|x| (0.0..=1.0).contains(x)));
@@ -227,7 +240,7 @@ mod tests {
         ) {
             let values: Vec<f64> = rows.concat();
             let normalisation = Normalisation {
-                offset: vec![offset, 0.0], scale: vec![scale, 2.0], stored: StoredType::F64, range: None,
+                offset: vec![offset, 0.0], scale: vec![scale, 2.0], stored: StoredType::F64, range: None, whole: Vec::new(),
             };
             let mut x = vec![0.0; values.len()];
             normalisation.x_from_value(&values, &mut x);
@@ -245,6 +258,7 @@ mod tests {
             scale: vec![255.0],
             stored: StoredType::U8,
             range: Some((0.0, 255.0)),
+            whole: Vec::new(),
         };
         assert_eq!(normalisation.values(&[-0.5, 0.001, 0.5, 7.0]), [0.0, 0.0, 128.0, 255.0]);
     }

@@ -409,6 +409,7 @@ fn stub(rows: &dyn Dataset) -> Facts {
             scale: vec![1.0],
             stored: super::StoredType::F64,
             range: None,
+            whole: Vec::new(),
         },
         columns: rows.columns().to_vec(),
         classes: Vec::new(),

@@ -55,9 +55,6 @@ impl std::fmt::Display for Summary {
                 self.classes.iter().map(|c| format!("{} {}", c.name, c.rows)).collect();
             writeln!(f, "classes  {}", classes.join(", "))?;
         }
-        for overlap in &self.overlaps {
-            writeln!(f, "overlap  rows of {overlap}: a model trained on them must not be judged on it")?;
-        }
         for warning in &self.warnings {
             writeln!(f, "warning  {warning}")?;
         }
@@ -167,8 +164,10 @@ impl Data {
             warnings.push(format!("{} features never change: {names}{more}", audit.constant.len()));
         }
         if !facts.overlaps.is_empty() {
-            warnings
-                .push(format!("training rows belong to {}: judge no model there", facts.overlaps.join(", ")));
+            warnings.push(format!(
+                "training rows belong to {0}: a model trained on them must not be judged on {0}",
+                facts.overlaps.join(", ")
+            ));
         }
         warnings
     }

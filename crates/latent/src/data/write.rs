@@ -148,15 +148,20 @@ pub fn write_images(
     normalisation: &Normalisation,
     values: &[f64],
 ) -> Result<(), DataError> {
-    fs::create_dir_all(folder).map_err(|source| DataError::io(folder, source))?;
     let features = shape.features().max(1);
     check_count(folder, values.len() / features * features, values.len())?;
-    for (row, sample) in values.chunks_exact(features).enumerate() {
+    let is_new = !folder.exists();
+    fs::create_dir_all(folder).map_err(|source| DataError::io(folder, source))?;
+    let all = values.chunks_exact(features).enumerate().try_for_each(|(row, sample)| {
         let path = folder.join(format!("{row:05}.png"));
         let png = png_of_sample(&path, shape, normalisation, sample)?;
-        written(&path, |out| out.write_all(&png))?;
+        written(&path, |out| out.write_all(&png))
+    });
+    if all.is_err() && is_new {
+        // Some of the pictures would pass for all of them.
+        let _ = fs::remove_dir_all(folder);
     }
-    Ok(())
+    all
 }
 
 /// One sample, in the user's units, as the bytes of a PNG file: 16 bits a level where the data had them, else 8.

@@ -137,7 +137,8 @@ fn unfinished(f: &Findings) -> Option<Verdict> {
         level: Level::Note,
         headline: "Still learning when it stopped".into(),
         evidence: format!(
-            "Validation fell by {gain:.2} nats over the last {epochs:.0} epochs. Go on with `--resume --epochs N`."
+            "Validation fell by {gain:.2} nats over the last {}. Go on with `--resume --epochs N`.",
+            if epochs < 1.5 { "epoch".to_string() } else { format!("{epochs:.0} epochs") }
         ),
     })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum FigureError {
     /// The operating system refused to write.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", crate::files::refusal(path, source))]
     Io {
         /// The file that was to be written.
         path: PathBuf,

@@ -93,13 +93,32 @@ impl Samples {
                 }
                 write_npy(path, &shape, self.facts.normalisation.stored, &self.values())?;
             }
-            "csv" => write_table(path, &self.columns(), &self.values())?,
-            "" => write_images(path, self.facts.shape, &self.facts.normalisation, &self.values())?,
+            "csv" => write_table(path, &self.columns(), &self.printable())?,
+            "" if self.facts.shape.is_image() => {
+                write_images(path, self.facts.shape, &self.facts.normalisation, &self.values())?
+            }
+            "" => return Err(ModelError::NoPicture { columns: self.facts.shape.features() }.into()),
             other => {
                 return Err(ModelError::Output { path: path.into(), extension: other.into() }.into());
             }
         }
         Ok(())
+    }
+
+    /// [`values`](Self::values) without the digits that a model's single precision doesn't have: a millionth of a
+    /// column's scale is the last.
+    fn printable(&self) -> Vec<f64> {
+        let scale = &self.facts.normalisation.scale;
+        let mut values = self.values();
+        for (index, value) in values.iter_mut().enumerate() {
+            let scale = f64::from(scale.get(index % scale.len().max(1)).copied().unwrap_or(1.0));
+            let digits = (6.0 - scale.log10().floor()).clamp(0.0, 15.0) as i32;
+            let rounded = (*value * 10f64.powi(digits)).round() / 10f64.powi(digits);
+            if rounded.is_finite() {
+                *value = rounded;
+            }
+        }
+        values
     }
 
     /// Names for the columns of a table.

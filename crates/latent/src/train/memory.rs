@@ -52,7 +52,7 @@ fn status(key: &str) -> u64 {
 
 /// How large this process may become: the system's free memory, or less if its control group has a limit. None where
 /// the system doesn't say.
-pub(super) fn limit() -> Option<u64> {
+pub fn limit() -> Option<u64> {
     let system = kibibytes("/proc/meminfo", "MemAvailable:")?;
     let group = groups().into_iter().filter_map(|group| room(Path::new(&group))).min();
     Some(system.min(group.unwrap_or(u64::MAX)) + resident())

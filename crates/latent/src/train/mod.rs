@@ -34,6 +34,7 @@ pub use checkpoint::{Counters, State};
 pub use error::TrainError;
 pub use folder::RunFolder;
 pub use log::Line;
+pub use memory::limit as memory_limit;
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerSettings};
 pub use preflight::Preflight;
 pub use run::{Options, Training};

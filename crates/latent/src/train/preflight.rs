@@ -46,7 +46,11 @@ impl fmt::Display for Preflight {
         }
         write!(f, "; {} steps", thousands(self.steps as usize))?;
         let step = self.seconds_per_step;
-        let step = if step < 1.0 { format!("{:.0} ms", step * 1e3) } else { format!("{step:.1} s") };
+        let step = match step {
+            s if s < 9.5e-3 => format!("{:.1} ms", s * 1e3),
+            s if s < 1.0 => format!("{:.0} ms", s * 1e3),
+            s => format!("{s:.1} s"),
+        };
         write!(f, " of {step} take about {}", duration(self.seconds))
     }
 }

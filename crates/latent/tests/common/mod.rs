@@ -48,6 +48,7 @@ pub fn pngs(folder: &Path, count: usize, side: usize) -> PathBuf {
         scale: vec![255.0],
         stored: StoredType::U8,
         range: Some((0.0, 255.0)),
+        whole: Vec::new(),
     };
     write_images(&path, shape, &normalisation, &blobs(count, 3, side)).unwrap();
     path

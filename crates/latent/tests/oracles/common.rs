@@ -52,6 +52,7 @@ pub fn facts(shape: SampleShape, kind: ValueKind) -> Facts {
             scale: vec![1.0],
             stored: StoredType::F64,
             range: None,
+            whole: Vec::new(),
         },
         columns: Vec::new(),
         classes: Vec::new(),

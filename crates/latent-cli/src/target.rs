@@ -1,0 +1,154 @@
+//! Where a command writes: what the path's ending asks for, checked before any work is done.
+
+use std::path::{Path, PathBuf};
+
+use latent::Model;
+use latent::data::DataError;
+use latent::model::ModelError;
+
+use crate::failure::Failure;
+
+/// What is written, by what a path ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `.png` or `.svg`: one picture.
+    Picture,
+    /// `.npy`: an array.
+    Array,
+    /// `.csv`: a table.
+    Table,
+    /// No ending, or a slash: a folder of one PNG a row.
+    Folder,
+}
+
+impl Kind {
+    /// What rows of a model can be written as.
+    pub const ALL: [Self; 4] = [Self::Picture, Self::Array, Self::Table, Self::Folder];
+    /// What numbers that are no picture can be written as.
+    pub const NUMBERS: [Self; 2] = [Self::Array, Self::Table];
+
+    fn of(path: &Path) -> Option<Self> {
+        if path.as_os_str().to_string_lossy().ends_with(['/', '\\']) {
+            return Some(Self::Folder);
+        }
+        match path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase().as_str() {
+            "png" | "svg" => Some(Self::Picture),
+            "npy" => Some(Self::Array),
+            "csv" => Some(Self::Table),
+            "" => Some(Self::Folder),
+            _ => None,
+        }
+    }
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Picture => ".png, .svg",
+            Self::Array => ".npy",
+            Self::Table => ".csv",
+            Self::Folder => "or / for a folder",
+        }
+    }
+}
+
+/// A path that a command may write to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The path.
+    pub path: PathBuf,
+    /// What is written there.
+    pub kind: Kind,
+}
+
+impl Target {
+    /// Takes what `flag` gave, if its ending is one of `allowed` and nothing stands there (unless `force`).
+    pub fn new(flag: &'static str, path: &Path, force: bool, allowed: &[Kind]) -> Result<Self, Failure> {
+        let Some(kind) = Kind::of(path).filter(|kind| allowed.contains(kind)) else {
+            let endings: Vec<&str> = allowed.iter().map(|kind| kind.ending()).collect();
+            return Err(Failure::Flag {
+                flag,
+                what: format!("{} has no ending that can be written here", path.display()),
+                remedy: format!("end it in {}", endings.join(", ")),
+            });
+        };
+        let taken = match kind {
+            Kind::Folder if path.is_dir() => {
+                path.read_dir().map_or(true, |mut entries| entries.next().is_some())
+            }
+            _ => path.exists(),
+        };
+        if taken && (!force || path.is_dir() != (kind == Kind::Folder)) {
+            return Err(match path.is_dir() == (kind == Kind::Folder) {
+                true => Failure::Exists(path.into()),
+                false => Failure::Flag {
+                    flag,
+                    what: format!(
+                        "{} is there and is no {}",
+                        path.display(),
+                        if path.is_dir() { "file" } else { "folder" }
+                    ),
+                    remedy: "give another path".into(),
+                },
+            });
+        }
+        Ok(Self { path: path.into(), kind })
+    }
+
+    /// Refuses pictures of rows that are none.
+    pub fn suits(&self, model: &Model) -> Result<(), Failure> {
+        if matches!(self.kind, Kind::Picture | Kind::Folder) && !model.run.facts.shape.is_image() {
+            return Err(ModelError::NoPicture { columns: model.run.facts.shape.features() }.into());
+        }
+        Ok(())
+    }
+
+    /// Refuses more rows than memory holds, or than a picture shows.
+    pub fn holds(&self, flag: &'static str, rows: usize, model: &Model) -> Result<(), Failure> {
+        if rows == 0 {
+            return Err(Failure::Flag {
+                flag,
+                what: "nothing to write".into(),
+                remedy: "give at least 1".into(),
+            });
+        }
+        if self.kind == Kind::Picture && rows > MOST_PICTURES {
+            return Err(Failure::Flag {
+                flag,
+                what: format!("a picture of {rows} rows shows none of them"),
+                remedy: format!("give at most {MOST_PICTURES}, or write .npy or a folder/"),
+            });
+        }
+        let numbers = model.run.facts.shape.features().saturating_add(model.model.latent.dims());
+        let bytes = rows.saturating_mul(numbers).saturating_mul(BYTES_A_NUMBER) as u64;
+        match latent::train::memory_limit() {
+            Some(free) if bytes > free => Err(Failure::Flag {
+                flag,
+                what: format!(
+                    "{rows} rows need about {} GB of memory, and {} GB are free",
+                    giga(bytes),
+                    giga(free)
+                ),
+                remedy: "ask for fewer, several times, each with its own --seed".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the folder that the path lies in. Called once everything else is right.
+    pub fn ready(&self) -> Result<(), Failure> {
+        match self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => std::fs::create_dir_all(parent)
+                .map_err(|source| DataError::Io { path: parent.into(), source }.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// As many as can be told apart.
+const MOST_PICTURES: usize = 10_000;
+
+/// A number in the model's precision, its code's, in the user's units, and as text.
+const BYTES_A_NUMBER: usize = 24;
+
+fn giga(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e9)
+}

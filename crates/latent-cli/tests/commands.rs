@@ -1,0 +1,190 @@
+//! What commands promise: the same seed gives the same bytes, JSON is JSON, and data comes back as it was.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Ended, SMALL, succeed, trained, write_npy_bytes};
+
+/// Every command that writes a file, without `--out`.
+const WRITERS: [(&str, &str); 12] = [
+    ("sample runs/first --count 12", "png"),
+    ("sample runs/first --count 12", "npy"),
+    ("sample runs/table --count 12", "csv"),
+    ("reconstruct runs/first --count 12", "npy"),
+    ("interpolate runs/first --count 2", "npy"),
+    ("traverse runs/first --dims 3", "png"),
+    ("traverse runs/table --row 3", "csv"),
+    ("encode runs/first", "npy"),
+    ("encode runs/table --with-deviation", "csv"),
+    ("decode runs/first --codes CODES --observe draw", "npy"),
+    ("score runs/first --k 5", "csv"),
+    ("score runs/table --k 5", "npy"),
+];
+
+fn line(command: &str, out: &Path, rest: &str) -> String {
+    let codes = trained().join("codes.npy");
+    if !codes.exists() {
+        let bytes: Vec<u8> = (0..64).flat_map(|i| (i as f32 / 32.0 - 1.0).to_le_bytes()).collect();
+        write_npy_bytes(&codes, "<f4", "(4, 16)", &bytes);
+    }
+    format!("{} --out {} {rest}", command.replace("CODES", "codes.npy"), out.display())
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let own = tempfile::tempdir().expect("a folder");
+    for (index, (command, ending)) in WRITERS.iter().enumerate() {
+        let written = |name: &str, rest: &str| {
+            let out = own.path().join(format!("{index}-{name}.{ending}"));
+            succeed(trained(), &line(command, &out, rest));
+            fs::read(&out).expect("an output")
+        };
+        let first = written("a", "--seed 5");
+        assert_eq!(first, written("b", "--seed 5"), "{command}");
+        if command.starts_with("sample") || command.starts_with("score") || command.contains("draw") {
+            assert_ne!(first, written("c", "--seed 6"), "{command}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_trains_the_same_model() {
+    let own = tempfile::tempdir().expect("a folder");
+    let train = |out: &str, seed: u64| {
+        succeed(own.path(), &format!("train --data embedded --out {out} {SMALL} --no-report --seed {seed}"));
+        fs::read(own.path().join(out).join("model.safetensors")).expect("a model")
+    };
+    let first = train("a", 4);
+    assert!(first == train("b", 4));
+    assert!(first != train("c", 5));
+    // A run folder reproduces itself from its run.toml alone.
+    succeed(own.path(), "train --config a/run.toml --out d --no-report");
+    assert!(first == fs::read(own.path().join("d/model.safetensors")).expect("a model"));
+}
+
+/// Every line that a command prints is JSON, and no number in it is anything but finite or null.
+fn is_json(ended: &Ended) -> Vec<serde_json::Value> {
+    let lines = ended.out.lines().chain(ended.err.lines());
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    lines.for_each(|line| {
+        let _: serde_json::Value = parse(line);
+    });
+    ended.out.lines().map(parse).collect()
+}
+
+#[test]
+fn every_command_speaks_json() {
+    let own = tempfile::tempdir().expect("a folder");
+    for (index, (command, ending)) in WRITERS.iter().enumerate() {
+        let out = own.path().join(format!("{index}.{ending}"));
+        let said = is_json(&succeed(trained(), &line(command, &out, "--json")));
+        let last = said.last().expect("a line");
+        assert_eq!(last["out"], out.display().to_string(), "{command}: {last}");
+        assert_eq!(last["seed"], 1, "{command}: {last}");
+    }
+    let presets = is_json(&succeed(own.path(), "presets --json"));
+    assert!(presets.iter().all(|preset| preset["paper"].as_str().is_some_and(|paper| !paper.is_empty())));
+    assert!(is_json(&succeed(own.path(), "presets iwae --json"))[0]["toml"].is_string());
+    assert_eq!(is_json(&succeed(own.path(), "devices --json"))[0]["devices"][0], "cpu");
+    assert_eq!(is_json(&succeed(own.path(), "data inspect embedded --json"))[0]["rows"][0], 8000);
+    assert_eq!(is_json(&succeed(trained(), "inspect runs/first --json"))[0]["run"]["seed"], 1);
+    let train = is_json(&succeed(own.path(), &format!("train --data embedded --out run {SMALL} --json")));
+    assert!(train.iter().any(|line| line["validation"]["loss"].is_number()), "{train:?}");
+    assert!(train.last().expect("a line")["verdicts"][0]["evidence"].is_string());
+    let report = is_json(&succeed(own.path(), "report run --json"));
+    assert!(report[0]["files"].as_array().is_some_and(|files| files.len() > 3));
+    let refused = common::run(own.path(), "sample nowhere --out x.npy --json");
+    assert_eq!(refused.code, Some(2));
+    let error: serde_json::Value = serde_json::from_str(refused.err.trim()).expect("JSON");
+    assert_eq!(error["exit_code"], 2);
+}
+
+/// Header and numbers of an npy file of f4, f8 or u1.
+fn npy(path: &Path) -> (String, Vec<u8>) {
+    let bytes = fs::read(path).expect("an array");
+    let end = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    (String::from_utf8_lossy(&bytes[10..end]).trim().to_string(), bytes[end..].to_vec())
+}
+
+#[test]
+fn samples_come_back_as_the_data_was() {
+    let own = tempfile::tempdir().expect("a folder");
+    let at = own.path();
+    let to = |name: &str| at.join(name).display().to_string();
+    succeed(trained(), &format!("sample runs/first --count 5 --out {}", to("x.npy")));
+    let (header, values) = npy(&at.join("x.npy"));
+    assert!(header.contains("'|u1'") && header.contains("(5, 28, 28,)"), "{header}");
+    assert_eq!(values.len(), 5 * 784);
+
+    succeed(trained(), &format!("sample runs/table --count 200 --out {}", to("x.csv")));
+    let text = fs::read_to_string(at.join("x.csv")).expect("a table");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("length,rings,share"));
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert!(cells[1].parse::<i64>().is_ok(), "rings are whole: {line}");
+        assert!(cells[0].len() <= 11, "no digits that mean nothing: {line}");
+    }
+
+    succeed(trained(), &format!("sample runs/first --count 3 --out {}", to("pictures/")));
+    let pictures: Vec<_> = fs::read_dir(at.join("pictures")).expect("a folder").collect();
+    assert_eq!(pictures.len(), 3);
+    // What was written can be read again, as data for the same model.
+    succeed(trained(), &format!("encode runs/first --data {} --out {}", to("pictures"), to("z.npy")));
+    succeed(trained(), &format!("encode runs/first --data {} --out {}", to("x.npy"), to("zz.npy")));
+    succeed(trained(), &format!("score runs/table --data {} --k 5 --out {}", to("x.csv"), to("s.csv")));
+
+    let mut grey = Vec::new();
+    (0..60 * 36).for_each(|i: i32| grey.extend(((i * 37 % 100) as f64 / 100.0 - 0.3).to_le_bytes()));
+    write_npy_bytes(&at.join("real.npy"), "<f8", "(60, 36)", &grey);
+    succeed(at, "train --data real.npy --out run --epochs 1 --no-report");
+    succeed(at, "sample run --count 4 --out again.npy");
+    assert!(npy(&at.join("again.npy")).0.contains("'<f8'"));
+}
+
+#[test]
+fn codes_decoded_are_reconstructions() {
+    let own = tempfile::tempdir().expect("a folder");
+    let to = |name: &str| own.path().join(name).display().to_string();
+    for (run, ending) in [("runs/first", "npy"), ("runs/table", "csv")] {
+        let [z, x, again] = ["z", "x", "again"].map(|name| to(&format!("{name}.{ending}")));
+        succeed(trained(), &format!("encode {run} --out {z}"));
+        succeed(trained(), &format!("decode {run} --codes {z} --out {x}"));
+        succeed(trained(), &format!("reconstruct {run} --count 1000 --out {again}"));
+        assert_eq!(fs::read(x).expect("a file"), fs::read(again).expect("a file"), "{run}");
+    }
+}
+
+#[test]
+fn scores_have_their_columns() {
+    let own = tempfile::tempdir().expect("a folder");
+    let out = own.path().join("s.csv");
+    let sheet = own.path().join("s.png");
+    succeed(
+        trained(),
+        &format!("score runs/first --k 7 --out {} --sheet {}", out.display(), sheet.display()),
+    );
+    let text = fs::read_to_string(&out).expect("scores");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("log_p_lower,k,se,ess,p_value"));
+    let rows: Vec<Vec<f64>> =
+        lines.map(|line| line.split(',').map(|cell| cell.parse().expect("a number")).collect()).collect();
+    assert_eq!(rows.len(), 30);
+    for row in rows {
+        assert!(
+            row[1] == 7.0
+                && row[2] >= 0.0
+                && (1.0..=7.0001).contains(&row[3])
+                && (0.0..=1.0).contains(&row[4])
+        );
+    }
+    assert!(fs::metadata(sheet).expect("a picture").len() > 1000);
+    // A model without a density gives distortions, and the header says why.
+    succeed(own.path(), &format!("train --data embedded --out ae --preset ae {SMALL} --no-report"));
+    succeed(own.path(), "score ae --out ae.csv");
+    let text = fs::read_to_string(own.path().join("ae.csv")).expect("scores");
+    let header = text.lines().next().expect("a header");
+    assert!(header.contains("distortion") && header.contains("no density"), "{header}");
+}

@@ -1,0 +1,61 @@
+//! Every example of every help text is run, in one folder, in the order of the work.
+
+mod common;
+
+use common::{latent, succeed};
+
+/// Commands whose examples others need come first.
+const FIRST: [&str; 2] = ["train", "encode"];
+
+#[test]
+fn examples_of_help_texts_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut commands = commands(&succeed(folder.path(), "--help").out);
+    assert!(commands.len() >= 14, "{commands:?}");
+    commands.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+    let mut seen = Vec::new();
+    for name in &commands {
+        let mut pages = vec![name.clone()];
+        if name == "data" {
+            pages.push("data inspect".into());
+        }
+        let mut found = 0;
+        for page in pages {
+            let help = succeed(folder.path(), &format!("{page} --help")).out;
+            for line in help.lines().filter_map(|line| line.strip_prefix("  latent ")) {
+                found += 1;
+                if seen.contains(&line.to_string()) {
+                    continue;
+                }
+                seen.push(line.to_string());
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let ended = latent(folder.path()).args(&words).output().expect("the binary runs");
+                let said = String::from_utf8_lossy(&ended.stderr);
+                assert!(ended.status.success(), "the example `latent {line}` fails:\n{said}");
+                if let Some(at) = words.iter().position(|word| *word == "--out") {
+                    assert!(folder.path().join(words[at + 1]).exists(), "`latent {line}` writes nothing");
+                }
+            }
+        }
+        assert!(found > 0, "the help of `latent {name}` has no example");
+    }
+}
+
+/// The commands that the help names: indented, lower case, before the options.
+fn commands(help: &str) -> Vec<String> {
+    let lines = help.lines().take_while(|line| !line.starts_with("Options:"));
+    let names = lines.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    names.map(String::from).collect()
+}
+
+#[test]
+fn help_fits_a_narrow_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in commands(&succeed(folder.path(), "--help").out) {
+        let help = latent(folder.path()).args([&name, "--help"]).env("COLUMNS", "80").output().expect("help");
+        let help = String::from_utf8_lossy(&help.stdout).to_string();
+        for line in help.lines().filter(|line| line.starts_with("  latent ")) {
+            assert!(line.len() < 100, "{line}");
+        }
+    }
+}
