@@ -8,7 +8,7 @@ use latent::evaluate::report;
 use serde_json::json;
 
 use super::train::{said, verdicts};
-use super::{key, load};
+use super::{key, load, own_data};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
 
@@ -38,7 +38,7 @@ impl Report {
             });
         }
         let model = load(&self.run, "cpu")?;
-        let data = model.open_own(&mut |line| out.note(line))?;
+        let data = own_data(&model, out)?;
         let written = report(&self.run, &data, key(self.seed, "report"))?;
         let text = format!(
             "{}{}",

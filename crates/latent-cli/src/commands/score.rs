@@ -10,7 +10,7 @@ use latent::generate::Samples;
 use latent::model::BaseMeasure;
 use serde_json::json;
 
-use super::{Chosen, key, load};
+use super::{Chosen, key, load, own_data, trained_on};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
 use crate::target::{Kind, Target};
@@ -77,11 +77,21 @@ impl Score {
             sheet.suits(&model)?;
         }
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        // A model trained on rows of a known test set is not judged on that test set.
+        if let Some(known) = trained_on(&model, &chosen.data) {
+            return Err(Failure::Flag {
+                flag: "--data",
+                what: format!(
+                    "this model was trained on rows of {known}, so what it says of them is no test"
+                ),
+                remedy:
+                    "leave --data out to use its own held-out rows, or train on the official training set"
+                        .into(),
+            });
+        }
         let reference = match &self.data {
             None => None,
-            Some(_) => {
-                Some(Chosen { data: model.open_own(&mut |line| out.note(line))?, split: Split::Validation })
-            }
+            Some(_) => Some(Chosen { data: own_data(&model, out)?, split: Split::Validation }),
         };
         let table = self.table(&model, &chosen, usize::MAX)?;
         let mut against = match &reference {
@@ -206,7 +216,8 @@ impl Score {
         let captions: Vec<String> = order
             .iter()
             .map(|&row| {
-                let value = if table.has_density { scores[row] } else { -scores[row] };
+                // Rounded first: adding 0 turns −0 into 0.
+                let value = (if table.has_density { scores[row] } else { -scores[row] }).round() + 0.0;
                 let value = format!("{value:.0}").replace('-', "−");
                 format!("row {row}\n{value} nats\np = {:.3}", p_values[row])
             })
