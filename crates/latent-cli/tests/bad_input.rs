@@ -201,7 +201,11 @@ fn outputs_that_cannot_be() {
         refuse(at, &format!("{command} runs/first --out table.csv"), &["table.csv", "--force"]);
         refuse(at, &format!("{command} runs/table --out x.png"), &["3 columns", ".csv"]);
         refuse(at, &format!("{command} runs/table --out pictures/"), &["3 columns", ".csv"]);
-        refuse(at, &format!("{command} runs/first --out table.csv/x.npy"), &["table.csv"]);
+        refuse(
+            at,
+            &format!("{command} runs/first --out table.csv/x.npy"),
+            &["table.csv", "a file stands where a folder is needed"],
+        );
         refuse(at, &format!("{command} runs/nowhere --out new/x.npy"), &["runs/nowhere", "latent train"]);
         refuse(at, &format!("{command} runs/first --device tpu --out new/x.npy"), &["tpu", "cpu"]);
     }
@@ -209,7 +213,7 @@ fn outputs_that_cannot_be() {
         refuse(at, &format!("{command} runs/first --out x.png"), &["--out", "x.png", ".npy, .csv"]);
         refuse(at, &format!("{command} runs/first --out table.csv"), &["table.csv", "--force"]);
     }
-    refuse(at, "sample runs/first --out /proc/none/x.npy", &["/proc/none"]);
+    refuse(at, "sample runs/first --out /proc/none/x.npy", &["/proc", "where you may write"]);
     refuse(at, "score runs/table --out s.csv --sheet s.png", &["3 columns"]);
     refuse(at, "score runs/first --out s.csv --sheet s.csv", &["--sheet", "s.csv"]);
     refuse(at, "score runs/first --out s.csv --k 0", &["--k", "at least 1"]);

@@ -14,7 +14,7 @@ use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
-  latent report runs/first";
+  latent report runs/one";
 
 /// Draw the figures of a run and write its report again
 #[derive(Args)]

@@ -17,12 +17,16 @@ use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent score runs/first --k 20 --out scores.csv
-  latent score runs/first --k 20 --out scores.npy --sheet unlikely.png
+  latent score runs/one --k 20 --out scores.csv
+  latent score runs/one --k 20 --out scores.npy --sheet unlikely.png
 
-Columns: log_p_lower, a lower bound of log p(x) in nats by k importance samples; k; se, its standard error;
-ess, how many of the k samples count; p_value, the share of validation rows that are as unlikely or more.
-Models without a density give distortion and p_value.";
+Columns:
+  log_p_lower  a lower bound of log p(x) in nats, by k importance samples
+  k            how many
+  se           the standard error of log_p_lower
+  ess          how many of the k samples count
+  p_value      the share of validation rows that are as unlikely or more
+Models without a density give distortion and p_value, and the header says why.";
 
 /// Score rows by their likelihood
 #[derive(Args)]

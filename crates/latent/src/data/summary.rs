@@ -46,7 +46,7 @@ impl std::fmt::Display for Summary {
         writeln!(f, "samples  {}", self.shape)?;
         writeln!(f, "rows     {train} training, {validation} validation, {test} test")?;
         if self.columns.is_empty() {
-            writeln!(f, "values   {} to {}, mean {:.4}", self.range[0], self.range[1], self.mean)?;
+            writeln!(f, "values   {} to {}, mean {}", self.range[0], self.range[1], short(self.mean))?;
         }
         writeln!(f, "reading  {}", self.reading)?;
         let width = self.columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
@@ -70,6 +70,11 @@ impl std::fmt::Display for Summary {
         }
         write!(f, "hash     {}", self.hash)
     }
+}
+
+/// Five significant digits.
+fn short(value: f64) -> f64 {
+    format!("{value:.4e}").parse().unwrap_or(value)
 }
 
 /// A column of a table.
