@@ -90,6 +90,7 @@ impl Target {
                 },
             });
         }
+        may_write(path)?;
         Ok(Self { path: path.into(), kind })
     }
 
@@ -141,6 +142,18 @@ impl Target {
             None => Ok(()),
         }
     }
+}
+
+/// Refuses a place below a file, or in a folder that nobody may write to, before hours of work are spent on it.
+fn may_write(path: &Path) -> Result<(), Failure> {
+    let there = path.ancestors().skip(1).find_map(|above| Some((above, std::fs::metadata(above).ok()?)));
+    let kind = match &there {
+        Some((_, found)) if !found.is_dir() => std::io::ErrorKind::NotADirectory,
+        Some((_, found)) if found.permissions().readonly() => std::io::ErrorKind::PermissionDenied,
+        _ => return Ok(()),
+    };
+    let path = there.map_or(path, |(above, _)| above).into();
+    Err(DataError::Io { path, source: kind.into() }.into())
 }
 
 /// As many as can be told apart.

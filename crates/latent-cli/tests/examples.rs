@@ -21,7 +21,10 @@ fn examples_of_help_texts_run() {
         }
         let mut found = 0;
         for page in pages {
-            let help = succeed(folder.path(), &format!("{page} --help")).out;
+            // On a narrow terminal, where a long example would be cut in two.
+            let words: Vec<&str> = page.split(' ').chain(["--help"]).collect();
+            let help = latent(folder.path()).args(words).env("COLUMNS", "80").output().expect("help").stdout;
+            let help = String::from_utf8(help).expect("UTF-8");
             for line in help.lines().filter_map(|line| line.strip_prefix("  latent ")) {
                 found += 1;
                 if seen.contains(&line.to_string()) {
@@ -46,16 +49,4 @@ fn commands(help: &str) -> Vec<String> {
     let lines = help.lines().take_while(|line| !line.starts_with("Options:"));
     let names = lines.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
     names.map(String::from).collect()
-}
-
-#[test]
-fn help_fits_a_narrow_terminal() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for name in commands(&succeed(folder.path(), "--help").out) {
-        let help = latent(folder.path()).args([&name, "--help"]).env("COLUMNS", "80").output().expect("help");
-        let help = String::from_utf8_lossy(&help.stdout).to_string();
-        for line in help.lines().filter(|line| line.starts_with("  latent ")) {
-            assert!(line.len() < 100, "{line}");
-        }
-    }
 }

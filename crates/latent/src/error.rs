@@ -53,3 +53,25 @@ impl Error {
         if ours { 1 } else { 2 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_user_cannot_mend_is_our_fault() {
+        let ours: [Error; 4] = [
+            FigureError::Raster { what: "no memory".into() }.into(),
+            FigureError::Input { figure: "grid", what: "no image".into(), remedy: "give one" }.into(),
+            DataError::Worker { what: "a thread ended".into() }.into(),
+            ConfigError::Unwritable { key: "run".into(), what: "a map".into() }.into(),
+        ];
+        let theirs: [Error; 3] = [
+            DataError::NotFound { path: "x".into(), known: "embedded".into() }.into(),
+            FigureError::Extension { path: "x.gif".into() }.into(),
+            TrainError::Exists { path: "run".into() }.into(),
+        ];
+        assert!(ours.iter().all(|error| error.exit_code() == 1));
+        assert!(theirs.iter().all(|error| error.exit_code() == 2));
+    }
+}

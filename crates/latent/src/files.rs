@@ -35,7 +35,9 @@ pub fn refusal(path: &Path, source: &io::Error) -> String {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; choose a place where you may write"
         }
-        io::ErrorKind::NotADirectory => "; a file stands where a folder is needed",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "; a file stands where a folder is needed"
+        }
         _ => "",
     };
     format!("{}: {source}{remedy}", path.display())

@@ -15,8 +15,8 @@ use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent encode runs/first --out codes.npy
-  latent decode runs/first --codes codes.npy --out decoded.npy";
+  latent encode runs/one --out codes.npy
+  latent decode runs/one --codes codes.npy --out decoded.npy";
 
 /// Decode codes from a file
 #[derive(Args)]

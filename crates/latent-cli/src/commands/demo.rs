@@ -15,7 +15,7 @@ use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
-  latent demo --epochs 0.2 --out runs/glimpse";
+  latent demo --epochs 0.1 --out runs/glimpse";
 
 /// Train on data that ships with the program and show what comes out
 #[derive(Args)]

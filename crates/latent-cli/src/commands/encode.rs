@@ -14,8 +14,8 @@ use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent encode runs/first --out z.npy
-  latent encode runs/first --data embedded --with-deviation --out z.csv";
+  latent encode runs/one --out z.npy
+  latent encode runs/one --data embedded --with-deviation --out z.csv";
 
 /// Write the code of each row
 #[derive(Args)]

@@ -12,8 +12,8 @@ use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
-  latent inspect runs/first
-  latent inspect runs/first/model.safetensors --json";
+  latent inspect runs/one
+  latent inspect runs/one/model.safetensors --json";
 
 /// Show what a model is made of and what it was trained on
 #[derive(Args)]

@@ -16,8 +16,8 @@ use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent interpolate runs/first --out between.png
-  latent interpolate runs/first --from 3 --to 8 --path linear --steps 12 --out line.png";
+  latent interpolate runs/one --out between.png
+  latent interpolate runs/one --from 3 --to 8 --path linear --out line.png";
 
 /// Walk from one row's code to another's
 #[derive(Args)]

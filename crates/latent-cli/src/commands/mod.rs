@@ -18,7 +18,7 @@ pub mod traverse;
 use std::path::Path;
 
 use latent::array::Array;
-use latent::data::{Data, Rows, Split};
+use latent::data::{Data, DataError, Rows, Split};
 use latent::device::Device;
 use latent::model::Registry;
 use latent::{Key, Model};
@@ -69,10 +69,14 @@ impl Chosen {
         match source {
             Some(source) => {
                 let data = model.open(source, &mut note)?;
-                refuse_known_test(model, &data)?;
+                if let Some(known) = trained_on(model, &data) {
+                    note(format!(
+                        "this model was trained on rows of {known}: what it makes of them is no test of it"
+                    ));
+                }
                 Ok(Self { data, split: Split::Test })
             }
-            None => Ok(Self { data: model.open_own(&mut note)?, split: Split::Validation }),
+            None => Ok(Self { data: own_data(model, out)?, split: Split::Validation }),
         }
     }
 
@@ -112,17 +116,28 @@ impl Chosen {
     }
 }
 
-/// A model trained on rows of a known test set is not judged on that test set.
-fn refuse_known_test(model: &Model, data: &Data) -> Result<(), Failure> {
-    match data.test_is_known() {
-        Some(known) if model.run.facts.overlaps.iter().any(|name| name == known) => Err(Failure::Flag {
-            flag: "--data",
-            what: format!("this model was trained on rows of {known}, so what it says of them is no test"),
-            remedy: "leave --data out to use its own held-out rows, or train on the official training set"
-                .into(),
-        }),
-        _ => Ok(()),
+/// The data that the model was trained on. Its path is relative to where training ran.
+pub fn own_data(model: &Model, out: &Output) -> Result<Data, Failure> {
+    let source = &model.run.facts.source;
+    let data = model.open_own(&mut |line| out.note(line)).map_err(|error| match error {
+        latent::Error::Data(DataError::NotFound { .. }) => Failure::Flag {
+            flag: "RUN",
+            what: format!("it was trained on {source}, which is not found from here"),
+            remedy: "run the command where training ran, or give other rows by --data if it has that".into(),
+        },
+        error => error.into(),
+    })?;
+    if data.facts().hash != model.run.facts.hash {
+        out.note(format!(
+            "{source} has changed since training: rows that count as held out may be ones the model has learned"
+        ));
     }
+    Ok(data)
+}
+
+/// The known test set that both the data and the rows that the model was trained on belong to.
+pub fn trained_on<'a>(model: &Model, data: &'a Data) -> Option<&'a str> {
+    data.test_is_known().filter(|known| model.run.facts.overlaps.iter().any(|name| name == known))
 }
 
 /// Codes from a `.npy` or `.csv` file, as wide as the model's.

@@ -15,8 +15,8 @@ use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent reconstruct runs/first --out reconstructions.png
-  latent reconstruct runs/first --data embedded --count 100 --out again.npy";
+  latent reconstruct runs/one --out reconstructions.png
+  latent reconstruct runs/one --data embedded --count 100 --out again.npy";
 
 /// Encode rows and decode them again
 #[derive(Args)]

@@ -8,13 +8,13 @@ use latent::evaluate::report;
 use serde_json::json;
 
 use super::train::{said, verdicts};
-use super::{key, load};
+use super::{key, load, own_data};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
-  latent report runs/first";
+  latent report runs/one";
 
 /// Draw the figures of a run and write its report again
 #[derive(Args)]
@@ -38,7 +38,7 @@ impl Report {
             });
         }
         let model = load(&self.run, "cpu")?;
-        let data = model.open_own(&mut |line| out.note(line))?;
+        let data = own_data(&model, out)?;
         let written = report(&self.run, &data, key(self.seed, "report"))?;
         let text = format!(
             "{}{}",

@@ -14,9 +14,9 @@ use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent sample runs/first --count 64 --out samples.png
-  latent sample runs/first --count 10 --seed 3 --out samples/
-  latent sample runs/first --count 100 --out samples.npy";
+  latent sample runs/one --count 64 --out samples.png
+  latent sample runs/one --count 10 --seed 3 --out samples/
+  latent sample runs/one --count 100 --out samples.npy";
 
 /// Draw new samples from a trained model
 #[derive(Args)]
@@ -30,7 +30,7 @@ pub struct Sample {
     /// Where to: grid.png, a folder/, x.npy or x.csv
     #[arg(long)]
     out: PathBuf,
-    /// What is written of p(x|z); by default the mean for images, a draw for tables
+    /// What is written of p(x|z); [default: mean for images, draw for tables]
     #[arg(long)]
     observe: Option<What>,
     /// What the draws descend from
@@ -47,9 +47,7 @@ pub struct Sample {
 /// What is written of p(x|z).
 #[derive(Clone, Copy, ValueEnum)]
 pub enum What {
-    /// Its mean
     Mean,
-    /// A draw from it
     Draw,
 }
 

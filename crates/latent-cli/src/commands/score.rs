@@ -10,19 +10,23 @@ use latent::generate::Samples;
 use latent::model::BaseMeasure;
 use serde_json::json;
 
-use super::{Chosen, key, load};
+use super::{Chosen, key, load, own_data, trained_on};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
 use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent score runs/first --k 20 --out scores.csv
-  latent score runs/first --k 20 --out scores.npy --sheet unlikely.png
+  latent score runs/one --k 20 --out scores.csv
+  latent score runs/one --k 20 --out scores.npy --sheet unlikely.png
 
-Columns: log_p_lower, a lower bound of log p(x) in nats by k importance samples; k; se, its standard error;
-ess, how many of the k samples count; p_value, the share of validation rows that are as unlikely or more.
-Models without a density give distortion and p_value.";
+Columns:
+  log_p_lower  a lower bound of log p(x) in nats, by k importance samples
+  k            how many
+  se           the standard error of log_p_lower
+  ess          how many of the k samples count
+  p_value      the share of validation rows that are as unlikely or more
+Models without a density give distortion and p_value, and the header says why.";
 
 /// Score rows by their likelihood
 #[derive(Args)]
@@ -77,11 +81,21 @@ impl Score {
             sheet.suits(&model)?;
         }
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        // A model trained on rows of a known test set is not judged on that test set.
+        if let Some(known) = trained_on(&model, &chosen.data) {
+            return Err(Failure::Flag {
+                flag: "--data",
+                what: format!(
+                    "this model was trained on rows of {known}, so what it says of them is no test"
+                ),
+                remedy:
+                    "leave --data out to use its own held-out rows, or train on the official training set"
+                        .into(),
+            });
+        }
         let reference = match &self.data {
             None => None,
-            Some(_) => {
-                Some(Chosen { data: model.open_own(&mut |line| out.note(line))?, split: Split::Validation })
-            }
+            Some(_) => Some(Chosen { data: own_data(&model, out)?, split: Split::Validation }),
         };
         let table = self.table(&model, &chosen, usize::MAX)?;
         let mut against = match &reference {
@@ -206,7 +220,8 @@ impl Score {
         let captions: Vec<String> = order
             .iter()
             .map(|&row| {
-                let value = if table.has_density { scores[row] } else { -scores[row] };
+                // Rounded first: adding 0 turns −0 into 0.
+                let value = (if table.has_density { scores[row] } else { -scores[row] }).round() + 0.0;
                 let value = format!("{value:.0}").replace('-', "−");
                 format!("row {row}\n{value} nats\np = {:.3}", p_values[row])
             })

@@ -23,17 +23,19 @@ use crate::progress::{Progress, duration};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent train --data embedded --out runs/first --set network.kind=mlp --epochs 2
-  latent train --data embedded --out runs/beta --preset beta-vae --set data.limit=500 --epochs 1
-  latent train --out runs/first --resume --epochs 3
+  latent train --data embedded --out runs/one --set network.kind=mlp --epochs 2
+  latent train --data embedded --out runs/beta --preset beta-vae --epochs 0.1
+  latent train --out runs/one --resume --epochs 3
 
 DATA is one of
-  a folder of PNG or JPEG images (subfolders are classes), or of idx files as MNIST's
-  an .npy, .npz or .csv file (--set data.label=NAME names a csv's column of classes)
+  a folder of PNG or JPEG images (subfolders are classes)
+  a folder of idx files, as MNIST's
+  an .npy or .npz array, rows first
+  a .csv table (--set data.label=NAME names its column of classes)
   a name: embedded, fashion-mnist, mnist
 
-Without --preset, likelihood and network follow from the data; what was chosen and why is printed.
-Everything that can be set stands in the run.toml of a run.";
+Without --preset, likelihood and network follow from the data; what was chosen
+is printed with the reason. All that can be set stands in a run's run.toml.";
 
 /// Train a model on data and write a run folder
 #[derive(Args)]

@@ -17,8 +17,8 @@ use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent traverse runs/first --out traversal.png
-  latent traverse runs/first --row 5 --dims 4 --reach 2 --out around.png";
+  latent traverse runs/one --out traversal.png
+  latent traverse runs/one --row 5 --dims 4 --reach 2 --out around.png";
 
 /// Move one latent dimension at a time
 #[derive(Args)]

@@ -100,7 +100,8 @@ pub fn parse_table<T: DeserializeOwned>(table: &Table, path: &str) -> Result<T, 
     serde_path_to_error::deserialize(toml::Value::Table(table.clone())).map_err(|error| {
         let inner = error.path().to_string();
         let message = error.inner().to_string();
-        let message = message.trim();
+        // The first line says what, the next ones where, which the path says already.
+        let message = message.lines().next().unwrap_or_default().trim();
         let key = match (path, inner.as_str()) {
             ("", inner) => inner.to_string(),
             (path, ".") => path.to_string(),
@@ -110,14 +111,15 @@ pub fn parse_table<T: DeserializeOwned>(table: &Table, path: &str) -> Result<T, 
         if let Some(rest) = message.strip_prefix("unknown field `") {
             let mut quoted = rest.split('`').step_by(2);
             let name = quoted.next().unwrap_or_default().to_string();
-            let nearest = nearest(&name, quoted);
             let full = if key.ends_with(&name) { key } else { format!("{key}.{name}") };
+            let before = full.strip_suffix(&name).unwrap_or_default();
+            let nearest = nearest(&name, quoted).map(|nearest| format!("{before}{nearest}"));
             ConfigError::UnknownKey { key: full, nearest }
         } else {
             ConfigError::Value {
                 key,
                 what: message.to_string(),
-                remedy: "see `latent presets` for examples".into(),
+                remedy: "a value of that kind stands in the run.toml of any run".into(),
             }
         }
     })

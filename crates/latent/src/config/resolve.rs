@@ -147,7 +147,14 @@ fn suggestion(facts: &Facts) -> (Table, Vec<(&'static str, &'static str, String)
         SampleShape::Image { .. } => 16,
         SampleShape::Vector { columns } => columns.div_ceil(2).clamp(1, 16),
     };
-    notes.push(("posterior", "latent", format!("latent: {latent} dimensions")));
+    let why = match facts.shape {
+        SampleShape::Image { height, width, .. } if height.min(width) >= 48 => {
+            format!("{height}×{width} images hold much")
+        }
+        SampleShape::Image { height, width, .. } => format!("{height}×{width} images hold little"),
+        SampleShape::Vector { columns } => format!("half of {columns} columns, 16 at most"),
+    };
+    notes.push(("posterior", "latent", format!("latent: {latent} dimensions ({why})")));
     let kind = |name: &str| Table::from_iter([("kind".to_string(), Value::from(name))]);
     let mut posterior = kind("diagonal-normal");
     posterior.insert("latent".into(), (latent as i64).into());

@@ -49,7 +49,7 @@ pub use opened::Data;
 pub use settings::{
     Binarize, Channels, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part, Size,
 };
-pub use summary::{ClassCount, Summary};
+pub use summary::{ClassCount, ColumnSummary, Summary};
 pub use write::{Column, png_of_sample, write_csv, write_images, write_npy, write_table};
 
 use serde::{Deserialize, Serialize};

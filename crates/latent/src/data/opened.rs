@@ -197,6 +197,9 @@ impl Data {
         audit.format = sources[0].rows.format();
         audit.number = sources[0].rows.number().name();
         audit.range = moments.range();
+        if !shape.is_image() {
+            audit.spans = moments.least.iter().copied().zip(moments.greatest.iter().copied()).collect();
+        }
         if model.is_none() {
             let columns = moments.least.iter().zip(&moments.greatest).enumerate();
             audit.constant =

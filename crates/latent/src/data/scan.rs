@@ -17,6 +17,8 @@ pub(crate) struct Audit {
     pub format: &'static str,
     pub number: &'static str,
     pub range: (f64, f64),
+    /// The least and greatest value of each column of a table, over all rows.
+    pub spans: Vec<(f64, f64)>,
     pub skipped: Vec<String>,
     /// Rows that repeat an earlier one; absent for data too large to compare.
     pub duplicates: Option<u64>,

@@ -18,8 +18,8 @@ pub struct Summary {
     pub shape: SampleShape,
     /// Rows in train, validation and test.
     pub rows: [u64; 3],
-    /// Names of the columns of a table.
-    pub columns: Vec<String>,
+    /// The columns of a table, in the user's units.
+    pub columns: Vec<ColumnSummary>,
     /// Classes and how many rows each has, over all splits.
     pub classes: Vec<ClassCount>,
     /// The least and greatest value, in the user's units.
@@ -45,10 +45,20 @@ impl std::fmt::Display for Summary {
         writeln!(f, "format   {} of {}", self.format, self.number)?;
         writeln!(f, "samples  {}", self.shape)?;
         writeln!(f, "rows     {train} training, {validation} validation, {test} test")?;
-        writeln!(f, "values   {} to {}, mean {:.4}", self.range[0], self.range[1], self.mean)?;
+        if self.columns.is_empty() {
+            writeln!(f, "values   {} to {}, mean {}", self.range[0], self.range[1], short(self.mean))?;
+        }
         writeln!(f, "reading  {}", self.reading)?;
-        if !self.columns.is_empty() {
-            writeln!(f, "columns  {}", self.columns.join(", "))?;
+        let width = self.columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
+        for (index, column) in self.columns.iter().enumerate() {
+            let [least, most] = column.range;
+            let head = if index == 0 { "columns" } else { "" };
+            let whole = if column.whole { ", whole numbers" } else { "" };
+            writeln!(
+                f,
+                "{head:8} {:width$}  {least} to {most}, mean {:.4}{whole}",
+                column.name, column.mean
+            )?;
         }
         if !self.classes.is_empty() {
             let classes: Vec<String> =
@@ -60,6 +70,24 @@ impl std::fmt::Display for Summary {
         }
         write!(f, "hash     {}", self.hash)
     }
+}
+
+/// Five significant digits.
+fn short(value: f64) -> f64 {
+    format!("{value:.4e}").parse().unwrap_or(value)
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnSummary {
+    /// The name.
+    pub name: String,
+    /// The least and greatest value.
+    pub range: [f64; 2],
+    /// The mean over the training rows.
+    pub mean: f64,
+    /// Whether all values are whole numbers.
+    pub whole: bool,
 }
 
 /// A class and its rows.
@@ -83,25 +111,39 @@ impl Data {
             }
         }
         // The mean in the user's units; of bits, in theirs.
-        let x_mean = facts.mean.iter().enumerate().map(|(index, mean)| {
-            let at = |list: &[f32]| f64::from(list[index % list.len()]);
-            match settings.binarize {
-                Binarize::None => {
-                    f64::from(*mean) * at(&facts.normalisation.scale) + at(&facts.normalisation.offset)
+        let means: Vec<f64> = facts
+            .mean
+            .iter()
+            .enumerate()
+            .map(|(index, mean)| {
+                let at = |list: &[f32]| f64::from(list[index % list.len()]);
+                match settings.binarize {
+                    Binarize::None => {
+                        f64::from(*mean) * at(&facts.normalisation.scale) + at(&facts.normalisation.offset)
+                    }
+                    _ => f64::from(*mean),
                 }
-                _ => f64::from(*mean),
-            }
-        });
+            })
+            .collect();
+        let names = facts.columns.iter().enumerate().zip(&audit.spans).zip(&means);
+        let columns = names
+            .map(|(((index, name), span), mean)| ColumnSummary {
+                name: name.clone(),
+                range: [span.0, span.1],
+                mean: *mean,
+                whole: facts.normalisation.whole.contains(&index),
+            })
+            .collect();
         Summary {
             source: facts.source.clone(),
             format: audit.format.into(),
             number: audit.number.into(),
             shape: facts.shape,
             rows: facts.rows,
-            columns: facts.columns.clone(),
+            columns,
             classes,
             range: [audit.range.0, audit.range.1],
-            mean: x_mean.sum::<f64>() / facts.mean.len() as f64,
+            mean: means.iter().sum::<f64>() / means.len() as f64,
             kind: facts.kind,
             reading: self.reading(settings),
             warnings: self.warnings(),

@@ -13,7 +13,7 @@ pub enum TrainError {
     #[error("{}: holds a run already; add --resume to go on with it, or choose another folder", path.display())]
     Exists { path: PathBuf },
     /// The run in the folder is of other data.
-    #[error("{}: the data has changed since this run began (hash {found}, was {expected}); \
+    #[error("{}: the data has changed since this run began (hash {found:.12}, was {expected:.12}); \
              train into another folder, or give back the old data", path.display())]
     DataChanged { path: PathBuf, expected: String, found: String },
     /// The run in the folder has other settings.
