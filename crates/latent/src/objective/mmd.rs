@@ -75,7 +75,7 @@ impl Term for Mmd {
 }
 
 /// The unbiased estimate between two samples of equal size, `[n, d]` each; 0 for a single row.
-fn mmd(a: Tensor<2>, b: Tensor<2>, settings: &MmdSettings) -> Tensor<1> {
+pub fn mmd(a: Tensor<2>, b: Tensor<2>, settings: &MmdSettings) -> Tensor<1> {
     let [n, d] = a.dims();
     let pairs = (n * n.saturating_sub(1)).max(1) as f64;
     let constant = |scale: f64| 2.0 * d as f64 * scale;

@@ -1,0 +1,44 @@
+//! How likely is x? Plain Monte Carlo from the prior:
+//!
+//! P(x) = E_{z ~ p(z)} p(x|z) ≈ 1/k Σ_d p(x|z_d),  z_d ~ p(z)
+//!
+//! Unbiased, and hopeless in more than a few dimensions: the codes that explain x hold a share of the prior of about
+//! e^−rate, so that it takes some e^rate draws until one of them is hit. Until then the estimate is far too low.
+//! Importance sampling ([`score`](super::score())) draws where q(z|x) says the codes are.
+
+use super::score::{PART_ROWS, Weighed};
+use super::{Score, View};
+use crate::batch::{Batch, Latent, Noise};
+use crate::device::{host, host_f64};
+use crate::key::Key;
+
+/// log P(x) of each row by `k` draws from the prior, which all rows share; needs no encoder. A part of the draws at a
+/// time, so that memory stays flat. The first draws of a longer series are those of a shorter one.
+pub fn plain_monte_carlo(view: &View<'_>, batch: &Batch, k: usize, key: Key) -> Vec<Score> {
+    let n = batch.len();
+    let prior = view.prior();
+    let mut sums = vec![Weighed::default(); n];
+    let part = (PART_ROWS / n.max(1)).clamp(1, k.max(1));
+    let device = view.weights.device();
+    let mut first = 0;
+    while first < k {
+        // Codes are drawn and decoded once for all rows, in larger parts than they are compared in.
+        let count = PART_ROWS.min(k - first);
+        let ids: Vec<u64> = (first..first + count).map(|draw| draw as u64).collect();
+        let outputs = view.decode(&Latent::new(prior.draw(1, Noise::new(key, &ids)).z));
+        let width = outputs.dims()[1];
+        let values = host(&outputs);
+        for codes in values.chunks(part * width) {
+            let draws = codes.len() / width;
+            // Code c against row i stands at c·n + i.
+            let outputs = device.tensor(codes.to_vec(), [draws, 1, width]).expand([draws, n, width]);
+            let outputs = outputs.reshape([draws * n, width]);
+            let log_p = view.model.likelihood.log_density(view, outputs, &batch.x);
+            for (index, log_p) in host_f64(&log_p).into_iter().enumerate() {
+                sums[index % n].add(log_p);
+            }
+        }
+        first += count;
+    }
+    sums.iter().map(Weighed::score).collect()
+}
