@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 
 use commands::{
     data, decode, demo, devices, encode, inspect, interpolate, presets, reconstruct, report, sample, score,
-    train, traverse,
+    textbook, train, traverse,
 };
 use output::Output;
 
@@ -35,6 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Textbook(textbook::Textbook),
     Train(train::Train),
     Sample(sample::Sample),
     Reconstruct(reconstruct::Reconstruct),
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
     let out = Output::new(cli.json);
     let result = match cli.command {
         Command::Demo(command) => command.run(&out),
+        Command::Textbook(command) => command.run(&out),
         Command::Train(command) => command.run(&out),
         Command::Sample(command) => command.run(&out),
         Command::Reconstruct(command) => command.run(&out),

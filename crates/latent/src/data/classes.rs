@@ -30,8 +30,7 @@ impl Chosen {
     pub(crate) fn rows(&self, rows: &dyn Dataset, fashion: bool) -> Result<Vec<bool>, DataError> {
         let Some(names) = &self.names else { return Ok(vec![true; rows.rows() as usize]) };
         let labels = labels(rows)?;
-        let kept: Vec<bool> =
-            class_names(labels, fashion).iter().map(|name| names.contains(name)).collect();
+        let kept: Vec<bool> = class_names(labels, fashion).iter().map(|name| names.contains(name)).collect();
         Ok(labels.of.iter().map(|&label| kept[label as usize]).collect())
     }
 }
@@ -73,7 +72,8 @@ fn place(class: &Class, known: &[String]) -> Result<usize, DataError> {
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map_or(String::new(), |(_, name)| format!(" (did you mean {name:?}?)"));
         let shown: Vec<String> = known.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
-        let more = if known.len() > SHOWN { format!(" and {} more", known.len() - SHOWN) } else { String::new() };
+        let more =
+            if known.len() > SHOWN { format!(" and {} more", known.len() - SHOWN) } else { String::new() };
         DataError::setting(
             "classes",
             format!("there is no class {asked:?}{nearest}"),

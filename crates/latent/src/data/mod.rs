@@ -48,7 +48,8 @@ pub use loader::{Loader, PlanItem};
 pub use matrix::read_matrix;
 pub use opened::Data;
 pub use settings::{
-    Binarize, Channels, Class, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part, Size,
+    Binarize, Channels, Class, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part,
+    Size,
 };
 pub use summary::{ClassCount, Summary};
 pub use write::{Column, png_of_sample, write_csv, write_images, write_npy, write_table};

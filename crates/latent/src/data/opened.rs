@@ -155,7 +155,8 @@ impl Data {
         let mut splits: [Vec<u64>; 3] = Default::default();
         let mut first = 0;
         for part in parts {
-            let labels = part.rows.labels().map(|labels| renumber(labels, part.fashion, closed, &mut classes));
+            let labels =
+                part.rows.labels().map(|labels| renumber(labels, part.fashion, closed, &mut classes));
             for (row, &role) in part.roles.iter().enumerate().filter(|(_, role)| **role != UNUSED) {
                 splits[usize::from(role)].push(first + row as u64);
             }
@@ -331,14 +332,12 @@ fn renumber(labels: &Labels, fashion: bool, closed: bool, classes: &mut Vec<Stri
     }
     let numbers: Vec<u32> = names
         .into_iter()
-        .map(|name| {
-            match classes.iter().position(|class| *class == name) {
-                Some(place) => place as u32,
-                None if closed => u32::MAX,
-                None => {
-                    classes.push(name);
-                    (classes.len() - 1) as u32
-                }
+        .map(|name| match classes.iter().position(|class| *class == name) {
+            Some(place) => place as u32,
+            None if closed => u32::MAX,
+            None => {
+                classes.push(name);
+                (classes.len() - 1) as u32
             }
         })
         .collect();

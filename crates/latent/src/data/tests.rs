@@ -544,7 +544,7 @@ fn the_loader_gives_what_direct_reading_gives() {
         epoch: step / 10,
     };
     for workers in [1, 4] {
-        let mut loader = Loader::new(Arc::clone(&data), (0..60).map(plan), workers).unwrap();
+        let mut loader = Loader::new(data.clone(), (0..60).map(plan), workers).unwrap();
         for step in 0..60 {
             let PlanItem { split, positions, epoch, .. } = plan(step);
             assert_eq!(loader.next().unwrap().unwrap(), data.rows(split, &positions, epoch).unwrap());
@@ -552,7 +552,7 @@ fn the_loader_gives_what_direct_reading_gives() {
         assert!(loader.next().is_none());
     }
     let bad = PlanItem { step: 0, split: Split::Test, positions: vec![50], epoch: 0 };
-    assert!(Loader::new(Arc::clone(&data), [bad], 2).unwrap().next().unwrap().is_err());
+    assert!(Loader::new(data.clone(), [bad], 2).unwrap().next().unwrap().is_err());
     let endless = Loader::new(data, (0..).map(plan), 2).unwrap();
     drop(endless);
 }
@@ -617,7 +617,7 @@ fn five_gigabytes_cost_no_memory() {
         positions: (0..128).map(|n| (n * 7919 + step as usize * 104_729) % train).collect(),
         epoch: 0,
     });
-    for batch in Loader::new(Arc::clone(&data), plan, 2).unwrap() {
+    for batch in Loader::new(data.clone(), plan, 2).unwrap() {
         assert_eq!(batch.unwrap().len(), 128);
     }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

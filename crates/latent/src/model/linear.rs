@@ -33,9 +33,8 @@ impl LinearGaussian {
         if !fits || variance.is_nan() || variance <= 0.0 || !numbers.copied().all(f64::is_finite) {
             return None;
         }
-        let m = Mat::from_fn(d, d, |i, j| {
-            dot(&loadings[i], &loadings[j]) + if i == j { variance } else { 0.0 }
-        });
+        let m =
+            Mat::from_fn(d, d, |i, j| dot(&loadings[i], &loadings[j]) + if i == j { variance } else { 0.0 });
         let eigen = m.self_adjoint_eigen(Side::Lower).ok()?;
         let directions = Mat::from_fn(d, d, |i, j| eigen.U()[(i, j)]);
         // M is at least σ² I; rounding may say less.
@@ -84,8 +83,7 @@ impl LinearGaussian {
     pub fn log_density(&self, x: &[f64]) -> f64 {
         let (features, dims) = (self.mean.len() as f64, self.loadings.len() as f64);
         let centred: Vec<f64> = x.iter().zip(&self.mean).map(|(x, b)| x - b).collect();
-        let explained: f64 =
-            self.along(&centred).iter().zip(&self.spectrum).map(|(a, s)| a * a / s).sum();
+        let explained: f64 = self.along(&centred).iter().zip(&self.spectrum).map(|(a, s)| a * a / s).sum();
         let square = (dot(&centred, &centred) - explained) / self.variance;
         let log_determinant =
             (features - dims) * self.variance.ln() + self.spectrum.iter().map(|s| s.ln()).sum::<f64>();
