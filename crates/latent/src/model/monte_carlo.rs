@@ -42,3 +42,45 @@ pub fn plain_monte_carlo(view: &View<'_>, batch: &Batch, k: usize, key: Key) -> 
     }
     sums.iter().map(Weighed::score).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layers, resolve};
+    use crate::data::{Data, Split};
+    use crate::device::Device;
+    use crate::generate::first_rows;
+    use crate::model::{Registry, build, log_density_by_enumeration};
+
+    #[test]
+    fn plain_monte_carlo_agrees_with_enumeration() {
+        let mut layers = Layers::default();
+        for setting in [
+            "data.source=embedded",
+            "data.limit=100",
+            "data.binarize=threshold",
+            "network={kind=\"mlp\", hidden=[16]}",
+            "posterior={kind=\"bits\", latent=3}",
+            "prior.kind=bits",
+        ] {
+            layers.set(setting).unwrap();
+        }
+        let data = Data::open(&layers.data().unwrap(), Key::from_seed(1), &mut |_| {}).unwrap();
+        let registry = Registry::default();
+        let (run, _) = resolve(&layers, data.facts(), &registry).unwrap();
+        let (model, weights) = build(&run, &registry, &Device::cpu().double()).unwrap();
+        let view = View::evaluation(&model, &weights);
+        let batch = Batch::new(first_rows(&data, Split::Train, 3).unwrap(), 784, weights.device());
+        let exact = host_f64(&log_density_by_enumeration(&view, &batch.x).unwrap());
+        let key = Key::from_seed(2);
+        let found = plain_monte_carlo(&view, &batch, 5000, key);
+        for (exact, found) in exact.iter().zip(&found) {
+            let off = (found.log_p_lower - exact).abs();
+            assert!(found.standard_error < 0.1 && off < 4.0 * found.standard_error, "{exact} {found:?}");
+        }
+        // One draw is the likelihood of one code, and parts of the draws are no other draws.
+        let short = plain_monte_carlo(&view, &batch, 1, key);
+        assert!(short.iter().all(|score| score.effective_samples == 1.0 && score.log_p_lower < 0.0));
+        assert_eq!(plain_monte_carlo(&view, &batch, 5000, key), found);
+    }
+}

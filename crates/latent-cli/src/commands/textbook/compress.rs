@@ -29,6 +29,7 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
                 "likelihood={kind=\"normal\", scale=\"fixed\", sigma=1.0}",
                 &format!("posterior={{kind=\"point\", latent={d}}}"),
                 "objective={estimator={kind=\"plain\"}, terms={distortion={}}}",
+                "train.epochs=15",
             ],
         )?;
         if rows.is_empty() {

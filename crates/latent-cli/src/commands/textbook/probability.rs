@@ -47,7 +47,10 @@ impl Found {
 
 pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
     let binary = ["data.binarize=threshold", "likelihood={kind=\"bernoulli\"}"];
-    let bits = ["posterior={kind=\"bits\", latent=8}", "prior={kind=\"bits\", learned=true}"];
+    let bits = [
+        "posterior={kind=\"bits\", latent=8, gradient=\"relaxed\", temperature=0.5}",
+        "prior={kind=\"bits\", learned=true}",
+    ];
     let linear = [
         "network={kind=\"linear\"}",
         "likelihood={kind=\"normal\", scale=\"learned\", sigma=0.3, mean=\"line\"}",
@@ -86,8 +89,8 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
         plots.push(drawn(title, &found));
     }
     text.push_str(
-        "\n\nEvery estimate is too low on average, never too high. Importance sampling closes in with some hundred draws, \
-         plain\nMonte Carlo once it has made about e^rate of them; for the VAE it never will.",
+        "\n\nEach estimate is too low on average. Importance sampling closes in with some hundred draws, plain Monte Carlo when\n\
+         it has made several times e^rate of them: for the VAE that is out of reach.",
     );
     let picture = lesson.draw("probability", &panels(&plots, 3)?)?;
     Ok(Taught { text, numbers: json!(numbers), pictures: vec![picture] })

@@ -9,7 +9,7 @@
 use latent::Model;
 use latent::array::Array;
 use latent::data::{Rows, Split};
-use latent::evaluate::{holes, overlap, terms};
+use latent::evaluate::{chi_square_quantile, holes, overlap, terms};
 use latent::figure::{Contours, Figure, LatentView, Mosaic, Region, Regions, regions_and_mosaic};
 use latent::generate::Codes;
 use serde_json::json;
@@ -17,10 +17,12 @@ use serde_json::json;
 use super::{Lesson, ROWS, Taught, all_rows};
 use crate::failure::Failure;
 
-const SIGMAS: [(f64, &str); 3] = [(0.05, "tight"), (0.25, "touching"), (0.8, "wide")];
+const SIGMAS: [(f64, &str); 3] = [(0.1, "tight"), (0.3, "touching"), (0.9, "wide")];
 /// Regions drawn; numbers are from all.
 const SHOWN: usize = 250;
 const DRAWS: usize = 20_000;
+/// The share of its mass that a region is drawn and counted with.
+const MASS: f64 = 0.95;
 
 pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
     let mut text = format!(
@@ -43,7 +45,7 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
         let draws = model.prior_codes(DRAWS, lesson.key("holes"));
         let value = |mean: Option<latent::evaluate::Mean>| mean.map_or(f64::NAN, |mean| mean.value);
         let (one, ten) = (value(overlap(&codes, 1)), value(overlap(&codes, 10)));
-        let hole = value(holes(&codes, &draws, 0.95));
+        let hole = value(holes(&codes, &draws, MASS));
         let rate = value(terms(&model, &data, Split::Validation, ROWS, lesson.key("regions"))?.rate);
         let width = codes.deviation.as_ref().map_or(f64::NAN, |deviation| {
             let sum: f64 = deviation.values.iter().map(|&d| f64::from(d)).sum();
@@ -61,8 +63,8 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
         pictures.push(lesson.draw(&format!("regions-{name}"), &figure)?);
     }
     text.push_str(
-        "\n\nOverlap 1 is the same region, 0 is apart. The single q(z|x) = p(z) would leave 5 % outside: no model can have\n\
-         fewer holes and still say something of x without its regions lying side by side.",
+        "\n\nOverlap 1 is the same region, 0 is apart. A single region equal to the prior would leave 5 % outside: the 95 %\n\
+         ellipses of many regions that touch leave about as much.",
     );
     Ok(Taught { text, numbers: json!(numbers), pictures })
 }
@@ -85,11 +87,11 @@ fn plane(model: &Model, codes: &Codes, rows: &Rows, title: &str) -> Result<Figur
         classes: &rows.labels[..n.min(rows.labels.len())],
         names: &model.run.facts.classes,
         prior: Contours::StandardNormal,
-        sigmas: 1.0,
+        sigmas: chi_square_quantile(2, MASS).sqrt(),
     };
     let view = LatentView {
         title: title.into(),
-        caption: "Left: q(z|x) of held-out images at one standard deviation, over the prior's contours. Right: the \
+        caption: "Left: the ellipses that hold 95 % of q(z|x), held-out images, over the prior's contours. Right: the \
                   same plane decoded"
             .into(),
         ..LatentView::default()

@@ -22,16 +22,16 @@ const DRAWS: usize = 500;
 pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
     let binary = "data.binarize=threshold";
     let pixels = "likelihood={kind=\"bernoulli\"}";
-    let epochs = "train.epochs=20";
+    let epochs = "train.epochs=25";
     let (vae, data) =
-        lesson.learn("vae", &[binary, pixels, epochs, "posterior={kind=\"diagonal-normal\", latent=16}"])?;
+        lesson.learn("vae", &[binary, pixels, epochs, "posterior={kind=\"diagonal-normal\", latent=8}"])?;
     let (plain, _) = lesson.learn(
         "vae-plain",
         &[
             binary,
             pixels,
             epochs,
-            "posterior={kind=\"point\", latent=16}",
+            "posterior={kind=\"point\", latent=8}",
             "objective={estimator={kind=\"plain\"}, terms={distortion={}}}",
         ],
     )?;
@@ -64,7 +64,7 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
     let picture = lesson.draw("vae", &figure)?;
     let spread = |variance: &[f64]| (variance.iter().sum::<f64>() / variance.len().max(1) as f64).sqrt();
     let text = format!(
-        "VAE, 16 latents, black and white pixels, {ROWS} held-out images, nats per image:\n\n  \
+        "VAE, 8 latents, black and white pixels, {ROWS} held-out images, nats per image:\n\n  \
          distortion, −E_q log p(x|z)         {:8.2}\n  rate, KL(q ‖ p)                     {rate:8.2}\n  \
          −ELBO, their sum                    {:8.2}\n\nOn the first {SCORED} of them, log P(x) is at least\n  \
          {:8.2} ± {:.2} by the ELBO\n  {:8.2} ± {:.2} by importance sampling with {DRAWS} draws\n  \

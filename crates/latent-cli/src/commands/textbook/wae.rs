@@ -35,9 +35,9 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
             vec![square.into(), point.into(), epochs.into(), objective(", mmd={weight=10.0}")],
         ),
         (
-            "WAE, λ = 300",
+            "WAE, λ = 1000",
             "wae-strong",
-            vec![square.into(), point.into(), epochs.into(), objective(", mmd={weight=300.0}")],
+            vec![square.into(), point.into(), epochs.into(), objective(", mmd={weight=1000.0}")],
         ),
         (
             "VAE, optimal σ",
