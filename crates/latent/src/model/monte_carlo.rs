@@ -9,7 +9,7 @@
 use super::score::{PART_ROWS, Weighed};
 use super::{Score, View};
 use crate::batch::{Batch, Latent, Noise};
-use crate::device::{host, host_f64};
+use crate::device::host_f64;
 use crate::key::Key;
 
 /// log P(x) of each row by `k` draws from the prior, which all rows share; needs no encoder. A part of the draws at a
@@ -19,7 +19,6 @@ pub fn plain_monte_carlo(view: &View<'_>, batch: &Batch, k: usize, key: Key) -> 
     let prior = view.prior();
     let mut sums = vec![Weighed::default(); n];
     let part = (PART_ROWS / n.max(1)).clamp(1, k.max(1));
-    let device = view.weights.device();
     let mut first = 0;
     while first < k {
         // Codes are drawn and decoded once for all rows, in larger parts than they are compared in.
@@ -27,11 +26,11 @@ pub fn plain_monte_carlo(view: &View<'_>, batch: &Batch, k: usize, key: Key) -> 
         let ids: Vec<u64> = (first..first + count).map(|draw| draw as u64).collect();
         let outputs = view.decode(&Latent::new(prior.draw(1, Noise::new(key, &ids)).z));
         let width = outputs.dims()[1];
-        let values = host(&outputs);
-        for codes in values.chunks(part * width) {
-            let draws = codes.len() / width;
+        for start in (0..count).step_by(part) {
+            let draws = part.min(count - start);
             // Code c against row i stands at c·n + i.
-            let outputs = device.tensor(codes.to_vec(), [draws, 1, width]).expand([draws, n, width]);
+            let outputs = outputs.clone().narrow(0, start, draws).reshape([draws, 1, width]);
+            let outputs = outputs.expand([draws, n, width]);
             let outputs = outputs.reshape([draws * n, width]);
             let log_p = view.model.likelihood.log_density(view, outputs, &batch.x);
             for (index, log_p) in host_f64(&log_p).into_iter().enumerate() {

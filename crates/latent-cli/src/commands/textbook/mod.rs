@@ -147,7 +147,8 @@ impl Lesson<'_> {
         let mut layers = Layers::default();
         let common = [
             "data.source=embedded",
-            "network={kind=\"mlp\", hidden=[256]}",
+            "encoder={kind=\"mlp\", hidden=[256]}",
+            "decoder={kind=\"mlp\", hidden=[256]}",
             "train.epochs=8",
             "train.optimizer.learning_rate=2e-3",
             "train.schedule={kind=\"cosine\", last=0.05}",

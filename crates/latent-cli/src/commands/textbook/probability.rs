@@ -52,7 +52,8 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
         "prior={kind=\"bits\", learned=true}",
     ];
     let linear = [
-        "network={kind=\"linear\"}",
+        "encoder={kind=\"linear\"}",
+        "decoder={kind=\"linear\"}",
         "likelihood={kind=\"normal\", scale=\"learned\", sigma=0.3, mean=\"line\"}",
         "posterior={kind=\"diagonal-normal\", latent=2}",
         "train.epochs=12",

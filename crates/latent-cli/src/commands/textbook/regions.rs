@@ -36,7 +36,8 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
             &[
                 &format!("likelihood={{kind=\"normal\", scale=\"fixed\", sigma={sigma}}}"),
                 "posterior={kind=\"diagonal-normal\", latent=2}",
-                "network={kind=\"mlp\", hidden=[256, 128]}",
+                "encoder={kind=\"mlp\", hidden=[256, 128]}",
+                "decoder={kind=\"mlp\", hidden=[256, 128]}",
                 "train.epochs=12",
             ],
         )?;

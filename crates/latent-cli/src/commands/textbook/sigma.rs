@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Lesson, ROWS, Taught, picture};
 use crate::failure::Failure;
 
-const SIGMAS: [f64; 7] = [0.07, 0.15, 0.3, 0.6, 1.2, 2.5, 6.0];
+const SIGMAS: [f64; 6] = [0.07, 0.15, 0.3, 0.6, 1.2, 2.5];
 const WIDTHS: [usize; 5] = [1, 2, 4, 16, 64];
 /// σ while the width is swept.
 const SIGMA: f64 = 0.6;
