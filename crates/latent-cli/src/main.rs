@@ -17,7 +17,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
     data, decode, demo, devices, encode, inspect, interpolate, presets, reconstruct, report, sample, score,
-    train, traverse,
+    textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -40,6 +40,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Textbook(textbook::Textbook),
     Train(train::Train),
     Sample(sample::Sample),
     Reconstruct(reconstruct::Reconstruct),
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
 fn run(command: Command, out: &Output) -> Done {
     match command {
         Command::Demo(command) => command.run(out),
+        Command::Textbook(command) => command.run(out),
         Command::Train(command) => command.run(out),
         Command::Sample(command) => command.run(out),
         Command::Reconstruct(command) => command.run(out),

@@ -12,6 +12,7 @@ pub mod reconstruct;
 pub mod report;
 pub mod sample;
 pub mod score;
+pub mod textbook;
 pub mod train;
 pub mod traverse;
 

@@ -11,6 +11,7 @@
 //! ```
 
 mod array;
+mod classes;
 mod csv;
 mod dataset;
 mod error;
@@ -47,7 +48,8 @@ pub use loader::{Loader, PlanItem};
 pub use matrix::read_matrix;
 pub use opened::Data;
 pub use settings::{
-    Binarize, Channels, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part, Size,
+    Binarize, Channels, Class, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part,
+    Size,
 };
 pub use summary::{ClassCount, ColumnSummary, Summary};
 pub use write::{Column, png_of_sample, write_csv, write_images, write_npy, write_table};

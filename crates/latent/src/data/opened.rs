@@ -6,6 +6,7 @@
 use sha2::{Digest, Sha256};
 
 use super::array::MOST_FEATURES;
+use super::classes::Chosen;
 use super::dataset::{Dataset, Labels};
 use super::moments::Moments;
 use super::open::find;
@@ -77,17 +78,19 @@ impl Data {
             validation: fraction(&settings.validation, given_validation.is_some()),
             test: fraction(&settings.test, given_test.is_some()),
         };
-        let used = split::used(found.main.rows(), settings.limit, key);
+        let chosen = Chosen::of(&*found.main, found.fashion, &settings.classes)?;
+        let used = split::used(chosen.rows(&*found.main, found.fashion)?, settings.limit, key);
         let roles = split::assign(&used, found.main.groups(), fractions, key)?;
         drop(used);
         let mut parts = vec![Assigned { rows: found.main, roles, fashion: found.fashion }];
         for (role, part) in [(1, given_validation), (2, given_test)] {
             if let Some((rows, fashion)) = part {
-                let roles = vec![role; rows.rows() as usize];
+                let wanted = chosen.rows(&*rows, fashion)?;
+                let roles = wanted.into_iter().map(|wanted| if wanted { role } else { UNUSED }).collect();
                 parts.push(Assigned { rows, roles, fashion });
             }
         }
-        Self::build(parts, settings, None, key, log)
+        Self::build(parts, settings, None, chosen.names, key, log)
     }
 
     /// Opens other data for a trained model: all rows form the [test split](Split::Test), checked against the
@@ -112,13 +115,14 @@ impl Data {
             let roles = vec![2; rows.rows() as usize];
             parts.push(Assigned { rows, roles, fashion: found.fashion });
         }
-        Self::build(parts, &settings, Some(model), key.fold("data"), log)
+        Self::build(parts, &settings, Some(model), None, key.fold("data"), log)
     }
 
     fn build(
         mut parts: Vec<Assigned>,
         settings: &DataSettings,
         model: Option<&Facts>,
+        only: Option<Vec<String>>,
         key: Key,
         log: &mut dyn FnMut(String),
     ) -> Result<Self, DataError> {
@@ -145,12 +149,14 @@ impl Data {
             }
         };
 
-        let mut classes = model.map(|model| model.classes.clone()).unwrap_or_default();
+        let closed = only.is_some();
+        let mut classes = only.or_else(|| model.map(|model| model.classes.clone())).unwrap_or_default();
         let mut sources: Vec<Source> = Vec::new();
         let mut splits: [Vec<u64>; 3] = Default::default();
         let mut first = 0;
         for part in parts {
-            let labels = part.rows.labels().map(|labels| renumber(labels, part.fashion, &mut classes));
+            let labels =
+                part.rows.labels().map(|labels| renumber(labels, part.fashion, closed, &mut classes));
             for (row, &role) in part.roles.iter().enumerate().filter(|(_, role)| **role != UNUSED) {
                 splits[usize::from(role)].push(first + row as u64);
             }
@@ -320,20 +326,22 @@ impl Data {
     }
 }
 
-/// Labels numbered as in `classes`, which grows by the names that it lacks.
-fn renumber(labels: &Labels, fashion: bool, classes: &mut Vec<String>) -> Vec<u32> {
+/// Labels numbered as in `classes`, which grows by the names that it lacks; if it is `closed`, rows with other names
+/// are in no split and their number is never read.
+fn renumber(labels: &Labels, fashion: bool, closed: bool, classes: &mut Vec<String>) -> Vec<u32> {
     let mut names = labels.classes.clone();
     if fashion {
         known::fashion_class_names(&mut names);
     }
     let numbers: Vec<u32> = names
         .into_iter()
-        .map(|name| {
-            let place = classes.iter().position(|class| *class == name).unwrap_or_else(|| {
+        .map(|name| match classes.iter().position(|class| *class == name) {
+            Some(place) => place as u32,
+            None if closed => u32::MAX,
+            None => {
                 classes.push(name);
-                classes.len() - 1
-            });
-            place as u32
+                (classes.len() - 1) as u32
+            }
         })
         .collect();
     labels.of.iter().map(|&label| numbers[label as usize]).collect()

@@ -14,6 +14,10 @@ pub struct DataSettings {
     pub label: Option<String>,
     /// The csv column whose equal values stay in one split; it is not part of x.
     pub group: Option<String>,
+    /// Use the rows of these classes alone, by name or number: other rows are in no split. Default: all. Other data
+    /// that is opened for a trained model keeps all its rows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<Class>,
     /// Fraction of the rows, or other data, for validation. Default: a tenth.
     pub validation: Option<Part>,
     /// Fraction of the rows, or other data, for the test. Default: the test set that lies beside the data
@@ -45,6 +49,7 @@ impl Default for DataSettings {
             source: String::new(),
             label: None,
             group: None,
+            classes: Vec::new(),
             validation: None,
             test: None,
             binarize: Binarize::None,
@@ -58,6 +63,16 @@ impl Default for DataSettings {
             workers: 0,
         }
     }
+}
+
+/// A class of labelled rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected the name of a class such as \"Trouser\", or its number")]
+pub enum Class {
+    /// The class whose name is this number, or else the one in this place, counted from 0.
+    Number(u32),
+    /// The class of this name.
+    Name(String),
 }
 
 /// What a split is made of.
@@ -278,10 +293,15 @@ impl DataSettings {
             Some(Part::Fraction(fraction)) => Some(*fraction),
             Some(Part::Path(_)) | None => None,
         });
-        format!(
+        let mut text = format!(
             "{binarize:?} {threshold} {image:?} {flip:?} {layout:?} {array:?} {normalise:?} {limit:?} {label:?} \
              {group:?} {validation:?} {test:?}"
-        )
+        );
+        // Keys that came later count only where they are used, so that the hashes of older runs stand.
+        if !self.classes.is_empty() {
+            text.push_str(&format!(" {:?}", self.classes));
+        }
+        text
     }
 }
 
@@ -315,6 +335,9 @@ mod tests {
         settings.check().unwrap();
         let again: DataSettings = toml::from_str(&toml::to_string(&settings).unwrap()).unwrap();
         assert_eq!(again, settings);
+        let some: DataSettings = toml::from_str("source = 'x'\nclasses = ['Trouser', 3]").unwrap();
+        assert_eq!(some.classes, [Class::Name("Trouser".into()), Class::Number(3)]);
+        assert_ne!(some.fingerprint(), DataSettings { classes: Vec::new(), ..some.clone() }.fingerprint());
         let named: DataSettings =
             toml::from_str("image.size = [3, 4]\nimage.crop = 'centre-square'").unwrap();
         assert_eq!(named.image.crop, Some(Crop::Named(NamedCrop::CentreSquare)));

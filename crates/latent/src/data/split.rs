@@ -108,20 +108,20 @@ fn check_enough(units: usize, key: &'static str, name: &str, fractions: Fraction
 /// The mark of a row that no split holds.
 pub(crate) const UNUSED: u8 = 3;
 
-/// Which rows are used: all, or `limit` of them drawn by the seed.
-pub(crate) fn used(rows: u64, limit: Option<u64>, key: Key) -> Vec<bool> {
-    let rows = rows as usize;
+/// Which rows are used: those that are wanted, or `limit` of them drawn by the seed.
+pub(crate) fn used(wanted: Vec<bool>, limit: Option<u64>, key: Key) -> Vec<bool> {
     match limit {
-        Some(limit) if (limit as usize) < rows => {
-            let mut used = vec![false; rows];
+        Some(limit) if (limit as usize) < wanted.len() => {
+            let mut used = vec![false; wanted.len()];
             key.fold("limit")
-                .permutation(rows)
+                .permutation(wanted.len())
                 .into_iter()
+                .filter(|&row| wanted[row])
                 .take(limit as usize)
                 .for_each(|row| used[row] = true);
             used
         }
-        _ => vec![true; rows],
+        _ => wanted,
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
             seed in 0u64..1000,
         ) {
             let key = Key::from_seed(seed);
-            let used = used(rows as u64, limit, key);
+            let used = used(vec![true; rows], limit, key);
             let groups: Option<Vec<u32>> = kinds.map(|kinds| (0..rows as u32).map(|row| row % kinds).collect());
             match assign(&used, groups.as_deref(), Fractions { validation, test }, key) {
                 Err(_) => prop_assert!(kinds.is_some()),

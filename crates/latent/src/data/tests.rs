@@ -174,6 +174,36 @@ fn what_is_no_array_of_numbers_is_refused() {
 }
 
 #[test]
+fn some_classes_alone() {
+    let whole = open_with("", Path::new("embedded")).unwrap();
+    let data = open_with("classes = ['Trouser', 0]", Path::new("embedded")).unwrap();
+    assert_eq!(data.facts().classes, ["T-shirt/top", "Trouser"]);
+    assert_eq!(data.facts().rows, [1600, 200, 200]);
+    assert_ne!(data.facts().hash, whole.facts().hash);
+    for split in Split::ALL {
+        let positions: Vec<usize> = (0..data.len(split)).collect();
+        let rows = data.rows(split, &positions, 0).unwrap();
+        let named = |data: &Data, label: u32| data.facts().classes[label as usize].clone();
+        assert!(rows.labels.contains(&0) && rows.labels.contains(&1));
+        // A row keeps its identity and its label.
+        for (id, &label) in rows.ids.iter().zip(&rows.labels) {
+            let split = Split::ALL.into_iter().find(|&split| whole.ids(split).contains(id)).unwrap();
+            let position = whole.ids(split).iter().position(|other| other == id).unwrap();
+            let there = whole.rows(split, &[position], 0).unwrap();
+            assert_eq!(named(&data, label), named(&whole, there.labels[0]));
+        }
+    }
+    let limited = open_with("classes = [1]\nlimit = 50", Path::new("embedded")).unwrap();
+    assert_eq!(limited.facts().rows, [40, 5, 5]);
+
+    let error = message(open_with("classes = ['Trousers']", Path::new("embedded")));
+    assert!(error.contains("did you mean \"Trouser\"?") && error.contains("\"Ankle boot\""), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = npy(folder.path(), "|u1", false, "(4, 2)", &[0; 8]);
+    assert!(message(open_with("classes = [1]", &path)).contains("no labels"));
+}
+
+#[test]
 fn npz_holds_labels_beside_x() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.npz");

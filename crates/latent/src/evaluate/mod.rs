@@ -1,11 +1,17 @@
 //! How good is a model? One file a question; the report of a run puts the answers into words and pictures.
 
+mod chi_square;
+mod information;
 mod pca;
+mod regions;
 mod report;
 mod terms;
 mod verdict;
 
+pub use chi_square::chi_square_quantile;
+pub use information::{Information, information};
 pub use pca::Pca;
+pub use regions::{bhattacharyya, holes, overlap};
 pub use report::{RunReport, dimensions_by_rate, read_log, report};
 pub use terms::{Mean, Terms, terms};
 pub use verdict::{Findings, Verdict, verdicts};

@@ -78,7 +78,7 @@ impl Term for Mmd {
 }
 
 /// The unbiased estimate between two samples of equal size, `[n, d]` each; 0 for a single row.
-fn mmd(a: Tensor<2>, b: Tensor<2>, settings: &MmdSettings) -> Tensor<1> {
+pub fn mmd(a: Tensor<2>, b: Tensor<2>, settings: &MmdSettings) -> Tensor<1> {
     let [n, d] = a.dims();
     if n < 2 {
         return (a * 0.0).sum();

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use estimator::Estimator;
+pub use mmd::{Kernel, MmdSettings, mmd};
 pub use pass::Pass;
 pub use schedule::Schedule;
 
