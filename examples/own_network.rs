@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use burn::tensor::Tensor;
+use latent::burn::tensor::Tensor;
 use latent::config::{ConfigError, Layers};
 use latent::data::SampleShape;
 use latent::device::Device;
@@ -11,8 +11,7 @@ use latent::model::Registry;
 use latent::network::{DecoderShape, Dense, Network, NetworkSettings, networks};
 use latent::train::{Event, Options, Training};
 use latent::weights::{Init, Weights};
-use latent::{Key, Model};
-use latent_kernels::Activation;
+use latent::{Activation, Key, Model};
 use serde::{Deserialize, Serialize};
 
 /// `[network]` with `kind = "waves"`: h = sin(x A + a), then h B + b.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use burn::tensor::Tensor;
+use latent::burn::tensor::Tensor;
 use latent::config::{ConfigError, Layers};
 use latent::model::Registry;
 use latent::model::posterior::PosteriorSettings;

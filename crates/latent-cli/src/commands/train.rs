@@ -95,6 +95,10 @@ impl Train {
         for assignment in &self.set {
             layers.set(assignment)?;
         }
+        if self.epochs.is_some() && !self.set.iter().any(|s| s.trim_start().starts_with("train.steps")) {
+            // A preset may count steps; --epochs then counts in its place.
+            layers.set("train.steps=0")?;
+        }
         let flags = [
             self.epochs.map(|v| format!("train.epochs={v}")),
             self.minutes.map(|v| format!("train.minutes={v}")),

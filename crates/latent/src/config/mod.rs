@@ -8,6 +8,7 @@ mod error;
 mod layers;
 mod member;
 mod presets;
+mod registry;
 mod resolve;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use layers::Layers;
 pub(crate) use layers::merge;
 pub use member::{Axis, parse_table, table_of};
 pub use presets::{Preset, preset, presets};
+pub use registry::Registry;
 pub use resolve::resolve;
 
 use crate::data::{DataSettings, Facts};

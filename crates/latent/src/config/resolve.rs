@@ -3,9 +3,8 @@
 use toml::{Table, Value};
 
 use super::layers::merge;
-use super::{ConfigError, FORMAT, Layers, Run, parse_table};
+use super::{ConfigError, FORMAT, Layers, Run, parse_table, Registry};
 use crate::data::{Facts, SampleShape, ValueKind};
-use crate::model::Registry;
 use crate::model::likelihood::LikelihoodSettings;
 use crate::model::prior::PriorSettings;
 use crate::objective::Objective;

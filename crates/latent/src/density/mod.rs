@@ -42,7 +42,7 @@ pub trait Density: Any + Send + Sync {
         self.log_density_per_dimension(z).map(sum_dimensions)
     }
 
-    /// The same split over dimensions, `[k·n, dims]`, where the family factorises.
+    /// The same split over dimensions, `[k·n, dims]`; none where the family does not factorise or is a point mass.
     fn log_density_per_dimension(&self, z: &Latent) -> Option<Tensor<2>>;
 
     /// The mean of each row's density, `[n, dims]` (`[1, dims]` for one density for all rows); bits are

@@ -5,17 +5,19 @@
 use std::path::{Path, PathBuf};
 
 use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
+use crate::batch::{Latent, Support};
 use crate::data::{Data, SampleShape, Split};
+use crate::device::host_f64;
 use crate::error::Result;
 use crate::figure::{
-    CodeMap, Contours, CurvePanel, Figure, FigureError, LatentView, Mosaic, Region, Regions, Report, Section,
+    CodeMap, Contours, CurvePanel, DensityGrid, Figure, FigureError, LatentView, Mosaic, Region, Regions, Report, Section,
     Table, code_map, interpolation, reconstructions, regions_and_mosaic, training_curves, traversal,
 };
-use crate::generate::{Path as Way, Samples, first_rows, interpolate, traverse};
+use crate::generate::{Path as Way, Samples, interpolate, some_rows, traverse};
 use crate::key::Key;
 use crate::model::BaseMeasure;
 use crate::store::Model;
-use crate::train::{Keep, Line};
+use crate::train::{Counters, Keep, Line};
 
 /// What was written and what it says.
 #[derive(Clone, Debug)]
@@ -36,9 +38,10 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     let model = Model::load(folder)?;
     let log = read_log(&folder.join("metrics.jsonl"));
     let validation = series(&log, "loss", true);
-    let kept = match model.run.train.keep {
-        Keep::Best => validation.iter().map(|v| v[1]).min_by(f64::total_cmp),
-        Keep::Last => validation.last().map(|v| v[1]),
+    let best = Counters::load(&folder.join("checkpoints/last.safetensors")).ok().and_then(|c| c.best);
+    let kept = match (model.run.train.keep, best) {
+        (Keep::Best, Some((_, value))) => Some(value),
+        _ => validation.last().map(|v| v[1]),
     };
     let findings = Findings {
         train: terms(&model, data, Split::Train, ROWS, key)?,
@@ -60,8 +63,8 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
         SampleShape::Image { .. } => pictures(&mut book, &model, data, &findings, key)?,
         SampleShape::Vector { .. } => tables(&mut book, &model, data, key)?,
     }
-    codes(&mut book, &model, data)?;
-    curves(&mut book, &model, &log)?;
+    codes(&mut book, &model, data, key)?;
+    curves(&mut book, &model, &log, best.map(|(step, _)| step))?;
     numbers(&mut book, &model, &findings);
     let settings = model.run.without_statistics().to_toml()?;
     book.report = book.report.details("Settings (run.toml)", settings).details("Environment", environment());
@@ -95,7 +98,7 @@ fn opening(model: &Model, findings: &Findings) -> Report {
     let facts = &model.run.facts;
     let kind = match (&model.run.preset, model.model.posterior.has_density()) {
         (Some(preset), _) => preset.clone(),
-        (None, true) => "Variational autoencoder".into(),
+        (None, true) => "Generative autoencoder".into(),
         (None, false) => "Autoencoder".into(),
     };
     let mut lead = format!(
@@ -148,7 +151,7 @@ fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, ke
         )
         .figure(grid, "Samples from the prior.", "A grid of 64 generated images");
 
-    let rows = first_rows(data, Split::Validation, 16)?;
+    let rows = some_rows(data, Split::Validation, 16, key)?;
     let originals = Samples::new(rows.x.clone(), &model.run.facts).pictures()?;
     let again = model.reconstruct(&rows)?.pictures()?;
     let figure =
@@ -161,7 +164,7 @@ fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, ke
     );
     book.section(section);
 
-    let rows = first_rows(data, Split::Validation, 8)?;
+    let rows = some_rows(data, Split::Validation, 8, key)?;
     let codes = model.encode(&rows)?.mean;
     let steps = 9;
     let mut way = Vec::new();
@@ -182,11 +185,10 @@ fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, ke
     let rates = &findings.held_out.rate_per_dimension;
     let order = dimensions_by_rate(rates, model.model.latent.dims());
     let shown: Vec<usize> = order.into_iter().take(8).collect();
-    let values: Vec<f64> = (-3..=3).map(f64::from).collect();
+    let (middle, values) = model.traversal_values(7, 3.0);
     let steps: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-    let bits = model.model.latent.blocks.iter().all(|b| b.support == crate::batch::Support::Bits);
-    if !bits {
-        let codes = traverse(&vec![0.0; model.model.latent.dims()], &shown, &steps);
+    {
+        let codes = traverse(&middle, &shown, &steps);
         let moved = model.decode(&codes)?.pictures()?;
         let names: Vec<String> = shown
             .iter()
@@ -199,7 +201,7 @@ fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, ke
         book.save("traversal", &figure)?;
         section = section.figure(
             figure,
-            "From the middle of the prior one dimension is moved from −3 to 3, those with the highest rate first.",
+            "From the middle of the prior one dimension at a time is moved, those with the highest rate first.",
             "A grid of images, one latent dimension a row",
         );
     }
@@ -218,7 +220,7 @@ pub fn dimensions_by_rate(rates: &[f64], dims: usize) -> Vec<usize> {
 
 /// Columns of samples beside columns of the data.
 fn tables(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
-    let rows = first_rows(data, Split::Validation, ROWS)?;
+    let rows = some_rows(data, Split::Validation, ROWS, key)?;
     let original = Samples::new(rows.x, &model.run.facts);
     let figure =
         model.sample(ROWS, key.fold("samples"))?.beside(&original, "Each column: data and samples")?;
@@ -232,8 +234,8 @@ fn tables(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
 }
 
 /// Where the codes lie, coloured by class; with two latents the regions themselves.
-fn codes(book: &mut Book, model: &Model, data: &Data) -> Result<()> {
-    let rows = first_rows(data, Split::Validation, ROWS)?;
+fn codes(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
+    let rows = some_rows(data, Split::Validation, ROWS, key)?;
     let codes = model.encode(&rows)?;
     let names = &model.run.facts.classes;
     let classes: &[u32] = if rows.labels.len() == rows.len() { &rows.labels } else { &[] };
@@ -298,7 +300,9 @@ fn region_figure(
             Region::diagonal([mean[0].into(), mean[1].into()], sigma.map(f64::from))
         })
         .collect();
-    let limits = [(-3.5, 3.5), (-3.5, 3.5)];
+    let unit = model.model.latent.blocks.iter().all(|block| block.support == Support::UnitInterval);
+    let ends = if unit { (-0.05, 1.05) } else { (-3.5, 3.5) };
+    let limits = [ends, ends];
     let columns = 20;
     let grid = Mosaic::codes(columns, columns, limits[0], limits[1]);
     let z = grid.iter().flat_map(|p| p.map(|v| v as f32)).collect();
@@ -306,7 +310,7 @@ fn region_figure(
         regions: &regions,
         classes: &classes[..classes.len().min(n)],
         names: &model.run.facts.classes,
-        prior: Contours::StandardNormal,
+        prior: prior_contours(model, limits[0]),
         sigmas: 1.0,
     };
     let view = LatentView {
@@ -324,8 +328,27 @@ fn region_figure(
     }
 }
 
+/// The contours of the prior in the plane: circles for N(0, I), the density on a grid for others.
+fn prior_contours(model: &Model, ends: (f64, f64)) -> Contours {
+    if model.run.prior.get("kind").and_then(toml::Value::as_str) == Some("standard-normal") {
+        return Contours::StandardNormal;
+    }
+    const SIDE: usize = 80;
+    let at = |i: usize| ends.0 + (ends.1 - ends.0) * i as f64 / (SIDE - 1) as f64;
+    let grid = (0..SIDE * SIDE).flat_map(|cell| [at(cell % SIDE) as f32, at(cell / SIDE) as f32]).collect();
+    let z = Latent::new(model.weights.device().tensor(grid, [SIDE * SIDE, 2]));
+    match model.view().prior().log_density(&z) {
+        Some(log_density) => {
+            let density = host_f64(&log_density).into_iter().map(f64::exp).collect();
+            Contours::Density(DensityGrid { x: ends, y: ends, columns: SIDE, density })
+        }
+        None => Contours::Nothing,
+    }
+}
+
 /// Each term over training, in a panel of its own.
-fn curves(book: &mut Book, model: &Model, log: &[Line]) -> Result<()> {
+fn curves(book: &mut Book, model: &Model, log: &[Line], best: Option<u64>) -> Result<()> {
+    let best = best.and_then(|step| log.iter().find(|line| line.step == step)).map(|line| line.epoch);
     let mut names = vec!["loss".to_string()];
     if let Some(toml::Value::Table(terms)) = model.run.objective.get("terms") {
         names.extend(terms.keys().cloned());
@@ -334,7 +357,7 @@ fn curves(book: &mut Book, model: &Model, log: &[Line]) -> Result<()> {
         .iter()
         .map(|name| CurvePanel {
             name: name.clone(),
-            unit: "nats per sample".into(),
+            unit: if name == "mmd" { String::new() } else { "nats per sample".into() },
             training: series(log, name, false),
             validation: series(log, name, true),
         })
@@ -343,12 +366,6 @@ fn curves(book: &mut Book, model: &Model, log: &[Line]) -> Result<()> {
     if panels.is_empty() {
         return Ok(());
     }
-    let best = log
-        .iter()
-        .filter(|l| l.validation)
-        .filter_map(|l| Some((l.epoch, l.get("loss")?)))
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(epoch, _)| epoch);
     let figure = training_curves(&panels, "epoch", best)?;
     book.save("curves", &figure)?;
     book.section(Section::new("Training").figure(
@@ -380,7 +397,7 @@ fn numbers(book: &mut Book, model: &Model, findings: &Findings) {
             optional(t.bound.map(|b| Mean { value: b.value / per, error: b.error / per }))
         });
     }
-    row("information in the code, nats", &|t| cell(t.information));
+    row("distortion under another row's code, less its own, nats", &|t| cell(t.shuffle_loss));
     row("squared error per feature", &|t| format!("{:.5}", t.squared_error.value));
     let table = Table {
         caption: "Means over rows with 95 % intervals; z is one draw of q(z|x).".into(),

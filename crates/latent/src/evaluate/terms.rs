@@ -1,6 +1,6 @@
 //! Distortion and rate over the rows of a split, each with its standard error, and what the code carries.
 //!
-//! The information in the code is read off by shuffling: the distortion of x under another row's code, less that under its
+//! What the code is worth is read off by shuffling: the distortion of x under another row's code, less that under its
 //! own. It is 0 for a decoder that ignores z.
 
 use burn::tensor::Tensor;
@@ -44,7 +44,7 @@ pub struct Terms {
     /// Distortion + rate: minus the evidence lower bound, where the likelihood is a density.
     pub bound: Option<Mean>,
     /// The distortion of x under the code of another row, less its own.
-    pub information: Mean,
+    pub shuffle_loss: Mean,
     /// The mean rate of each dimension.
     pub rate_per_dimension: Vec<f64>,
     /// Mean squared error of the reconstruction, per feature, normalised units.
@@ -53,6 +53,10 @@ pub struct Terms {
     pub code_mean: Vec<f64>,
     /// The variance of all codes (draws of q), per dimension.
     pub code_variance: Vec<f64>,
+    /// The prior's mean, per dimension.
+    pub prior_mean: Vec<f64>,
+    /// The prior's variance, per dimension; empty where it has none.
+    pub prior_variance: Vec<f64>,
 }
 
 /// Reads up to `limit` rows of a split.
@@ -62,10 +66,12 @@ pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -
     let features = model.model.sample.features();
     let dims = model.model.latent.dims();
     let rows = data.len(split).min(limit);
-    let (mut distortion, mut rate, mut information, mut error) = (vec![], vec![], vec![], vec![]);
+    let (mut distortion, mut rate, mut shuffle_loss, mut error) = (vec![], vec![], vec![], vec![]);
     let mut per_dimension = vec![0.0; dims];
     let (mut sum, mut squares) = (vec![0.0; dims], vec![0.0; dims]);
-    let positions: Vec<usize> = (0..rows).collect();
+    // In a keyed order: rows sorted by class would make the first ones, and neighbours, of one class.
+    let mut positions = key.fold("some rows").permutation(data.len(split));
+    positions.truncate(rows);
     for part in positions.chunks(256) {
         let batch = Batch::new(data.rows(split, part, 0)?, features, model.weights.device());
         let n = batch.len();
@@ -78,7 +84,7 @@ pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -
         } else {
             own.clone()
         };
-        information.extend(other.iter().zip(&own).map(|(other, own)| other - own));
+        shuffle_loss.extend(other.iter().zip(&own).map(|(other, own)| other - own));
         distortion.extend(own);
         if let Some(r) = Rate::new(q.as_ref(), prior.as_ref(), &z, 1) {
             rate.extend(host_f64(&r.total));
@@ -105,7 +111,7 @@ pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -
         rows,
         distortion: Mean::of(&distortion),
         bound: (!bound.is_empty()).then(|| Mean::of(&bound)),
-        information: Mean::of(&information),
+        shuffle_loss: Mean::of(&shuffle_loss),
         rate_per_dimension: if rate.is_empty() {
             Vec::new()
         } else {
@@ -115,5 +121,7 @@ pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -
         squared_error: Mean::of(&error),
         code_mean,
         code_variance,
+        prior_mean: host_f64(&prior.centre().z),
+        prior_variance: prior.deviation().map(|d| host_f64(&(d.clone() * d))).unwrap_or_default(),
     })
 }

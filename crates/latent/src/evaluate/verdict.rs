@@ -36,6 +36,9 @@ pub const ACTIVE_NATS: f64 = 0.01;
 
 /// All judgements, gravest first; a model without a fault gets one that says so.
 pub fn verdicts(findings: &Findings) -> Vec<Verdict> {
+    if let Some(verdict) = broken(findings) {
+        return vec![verdict];
+    }
     let mut all: Vec<Verdict> = [
         collapsed(findings),
         overfitted(findings),
@@ -52,11 +55,29 @@ pub fn verdicts(findings: &Findings) -> Vec<Verdict> {
     all
 }
 
+/// A number that is not finite says nothing of anything else.
+fn broken(f: &Findings) -> Option<Verdict> {
+    let numbers = |t: &Terms| {
+        [t.distortion.value, t.rate.map_or(0.0, |r| r.value), t.shuffle_loss.value, t.squared_error.value]
+    };
+    let bad = numbers(&f.train).into_iter().chain(numbers(&f.held_out)).any(|v| !v.is_finite());
+    bad.then(|| Verdict {
+        name: "broken",
+        level: Level::Warning,
+        headline: "Broken: the model gives numbers that are not finite".into(),
+        evidence: format!(
+            "Distortion is {:.1} nats on training rows and {:.1} on held-out rows. Train again with a lower \
+             train.optimizer.learning_rate or train.clip = 1.0.",
+            f.train.distortion.value, f.held_out.distortion.value
+        ),
+    })
+}
+
 /// The code carries nothing: the decoder gives the same whatever z is.
 fn collapsed(f: &Findings) -> Option<Verdict> {
     let terms = &f.held_out;
     let rate = terms.rate.map(|r| r.value);
-    let ignored = terms.information.value < 0.1 || rate.is_some_and(|r| r < 0.1);
+    let ignored = terms.shuffle_loss.value < 0.1 || rate.is_some_and(|r| r < 0.1);
     ignored.then(|| Verdict {
         name: "collapsed",
         level: Level::Warning,
@@ -64,7 +85,7 @@ fn collapsed(f: &Findings) -> Option<Verdict> {
         evidence: format!(
             "A row explained by another row's code loses {:.2} nats{}. \
              Try a longer warm-up of the rate, free bits, or a lower weight of the rate.",
-            terms.information.value,
+            terms.shuffle_loss.value,
             rate.map(|r| format!(", and the rate is {r:.2} nats per sample")).unwrap_or_default(),
         ),
     })
@@ -110,16 +131,20 @@ fn mismatched(f: &Findings) -> Option<Verdict> {
     if t.rate.is_some() {
         return None;
     }
-    // KL of a normal with the codes' mean and variance from N(0, 1), a dimension.
-    let gap = |(m, v): (&f64, &f64)| 0.5 * (v + m * m - 1.0 - v.max(1e-9).ln());
+    // KL between normals with the codes' and the prior's mean and variance, a dimension.
+    let gap = |((m, v), (mean, variance)): ((&f64, &f64), (&f64, &f64))| {
+        let share = v / variance;
+        0.5 * (share + (m - mean).powi(2) / variance - 1.0 - share.max(1e-9).ln())
+    };
     let dims = t.code_mean.len().max(1) as f64;
-    let per_dimension = t.code_mean.iter().zip(&t.code_variance).map(gap).sum::<f64>() / dims;
+    let (ours, theirs) = (t.code_mean.iter().zip(&t.code_variance), t.prior_mean.iter().zip(&t.prior_variance));
+    let per_dimension = ours.zip(theirs).map(gap).sum::<f64>() / dims;
     (per_dimension > 0.25).then(|| Verdict {
         name: "prior-mismatch",
         level: Level::Note,
         headline: "The codes do not fill the prior: samples may not look like the data".into(),
         evidence: format!(
-            "All codes together are {per_dimension:.2} nats per dimension away from N(0, 1). \
+            "All codes together are {per_dimension:.2} nats per dimension away from the prior (by mean and variance). \
              A plain autoencoder asks nothing else of them; a VAE or a Wasserstein autoencoder does.",
         ),
     })
@@ -165,7 +190,7 @@ fn good(f: &Findings) -> Verdict {
         headline: "The code is used and holds for new rows".into(),
         evidence: format!(
             "A row explained by another row's code loses {:.1} nats; held-out rows cost {:.1} nats, training rows {:.1}.",
-            f.held_out.information.value,
+            f.held_out.shuffle_loss.value,
             loss(&f.held_out),
             loss(&f.train),
         ),

@@ -12,7 +12,7 @@ pub use paths::{Path, interpolate, traverse};
 pub use samples::{Pictures, Samples};
 
 use crate::array::Array;
-use crate::batch::{Batch, Latent, Noise};
+use crate::batch::{Batch, Latent, Noise, Support};
 use crate::data::{Data, Rows, SampleShape, Split};
 use crate::device::host;
 use crate::error::Result;
@@ -95,6 +95,20 @@ impl Model {
             }));
         }
         Ok(Samples::new(x, &self.run.facts))
+    }
+
+    /// The middle of the prior, and `steps` values that one dimension takes on its way through it: `±reach` on the reals,
+    /// from 0 to 1 on the unit interval, 0 and 1 for bits.
+    pub fn traversal_values(&self, steps: usize, reach: f64) -> (Vec<f32>, Vec<f64>) {
+        let spread = |from: f64, to: f64| {
+            (0..steps).map(|i| from + (to - from) * i as f64 / (steps.max(2) - 1) as f64).collect()
+        };
+        let values = match self.model.latent.blocks.first().map(|block| block.support) {
+            Some(Support::Bits) => vec![0.0, 1.0],
+            Some(Support::UnitInterval) => spread(0.0, 1.0),
+            Some(Support::Reals) | None => spread(-reach, reach),
+        };
+        (host(&self.view().prior().centre().z), values)
     }
 
     /// Where q(z|x) is for each row, and how wide.
@@ -183,8 +197,15 @@ impl Model {
     }
 }
 
-/// The first `count` rows of a split.
+/// The first `count` rows of a split, in the order of the files.
 pub fn first_rows(data: &Data, split: Split, count: usize) -> Result<Rows> {
     let positions: Vec<usize> = (0..data.len(split).min(count)).collect();
+    Ok(data.rows(split, &positions, 0)?)
+}
+
+/// `count` rows of a split in a keyed order: files are often sorted by class, so the first rows would be of one.
+pub fn some_rows(data: &Data, split: Split, count: usize, key: Key) -> Result<Rows> {
+    let mut positions = key.fold("some rows").permutation(data.len(split));
+    positions.truncate(count);
     Ok(data.rows(split, &positions, 0)?)
 }

@@ -59,8 +59,12 @@ impl Samples {
         };
         let mut pixels = self.x.clone();
         if self.facts.kind == ValueKind::Real {
-            let ends = (f32::INFINITY, f32::NEG_INFINITY);
-            let (least, greatest) = pixels.iter().fold(ends, |(a, b), &v| (a.min(v), b.max(v)));
+            // By the range of the data, so that pictures side by side have one scale.
+            let (low, high) = self.facts.normalisation.range.unwrap_or((0.0, 1.0));
+            let (mut least, mut greatest) = ([0.0], [1.0]);
+            self.facts.normalisation.x_from_value(&[f64::from(low)], &mut least);
+            self.facts.normalisation.x_from_value(&[f64::from(high)], &mut greatest);
+            let (least, greatest) = (least[0], greatest[0]);
             pixels.iter_mut().for_each(|v| *v = (*v - least) / (greatest - least).max(1e-12));
         }
         // A figure has one channel or three: of others the first is drawn, and alpha is left out.
@@ -112,7 +116,12 @@ impl Samples {
         let mut values = self.values();
         for (index, value) in values.iter_mut().enumerate() {
             let scale = f64::from(scale.get(index % scale.len().max(1)).copied().unwrap_or(1.0));
-            let digits = (6.0 - scale.log10().floor()).clamp(0.0, 15.0) as i32;
+            let digits = (6.0 - scale.log10().floor()).max(0.0);
+            // A column of tiny numbers is left as it is: its digits can't be counted from the point.
+            if digits > 15.0 {
+                continue;
+            }
+            let digits = digits as i32;
             let rounded = (*value * 10f64.powi(digits)).round() / 10f64.powi(digits);
             if rounded.is_finite() {
                 *value = rounded;

@@ -1,44 +1,16 @@
 //! From a resolved Run to a model: each axis's settings are found by name, checked, and built.
 
 use crate::batch::LatentShape;
-use crate::config::{Axis, ConfigError, Run};
+use crate::config::{ConfigError, Registry, Run};
 use crate::data::{Facts, SampleShape};
 use crate::device::Device;
 use crate::key::Key;
 use crate::model::LatentModel;
-use crate::model::likelihood::{LikelihoodSettings, likelihoods};
-use crate::model::posterior::{PosteriorSettings, posteriors};
-use crate::model::prior::{PriorSettings, priors};
-use crate::network::{DecoderShape, NetworkSettings, networks};
-use crate::objective::{TermSettings, terms};
+use crate::model::likelihood::LikelihoodSettings;
+use crate::model::posterior::PosteriorSettings;
+use crate::model::prior::PriorSettings;
+use crate::network::DecoderShape;
 use crate::weights::{Init, MOST_OUTLINED, Weights};
-
-/// The members that names in a configuration may stand for; add your own with [`Axis::with`].
-pub struct Registry {
-    /// p(x|z)
-    pub likelihoods: Axis<dyn LikelihoodSettings>,
-    /// q(z|x)
-    pub posteriors: Axis<dyn PosteriorSettings>,
-    /// p(z)
-    pub priors: Axis<dyn PriorSettings>,
-    /// f and g
-    pub networks: Axis<dyn NetworkSettings>,
-    /// What training minimises.
-    pub terms: Axis<dyn TermSettings>,
-}
-
-impl Default for Registry {
-    /// The members that ship.
-    fn default() -> Self {
-        Self {
-            likelihoods: likelihoods(),
-            posteriors: posteriors(),
-            priors: priors(),
-            networks: networks(),
-            terms: terms(),
-        }
-    }
-}
 
 /// Builds the model of `run` with fresh weights, keyed by `run.seed`.
 pub fn build(run: &Run, registry: &Registry, device: &Device) -> Result<(LatentModel, Weights), ConfigError> {

@@ -16,7 +16,8 @@ mod score;
 
 use burn::tensor::Tensor;
 
-pub use build::{Registry, build, outline};
+pub use crate::config::Registry;
+pub use build::{build, outline};
 pub use error::ModelError;
 pub use exact::log_density_by_enumeration;
 pub use likelihood::{BaseMeasure, Likelihood};

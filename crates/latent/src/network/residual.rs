@@ -1,6 +1,6 @@
 //! Residual convolution blocks at each scale: more depth for the same optimisation.
 //!
-//! block(h) = h + conv₂(a(conv₁(a(h)))); the second convolution starts at 0, so that a fresh block is the
+//! block(h) = h + conv₂(a(conv₁(h))); the second convolution starts at 0, so that a fresh block is the
 //! identity.
 //!
 //! References: He et al. (arXiv 1603.05027); Zhang et al., *Fixup initialization* (arXiv 1901.09321).

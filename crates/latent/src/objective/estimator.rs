@@ -36,6 +36,9 @@ pub enum EstimatorKind {
     Importance,
 }
 
+/// More draws than this for a training step are a slip of the pen.
+const MOST_DRAWS: usize = 10_000;
+
 impl Default for Estimator {
     fn default() -> Self {
         Self { kind: EstimatorKind::Elbo, draws: 1 }
@@ -44,11 +47,11 @@ impl Default for Estimator {
 
 impl Estimator {
     pub(super) fn check(&self, posterior: &dyn PosteriorSettings) -> Result<(), ConfigError> {
-        if self.draws == 0 {
+        if !(1..=MOST_DRAWS).contains(&self.draws) {
             return Err(ConfigError::Value {
                 key: "objective.estimator.draws".into(),
-                what: "0 draws".into(),
-                remedy: "give at least 1".into(),
+                what: format!("{} draws", self.draws),
+                remedy: format!("give 1 to {MOST_DRAWS}"),
             });
         }
         if self.kind == EstimatorKind::Importance && !posterior.has_density() {

@@ -18,13 +18,12 @@ pub use mmd::{Kernel, MmdSettings, mmd};
 pub use pass::Pass;
 pub use schedule::Schedule;
 
-use crate::config::{Axis, ConfigError, parse_table, table_of};
-use crate::model::Registry;
+use crate::config::{Axis, ConfigError, Registry, parse_table, table_of};
 use crate::model::posterior::PosteriorSettings;
 
 /// Something to minimise, a function of one pass through the model.
 pub trait Term: Send + Sync {
-    /// Its value in nats: `[n]`, or `[1]` where it couples rows. This is what logs show.
+    /// Its value, in nats but for those without a unit (MMD): `[n]`, or `[1]` where it couples rows. This is what logs show.
     fn value(&self, pass: &Pass<'_>) -> Tensor<1>;
 
     /// What the loss takes in its place, where that differs (free bits).
@@ -149,11 +148,11 @@ impl Objective {
                 ["weight", "schedule"].into_iter().filter_map(|k| own.remove(k).map(|v| (k.into(), v)));
             let common: CommonSettings = parse_table(&common.collect(), &path)?;
             common.schedule.check(&path)?;
-            if !common.weight.is_finite() {
+            if !(common.weight.is_finite() && common.weight >= 0.0) {
                 return Err(ConfigError::Value {
                     key: format!("{path}.weight"),
                     what: format!("{} is not a weight", common.weight),
-                    remedy: "give a finite number".into(),
+                    remedy: "give a number from 0".into(),
                 });
             }
             own.entry("kind").or_insert_with(|| name.clone().into());

@@ -4,13 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{StoreError, TensorFile, TensorWriter};
+use super::{StoreError, TensorFile, TensorWriter, take_weights};
 use crate::config::{FORMAT, Run};
 use crate::data::SampleShape;
 use crate::device::Device;
 use crate::error::Result;
 use crate::model::{LatentModel, Registry, View, build, outline};
-use crate::train::take_weights;
 use crate::weights::Weights;
 
 /// A trained model: `Send + Sync`, without global state.
@@ -144,6 +143,10 @@ fn check_normalisation(run: &Run) -> Result<(), String> {
         if (values.len() != 1 && values.len() != features) || values.iter().any(|v| !v.is_finite()) {
             return Err(format!("facts.normalisation.{name} does not fit samples of {features} numbers"));
         }
+    }
+    let columns = run.facts.columns.len();
+    if columns != 0 && columns != features {
+        return Err(format!("facts.columns names {columns} columns of {features}"));
     }
     if normalisation.scale.contains(&0.0) {
         return Err("facts.normalisation.scale has a zero".into());

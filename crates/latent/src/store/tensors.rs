@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::StoreError;
 use crate::array::Array;
 use crate::files::write_whole;
-use crate::weights::Weight;
+use crate::weights::{Weight, Weights};
 
 /// Header and arrays of one file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -152,4 +152,21 @@ impl<'a> TensorWriter<'a> {
 
 fn bytes_of(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// Takes every array of `weights` out of the file; what is missing or has another shape is said.
+pub(crate) fn take_weights(file: &mut TensorFile, prefix: &str, weights: &mut Weights) -> Result<(), String> {
+    let known: Vec<_> =
+        weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
+    for (id, path, shape) in known {
+        let array = file
+            .arrays
+            .remove(&format!("{prefix}/{path}"))
+            .ok_or_else(|| format!("the array `{path}` is missing"))?;
+        if array.shape != shape {
+            return Err(format!("the array `{path}` is {:?} and the model's is {shape:?}", array.shape));
+        }
+        weights.set_values(id, array.values);
+    }
+    Ok(())
 }

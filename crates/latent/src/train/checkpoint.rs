@@ -16,7 +16,7 @@ use super::optimizer::{Moments, Optimizer};
 use crate::device::host;
 use crate::error::Result;
 use crate::files::write_whole;
-use crate::store::{TensorFile, TensorWriter};
+use crate::store::{TensorFile, TensorWriter, take_weights};
 use crate::weights::Weights;
 
 /// The counters of a run.
@@ -67,7 +67,7 @@ const FORMAT: &str = "latent-checkpoint-1";
 
 impl Counters {
     /// Those of a checkpoint.
-    pub(super) fn load(path: &Path) -> Result<Self> {
+    pub fn load(path: &Path) -> Result<Self> {
         let file = TensorFile::load(path)?;
         let (counters, _) = read_counters(&file, path)?;
         Ok(counters)
@@ -192,21 +192,4 @@ pub(super) fn load_weights(like: &Weights, path: &Path) -> Result<Weights> {
     take_weights(&mut file, "weights", &mut weights)
         .map_err(|what| TrainError::Checkpoint { path: path.into(), what })?;
     Ok(weights)
-}
-
-/// Takes every array of `weights` out of the file; what is missing or has another shape is said.
-pub(crate) fn take_weights(file: &mut TensorFile, prefix: &str, weights: &mut Weights) -> Result<(), String> {
-    let known: Vec<_> =
-        weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
-    for (id, path, shape) in known {
-        let array = file
-            .arrays
-            .remove(&format!("{prefix}/{path}"))
-            .ok_or_else(|| format!("the array `{path}` is missing"))?;
-        if array.shape != shape {
-            return Err(format!("the array `{path}` is {:?} and the model's is {shape:?}", array.shape));
-        }
-        weights.set_values(id, array.values);
-    }
-    Ok(())
 }

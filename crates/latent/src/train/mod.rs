@@ -29,7 +29,6 @@ use std::time::Instant;
 
 pub use autoencoder::Autoencoder;
 use checkpoint::load_weights;
-pub(crate) use checkpoint::take_weights;
 pub use checkpoint::{Counters, State};
 pub use error::TrainError;
 pub use folder::RunFolder;
@@ -90,9 +89,9 @@ pub enum Event<'a> {
 /// How training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All steps were taken, or validation stopped it.
+    /// All steps were taken, or validation or the clock stopped it.
     Finished,
-    /// It was asked to stop, or its minutes were over; a checkpoint is written.
+    /// It was asked to stop; a checkpoint is written.
     Interrupted,
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{BaseMeasure, Likelihood, LikelihoodSettings, mean_logits, needs_unit_interval};
 use crate::batch::Noise;
 use crate::config::ConfigError;
-use crate::data::{Facts, SampleShape};
+use crate::data::{Facts, SampleShape, ValueKind};
 use crate::density::softplus;
 use crate::device::Device;
 use crate::model::View;
@@ -53,7 +53,20 @@ impl LikelihoodSettings for DiscretisedLogisticSettings {
                 remedy: "give at least 2; 8-bit images have 256".into(),
             });
         }
-        needs_unit_interval(facts, "discretised-logistic")
+        needs_unit_interval(facts, "discretised-logistic")?;
+        // Probabilities of levels mean something where the data has these levels.
+        let levels = facts.normalisation.stored.most().map(|most| most as u32 + 1);
+        if facts.kind != ValueKind::Binary && levels != Some(self.levels) {
+            return Err(ConfigError::Combination {
+                what: format!(
+                    "likelihood `discretised-logistic` gives probabilities to {} levels, and this data has {}",
+                    self.levels,
+                    levels.map_or("no levels".into(), |n| format!("{n}"))
+                ),
+                remedy: "set likelihood.levels to the data's, or use likelihood.kind = \"normal\"".into(),
+            });
+        }
+        Ok(())
     }
 
     fn parameters(&self) -> usize {

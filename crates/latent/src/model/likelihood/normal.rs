@@ -90,11 +90,11 @@ impl NormalSettings {
 
 impl LikelihoodSettings for NormalSettings {
     fn check(&self, _: &Facts) -> Result<(), ConfigError> {
-        if !(self.sigma.is_finite() && self.sigma > 0.0) {
+        if !(1e-6..=1e6).contains(&self.sigma) {
             return Err(ConfigError::Value {
                 key: "likelihood.sigma".into(),
                 what: format!("{} is not a standard deviation", self.sigma),
-                remedy: "give a positive number".into(),
+                remedy: "give a number from 1e-6 to 1e6".into(),
             });
         }
         Ok(())
@@ -150,6 +150,10 @@ impl Likelihood for Normal {
         1
     }
 
+    fn couples_rows(&self) -> bool {
+        self.scale == Scale::Optimal
+    }
+
     fn measure(&self) -> BaseMeasure {
         BaseMeasure::Lebesgue
     }
@@ -176,10 +180,6 @@ impl Likelihood for Normal {
         let [rows, features] = outputs.dims();
         let noise = noise.normals(1, features, &Device::of(&outputs));
         self.centre(outputs) + noise * deviation.reshape([1, 1]).expand([rows, features])
-    }
-
-    fn couples_rows(&self) -> bool {
-        self.scale == Scale::Optimal
     }
 
     fn scale(&self) -> Option<&dyn MeasuredScale> {

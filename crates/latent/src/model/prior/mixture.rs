@@ -39,6 +39,13 @@ impl PriorSettings for MixtureSettings {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        if !(self.spread.is_finite() && self.spread >= 0.0) {
+            return Err(ConfigError::Value {
+                key: "prior.spread".into(),
+                what: format!("{} is not a standard deviation", self.spread),
+                remedy: "give a number from 0".into(),
+            });
+        }
         if self.components == 0 {
             return Err(ConfigError::Value {
                 key: "prior.components".into(),
