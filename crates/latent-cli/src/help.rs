@@ -2,7 +2,7 @@
 
 /// What is done when, and by which commands.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Start", &["demo", "presets", "devices"]),
+    ("Start", &["demo", "textbook", "presets", "devices"]),
     ("Learn", &["data", "train", "report", "inspect"]),
     ("Generate", &["sample", "interpolate", "traverse", "decode"]),
     ("Understand", &["encode", "reconstruct", "score"]),
