@@ -158,9 +158,12 @@ impl Lesson<'_> {
         }
         layers.set(&format!("seed={}", self.seed))?;
         let folder = self.folder.join("runs").join(format!("{name}-{}", self.seed));
-        if !folder.join("model.safetensors").exists() {
-            self.out.note(format!("training {} …", folder.display()));
+        if folder.join("model.safetensors").exists() {
+            let model = Model::load(&folder)?;
+            let data = model.open_own(&mut |_| {})?;
+            return Ok((model, Arc::new(data)));
         }
+        self.out.note(format!("training {} …", folder.display()));
         let options = Options { resume: true, ..Options::default() };
         let mut training = Training::prepare(&layers, &folder, options, &mut |_| {})?;
         training.train(&AtomicBool::new(false), &mut |_| {})?;

@@ -27,7 +27,9 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
             "posterior={kind=\"bits\", latent=1, gradient=\"relaxed\", temperature=1.0}",
             "prior={kind=\"bits\", learned=true}",
             "train.epochs=60",
-            "train.optimizer.learning_rate=5e-3",
+            "train.optimizer.learning_rate=3e-3",
+            // Weighed in full from the start, the rate can drop the bit before the decoder reads it.
+            "objective.terms.rate.schedule={kind=\"linear\", epochs=20}",
         ],
     )?;
     let (view, device) = (model.view(), model.weights.device());
