@@ -4,7 +4,7 @@
 #
 # The data room uses nothing of the tensor framework, so it is compiled alone: a crate of data/, key.rs and files.rs in
 # a temporary folder, with the workspace's dependencies at the versions of its Cargo.lock. TARGET (a folder) keeps what
-# was built for the next time. Needs llvm-profdata and llvm-cov of rustc's own LLVM major version (`rustc -vV`): Debian's
+# was built for the next time; ROOM_TESTS is a test program built before by these means. Needs llvm-profdata and llvm-cov of rustc's own LLVM major version (`rustc -vV`): Debian's
 # llvm-22, or `rustup component add llvm-tools`. They are looked for with that suffix, plain, and in rustup's folder;
 # LLVM_BIN names another.
 set -euo pipefail
@@ -43,10 +43,13 @@ cp Cargo.lock "$work/room"
     echo 'pub use key::Key;'
 } >"$work/room/src/lib.rs"
 
-built=$(cd "$work/room" && RUSTFLAGS='-C instrument-coverage' LLVM_PROFILE_FILE="$work/build-%p.profraw" \
-    cargo test --release --lib --no-run --target-dir "${TARGET:-$work/target}" 2>&1 | tee /dev/stderr)
-program=$(sed -n 's|.*Executable unittests src/lib.rs (\(.*\))|\1|p' <<<"$built" | tail -n 1)
-program=$(cd "$work/room" && realpath "$program")
+program=${ROOM_TESTS:-}
+if [ -z "$program" ]; then
+    built=$(cd "$work/room" && RUSTFLAGS='-C instrument-coverage' LLVM_PROFILE_FILE="$work/build-%p.profraw" \
+        cargo test --release --lib --no-run --target-dir "${TARGET:-$work/target}" 2>&1 | tee /dev/stderr)
+    program=$(sed -n 's|.*Executable unittests src/lib.rs (\(.*\))|\1|p' <<<"$built" | tail -n 1)
+    program=$(cd "$work/room" && realpath "$program")
+fi
 
 (cd crates/latent && LLVM_PROFILE_FILE="$work/profiles/%p.profraw" "$program") >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 "$profdata" merge -sparse "$work"/profiles/*.profraw -o "$work/all.profdata"
@@ -57,7 +60,7 @@ program=$(cd "$work/room" && realpath "$program")
 table() {
     awk -v wanted="$1" '
         BEGIN { count = split(wanted, order, " ") }
-        { file = $1; sub(".*data/", "", file); total[file] = $(NF - 2); missed[file] = $(NF - 1) }
+        NF > 3 && $(NF - 2) ~ /^[0-9]+$/ { file = $1; sub(".*data/", "", file); total[file] = $(NF - 2); missed[file] = $(NF - 1) }
         END {
             for (i = 1; i <= count; i++) if (total[order[i]] > 0) {
                 file = order[i]; all += total[file]; lost += missed[file]
@@ -71,7 +74,7 @@ header='| file | lines | not run | covered |
 rest=$(cd crates/latent/src/data && ls ./*.rs | sed 's|^\./||' | \
     grep -vxE '(idx|npy|npz|csv|folder|picture|array|storage|open|ordered|split|dataset|fit|matrix|fuzz|tests)\.rs' | tr '\n' ' ')
 {
-    [ ! -f "$page" ] || sed '/^## Line coverage/,$d' "$page"
+    [ ! -f "$page" ] || printf '%s\n\n' "$(sed '/^## Line coverage/,$d' "$page")"
     cat <<PAGE
 ## Line coverage of the readers
 
@@ -89,7 +92,7 @@ What they stand on:
 $header
 $(table 'dataset.rs ordered.rs split.rs fit.rs matrix.rs')
 
-The rest of the room:
+The rest of the room, which tests of other rooms and of the commands run too; they don't count here:
 
 $header
 $(table "$rest")

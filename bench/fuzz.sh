@@ -70,7 +70,7 @@ while IFS='|' read -r reader kind test streams; do
         finding="FAILED: $(grep -v '^$' "$work/log" | grep -m 1 -E 'panic|input|memory|exceeds' || echo "status $status")"
         failed=1
     fi
-    row="| $reader | $((each * streams)) | ${good:-–} | $((seconds / 10)).$((seconds % 10)) | $((peak / 1024)) | $finding |"
+    row="| $reader | $((each * streams)) | ${good:-–} | $((seconds / 10)).$((seconds % 10)) | $(((peak + 1023) / 1024)) | $finding |"
     echo "$row"
     [ "$failed" -eq 0 ] || cat "$work/log"
     rows+="$row"$'\n'
