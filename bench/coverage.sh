@@ -4,9 +4,9 @@
 #
 # The data room uses nothing of the tensor framework, so it is compiled alone: a crate of data/, key.rs and files.rs in
 # a temporary folder, with the workspace's dependencies at the versions of its Cargo.lock. TARGET (a folder) keeps what
-# was built for the next time; ROOM_TESTS is a test program built before by these means. Needs llvm-profdata and llvm-cov of rustc's own LLVM major version (`rustc -vV`): Debian's
-# llvm-22, or `rustup component add llvm-tools`. They are looked for with that suffix, plain, and in rustup's folder;
-# LLVM_BIN names another.
+# was built for the next time; ROOM_TESTS is a test program built before by these means. Needs llvm-profdata and llvm-cov
+# of rustc's own LLVM major version (`rustc -vV`): Debian's llvm-22, or `rustup component add llvm-tools`. They are looked
+# for with that suffix, in rustup's folder, and plain; LLVM_BIN names another.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -78,7 +78,7 @@ rest=$(cd crates/latent/src/data && ls ./*.rs | sed 's|^\./||' | \
     cat <<PAGE
 ## Line coverage of the readers
 
-\`bench/coverage.sh\`: rustc's \`-C instrument-coverage\` over the data room's own tests and $LATENT_FUZZ mutations for
+Commit $(git rev-parse --short HEAD). \`bench/coverage.sh\`: rustc's \`-C instrument-coverage\` over the data room's own tests and $LATENT_FUZZ mutations for
 each reader; \`llvm-cov\` $("$cov" --version | sed -n 's/.*version \([0-9.]*\).*/\1/p' | head -n 1).
 A file's own unit tests at its end count as lines of it; fuzz.rs and tests.rs are left out.
 
