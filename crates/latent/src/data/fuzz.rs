@@ -14,9 +14,10 @@ use sha2::Sha256;
 use super::array::ArrayRows;
 use super::csv::{Roles, Table};
 use super::dataset::Dataset;
+use super::folder::{self, Folder};
 use super::settings::{ImageSettings, Layout, Size};
 use super::storage::Storage;
-use super::{idx, npy, npz, picture};
+use super::{DataError, idx, npy, npz, picture};
 use crate::Key;
 
 /// Reads `count` mutations of the valid files and returns how many of them were still good.
@@ -83,6 +84,7 @@ fn exhaust(data: &dyn Dataset) -> bool {
         last = Some((row, values.to_vec()));
         Ok(())
     });
+    assert!(!matches!(scanned, Err(DataError::Worker { .. })), "a thread of the reader panicked");
     if let (Ok(_), Some((row, values))) = (&scanned, last) {
         let mut again = vec![0.0; values.len()];
         assert!(data.read(row, &mut again).is_ok() && again == values);
@@ -187,27 +189,51 @@ fn csv_survives() {
     });
 }
 
+/// A picture of 10 × 7 in the bytes of a file.
+fn encoded(levels: &[u8], color: image::ExtendedColorType, format: image::ImageFormat) -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    image::write_buffer_with_format(&mut file, levels, 10, 7, color, format).unwrap();
+    file.into_inner()
+}
+
 #[test]
 fn images_survive() {
     let grey: Vec<u8> = (0..70).map(|v| v * 3).collect();
     let colour: Vec<u8> = (0..210).map(|v| v as u8).collect();
-    let encode = |bytes: &[u8], color, format| {
-        let mut file = std::io::Cursor::new(Vec::new());
-        image::write_buffer_with_format(&mut file, bytes, 10, 7, color, format).unwrap();
-        file.into_inner()
-    };
     use image::ExtendedColorType::{L8, Rgb8};
     use image::ImageFormat::{Jpeg, Png};
     let files = [
-        encode(&grey, L8, Png),
-        encode(&colour, Rgb8, Png),
-        encode(&grey, L8, Jpeg),
-        encode(&colour, Rgb8, Jpeg),
+        encoded(&grey, L8, Png),
+        encoded(&colour, Rgb8, Png),
+        encoded(&grey, L8, Jpeg),
+        encoded(&colour, Rgb8, Jpeg),
     ];
     run("image", &files, 4000, |bytes| {
         let header = picture::header(bytes);
         picture::decode(bytes, &sized(), false).is_ok_and(|(_, values)| {
             header.is_ok() && values.iter().all(|value| (0.0..=255.0).contains(value))
         })
+    });
+}
+
+/// One image of a folder is changed; the reader's threads decode it.
+#[test]
+fn folder_survives() {
+    let root = tempfile::tempdir().unwrap();
+    let levels: Vec<u8> = (0..70).map(|v| v * 3).collect();
+    use image::ExtendedColorType::L8;
+    use image::ImageFormat::{Jpeg, Png};
+    let files = [encoded(&levels, L8, Png), encoded(&levels, L8, Jpeg)];
+    for class in ["a", "b"] {
+        std::fs::create_dir(root.path().join(class)).unwrap();
+        std::fs::write(root.path().join(class).join("whole.png"), &files[0]).unwrap();
+    }
+    let changed = root.path().join("b/changed.png");
+    run("folder", &files, 1000, |bytes| {
+        std::fs::write(&changed, bytes).unwrap();
+        let opened = folder::list(root.path())
+            .and_then(|(files, labels)| Folder::open(root.path(), files, labels, &sized(), None, 1));
+        assert!(!matches!(opened, Err(DataError::Worker { .. })), "a thread of the reader panicked");
+        opened.is_ok_and(|rows| exhaust(&rows))
     });
 }

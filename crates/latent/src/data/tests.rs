@@ -626,3 +626,67 @@ fn five_gigabytes_cost_no_memory() {
     let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(kilobytes < 300_000, "{peak}");
 }
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("idx");
+    fs::create_dir(&folder).unwrap();
+    let mut images = vec![0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 1, 0, 0, 0, 2];
+    images.extend(0..20u8);
+    fs::write(folder.join("train-images-idx3-ubyte"), &images).unwrap();
+    // A plain file wins over its .gz, which isn't looked at.
+    fs::write(folder.join("train-images-idx3-ubyte.gz"), "no gzip").unwrap();
+    assert_eq!(open(&folder).unwrap().facts().rows.iter().sum::<u64>(), 10);
+    fs::write(folder.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3]).unwrap();
+    let error = message(open(&folder));
+    assert!(error.contains("10 rows and 3 labels"), "{error}");
+    fs::write(folder.join("other-images-idx3-ubyte"), &images).unwrap();
+    assert!(message(open(&folder)).contains("same part"));
+
+    fs::write(root.path().join("x.npy"), "1,2,3").unwrap();
+    assert!(message(open(&root.path().join("x.npy"))).contains("numpy.save"));
+    let error = message(open(&npy(root.path(), "|u1", false, "(5, 6, 6, 6)", &[0; 1080])));
+    assert!(error.contains("no axis looks like channels"), "{error}");
+}
+
+#[test]
+fn channels_may_be_last_and_the_image_another_size() {
+    let root = tempfile::tempdir().unwrap();
+    let levels: Vec<u8> = [10, 100, 200].into_iter().cycle().take(5 * 4 * 6 * 3).collect();
+    let path = npy(root.path(), "|u1", false, "(5, 4, 6, 3)", &levels);
+    let data = open_with("layout = 'nhwc'\nimage.size = 2", &path).unwrap();
+    assert_eq!(data.facts().shape, SampleShape::Image { channels: 3, height: 2, width: 2 });
+    for row in all_x(&data) {
+        for (x, level) in row.iter().zip([10, 10, 10, 10, 100, 100, 100, 100, 200, 200, 200, 200]) {
+            assert!((x - level as f32 / 255.0).abs() < 1e-6, "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn a_summary_says_what_is_odd_about_the_data() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("t.csv");
+    let lines: String = (0..60).map(|row| format!("{},5,{}\n", row % 3, ["u", "v"][row % 2])).collect();
+    fs::write(&path, format!("a,b,kind\n{lines}")).unwrap();
+    let settings: DataSettings = toml::from_str("label = 'kind'").unwrap();
+    let text = open_with("label = 'kind'", &path).unwrap().summary(&settings).to_string();
+    for part in
+        ["columns  a, b", "classes  u 30, v 30", "1 features never change: b", "repeat an earlier one"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_matrix_is_read_as_it_stands() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("z.csv");
+    fs::write(&path, "a,b\n1,2.5\n-3,4e3\n").unwrap();
+    assert_eq!(read_matrix(&path, 2).unwrap(), [1.0, 2.5, -3.0, 4000.0]);
+    assert!(read_matrix(&path, 3).unwrap_err().to_string().contains("rows of 2 numbers where 3 are wanted"));
+    let nan = npy(root.path(), "<f4", false, "(1, 2)", &[0, 0, 0xc0, 0x7f, 0, 0, 0, 0]);
+    assert!(read_matrix(&nan, 2).unwrap_err().to_string().contains("row 0 holds NaN"));
+    assert!(read_matrix(&root.path().join("none.csv"), 2).is_err());
+}
