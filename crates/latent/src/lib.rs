@@ -30,10 +30,10 @@ mod error;
 mod files;
 mod key;
 
+/// The tensor library, for members of one's own.
+pub use burn;
 pub use error::{Error, Result};
 pub use key::Key;
 /// The activations of networks.
 pub use latent_kernels::Activation;
-/// The tensor library, for members of one's own.
-pub use burn;
 pub use store::Model;

@@ -177,7 +177,8 @@ fn what_cannot_fit_is_refused_with_what_would() {
     let least: u64 = least.strip_suffix(" MB").unwrap().parse::<u64>().unwrap() * 1_000_000;
     // Refused before it began: the folder is gone, and the next try finds none.
     assert!(!run.exists());
-    let tight = least.midpoint(whole);
+    // A twentieth of what is free is left to other programs.
+    let tight = least + (whole - least) / 5 * 4;
     let mut training = prepare(&layers, &run, false).unwrap();
     match training.preflight_within(Some(tight)) {
         Err(Error::Train(error @ TrainError::Memory { batch: 800, fits, .. })) => {

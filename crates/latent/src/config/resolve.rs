@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::layers::merge;
-use super::{ConfigError, FORMAT, Layers, Run, parse_table, Registry};
+use super::{ConfigError, FORMAT, Layers, Registry, Run, parse_table};
 use crate::data::{Facts, SampleShape, ValueKind};
 use crate::model::likelihood::LikelihoodSettings;
 use crate::model::prior::PriorSettings;

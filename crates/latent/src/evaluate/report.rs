@@ -10,8 +10,9 @@ use crate::data::{Data, SampleShape, Split};
 use crate::device::host_f64;
 use crate::error::Result;
 use crate::figure::{
-    CodeMap, Contours, CurvePanel, DensityGrid, Figure, FigureError, LatentView, Mosaic, Region, Regions, Report, Section,
-    Table, code_map, interpolation, reconstructions, regions_and_mosaic, training_curves, traversal,
+    CodeMap, Contours, CurvePanel, DensityGrid, Figure, FigureError, LatentView, Mosaic, Region, Regions,
+    Report, Section, Table, code_map, interpolation, reconstructions, regions_and_mosaic, training_curves,
+    traversal,
 };
 use crate::generate::{Path as Way, Samples, interpolate, some_rows, traverse};
 use crate::key::Key;

@@ -137,7 +137,8 @@ fn mismatched(f: &Findings) -> Option<Verdict> {
         0.5 * (share + (m - mean).powi(2) / variance - 1.0 - share.max(1e-9).ln())
     };
     let dims = t.code_mean.len().max(1) as f64;
-    let (ours, theirs) = (t.code_mean.iter().zip(&t.code_variance), t.prior_mean.iter().zip(&t.prior_variance));
+    let (ours, theirs) =
+        (t.code_mean.iter().zip(&t.code_variance), t.prior_mean.iter().zip(&t.prior_variance));
     let per_dimension = ours.zip(theirs).map(gap).sum::<f64>() / dims;
     (per_dimension > 0.25).then(|| Verdict {
         name: "prior-mismatch",

@@ -36,8 +36,10 @@ impl TermSettings for RateSettings {
         if !posterior.has_density() {
             return Err(ConfigError::Combination {
                 what: "a point posterior has an infinite rate".into(),
-                remedy: "set objective.terms.rate.weight = 0 and objective.estimator.kind = \"plain\", or use \
-                         posterior.kind = \"diagonal-normal\"".into(),
+                remedy:
+                    "set objective.terms.rate.weight = 0 and objective.estimator.kind = \"plain\", or use \
+                         posterior.kind = \"diagonal-normal\""
+                        .into(),
             });
         }
         Ok(())

@@ -7,5 +7,5 @@ mod tensors;
 pub use error::StoreError;
 pub use model::Model;
 pub use tensors::TensorFile;
-pub(crate) use tensors::take_weights;
 pub(crate) use tensors::TensorWriter;
+pub(crate) use tensors::take_weights;

@@ -259,7 +259,8 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         _ => match (number(a), number(b)) {
-            (Some(a), Some(b)) => a == b,
+            // Some settings are kept in single precision.
+            (Some(a), Some(b)) => a == b || a as f32 == b as f32,
             _ => a == b,
         },
     }

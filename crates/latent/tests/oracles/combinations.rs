@@ -25,7 +25,8 @@ fn table() -> Facts {
 
 #[test]
 fn a_point_with_a_rate() {
-    let remedy = "leave the term `rate` out, or use posterior.kind = \"diagonal-normal\"";
+    let remedy = "set objective.terms.rate.weight = 0 and objective.estimator.kind = \"plain\", or use posterior.kind = \
+         \"diagonal-normal\"";
     refused("posterior.kind = 'point'", &table(), "a point posterior has an infinite rate", remedy);
     // Without the term it is an autoencoder.
     let plain = "posterior.kind = 'point'\nobjective = { estimator.kind = 'plain', terms.distortion = {} }";

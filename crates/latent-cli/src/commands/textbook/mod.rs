@@ -77,7 +77,7 @@ impl Textbook {
             return Ok(ExitCode::SUCCESS);
         };
         std::fs::create_dir_all(&self.out)
-            .map_err(|source| Failure::Io { path: self.out.clone(), source })?;
+            .map_err(|source| latent::train::TrainError::Io { path: self.out.clone(), source })?;
         let lesson = Lesson { out, folder: &self.out, seed: self.seed };
         let taught = match step {
             Step::Compress => compress::run(&lesson)?,

@@ -40,6 +40,8 @@ struct DiscretisedLogistic {
     features: usize,
     channels: usize,
     levels: u32,
+    /// Whether the data lies on the levels.
+    on_levels: bool,
     /// ln s of each channel, unless the decoder gives it.
     log_scale: Option<WeightId>,
 }
@@ -56,12 +58,13 @@ impl LikelihoodSettings for DiscretisedLogisticSettings {
         needs_unit_interval(facts, "discretised-logistic")?;
         // Probabilities of levels mean something where the data has these levels.
         let levels = facts.normalisation.stored.most().map(|most| most as u32 + 1);
-        if facts.kind != ValueKind::Binary && levels != Some(self.levels) {
+        if let Some(levels) =
+            levels.filter(|&levels| facts.kind != ValueKind::Binary && levels != self.levels)
+        {
             return Err(ConfigError::Combination {
                 what: format!(
-                    "likelihood `discretised-logistic` gives probabilities to {} levels, and this data has {}",
-                    self.levels,
-                    levels.map_or("no levels".into(), |n| format!("{n}"))
+                    "likelihood `discretised-logistic` gives probabilities to {} levels, and this data has {levels}",
+                    self.levels
                 ),
                 remedy: "set likelihood.levels to the data's, or use likelihood.kind = \"normal\"".into(),
             });
@@ -89,7 +92,13 @@ impl LikelihoodSettings for DiscretisedLogisticSettings {
         let log_scale =
             (!self.per_feature).then(|| init.weight("log_scale", &[channels], Initial::Constant(-2.0)));
         let features = facts.shape.features();
-        Box::new(DiscretisedLogistic { features, channels, levels: self.levels, log_scale })
+        Box::new(DiscretisedLogistic {
+            features,
+            channels,
+            levels: self.levels,
+            on_levels: facts.kind == ValueKind::Binary || facts.normalisation.stored.is_integer(),
+            log_scale,
+        })
     }
 }
 
@@ -117,8 +126,9 @@ impl Likelihood for DiscretisedLogistic {
         if self.log_scale.is_some() { 1 } else { 2 }
     }
 
+    /// Values off the levels, as arrays of floats may hold, have no probability.
     fn measure(&self) -> BaseMeasure {
-        BaseMeasure::Counting { levels: self.levels }
+        if self.on_levels { BaseMeasure::Counting { levels: self.levels } } else { BaseMeasure::None }
     }
 
     fn log_density(&self, view: &View<'_>, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1> {
