@@ -175,7 +175,8 @@ fn discretised_logistic_sums_to_one_over_all_levels() {
                 all_close(&log_p(&own, outputs, x.clone(), 1), &found, 1e-14);
             }
         }
-        assert_eq!(shared.model.likelihood.measure(), BaseMeasure::Counting { levels: levels as u32 });
+        // These rows are floats: nothing says that they lie on levels.
+        assert_eq!(shared.model.likelihood.measure(), BaseMeasure::None);
     }
     println!("discretised logistic: |Σ − 1| at most {worst:.1e}");
     assert!(worst < 1e-11);
