@@ -9,7 +9,7 @@ FASHION=${FASHION:-/usr/share/datasets/fashion-mnist}
 TEST=$FASHION/t10k-images-idx3-ubyte.gz
 latent=target/release/latent
 cargo build --release >&2
-mkdir -p "$RUNS"
+mkdir -p "$RUNS" docs/results
 
 train() { # name, then flags of `latent train`
     local name=$1; shift

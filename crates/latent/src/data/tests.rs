@@ -673,7 +673,7 @@ fn a_summary_says_what_is_odd_about_the_data() {
     let settings: DataSettings = toml::from_str("label = 'kind'").unwrap();
     let text = open_with("label = 'kind'", &path).unwrap().summary(&settings).to_string();
     for part in
-        ["a 0 to 2", "classes  u 30, v 30", "1 features never change: b", "repeat an earlier one"]
+        ["columns  a  0 to 2", "classes  u 30, v 30", "1 features never change: b", "repeat an earlier one"]
     {
         assert!(text.contains(part), "{part}: {text}");
     }
