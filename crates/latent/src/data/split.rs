@@ -127,8 +127,6 @@ pub(crate) fn used(wanted: Vec<bool>, limit: Option<u64>, key: Key) -> Vec<bool>
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn sizes(split: &[u8]) -> [usize; 4] {
@@ -162,29 +160,29 @@ mod tests {
         assert!((60..=140).contains(&validation) && (60..=140).contains(&test) && train >= 220, "{split:?}");
     }
 
-    proptest! {
-        #[test]
-        fn splits_cover_and_each_has_a_row(
-            rows in 3usize..200,
-            validation in 0.0..0.49f64,
-            test in 0.0..0.49f64,
-            limit in proptest::option::of(3u64..250),
-            kinds in proptest::option::of(1u32..40),
-            seed in 0u64..1000,
-        ) {
+    /// 300 keyed choices of sizes, fractions, limits and groups.
+    #[test]
+    fn splits_cover_and_each_has_a_row() {
+        for seed in 0..300 {
             let key = Key::from_seed(seed);
+            let mut u = [0.0; 7];
+            key.fold("choices").uniforms(&mut u);
+            let between = |u: f32, low: u32, high: u32| low + (u * (high - low) as f32) as u32;
+            let rows = between(u[0], 3, 200) as usize;
+            let (validation, test) = (0.49 * f64::from(u[1]), 0.49 * f64::from(u[2]));
+            let limit = (u[3] < 0.5).then(|| u64::from(between(u[4], 3, 250)));
+            let kinds = (u[5] < 0.5).then(|| between(u[6], 1, 40));
             let used = used(vec![true; rows], limit, key);
-            let groups: Option<Vec<u32>> = kinds.map(|kinds| (0..rows as u32).map(|row| row % kinds).collect());
+            let groups: Option<Vec<u32>> =
+                kinds.map(|kinds| (0..rows as u32).map(|row| row % kinds).collect());
             match assign(&used, groups.as_deref(), Fractions { validation, test }, key) {
-                Err(_) => prop_assert!(kinds.is_some()),
+                Err(_) => assert!(kinds.is_some(), "seed {seed}"),
                 Ok(split) => {
                     let counts = sizes(&split);
-                    prop_assert_eq!(counts[3], used.iter().filter(|used| !**used).count());
-                    prop_assert!(counts[0] > 0);
-                    prop_assert_eq!(counts[1] > 0, validation > 0.0);
-                    prop_assert_eq!(counts[2] > 0, test > 0.0);
+                    assert_eq!(counts[3], used.iter().filter(|used| !**used).count(), "seed {seed}");
+                    assert!(counts[..3].iter().all(|&count| count > 0), "seed {seed}: {counts:?}");
                     for (row, used) in used.iter().enumerate() {
-                        prop_assert_eq!(split[row] == UNUSED, !*used);
+                        assert_eq!(split[row] == UNUSED, !*used, "seed {seed}, row {row}");
                     }
                 }
             }
