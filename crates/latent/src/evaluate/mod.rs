@@ -2,6 +2,7 @@
 
 mod chi_square;
 mod information;
+mod measure;
 mod pca;
 mod regions;
 mod report;
@@ -10,6 +11,7 @@ mod verdict;
 
 pub use chi_square::chi_square_quantile;
 pub use information::{Information, information};
+pub use measure::{Better, Estimate, Measure, Section, Subject, Z_95};
 pub use pca::Pca;
 pub use regions::{bhattacharyya, holes, overlap};
 pub use report::{RunReport, dimensions_by_rate, read_log, report};
