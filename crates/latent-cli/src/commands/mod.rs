@@ -5,6 +5,7 @@ pub mod decode;
 pub mod demo;
 pub mod devices;
 pub mod encode;
+pub mod evaluate;
 pub mod inspect;
 pub mod interpolate;
 pub mod presets;

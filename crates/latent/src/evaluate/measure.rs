@@ -2,21 +2,29 @@
 //!
 //! No number leaves this room without saying how sure it is, on how many rows it stands, and which way is better.
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::{Data, Split};
 use crate::key::Key;
 use crate::store::Model;
 
 /// A number with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The estimate.
+    #[serde(deserialize_with = "number")]
     pub value: f64,
     /// The lower end of the interval.
+    #[serde(deserialize_with = "number")]
     pub low: f64,
     /// The upper end of the interval.
+    #[serde(deserialize_with = "number")]
     pub high: f64,
+}
+
+/// JSON has no NaN: it is null there.
+fn number<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(source)?.unwrap_or(f64::NAN))
 }
 
 /// 97.5 % of a standard normal lie below this.
@@ -50,8 +58,28 @@ impl Estimate {
     }
 }
 
+impl std::fmt::Display for Estimate {
+    /// `−223.4 [−225.0, −221.9]`, with as many decimals as the interval's width gives a meaning to.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let half = (self.high - self.low) / 2.0;
+        let whole = half == 0.0 && self.value.fract() == 0.0;
+        let scale = if half > 0.0 && half.is_finite() { half } else { self.value.abs() * 1e-2 };
+        // Two digits of the half width; at most six decimals.
+        let decimals = match scale > 0.0 && !whole {
+            true => (1.0 - scale.log10().floor()).clamp(0.0, 6.0) as usize,
+            false => 0,
+        };
+        let number = |value: f64| format!("{value:.decimals$}").replace('-', "−");
+        f.write_str(&number(self.value))?;
+        if half != 0.0 {
+            write!(f, " [{}, {}]", number(self.low), number(self.high))?;
+        }
+        Ok(())
+    }
+}
+
 /// Which way a measure is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Better {
     /// Less is better.
@@ -63,7 +91,7 @@ pub enum Better {
 }
 
 /// A named number of an evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// The name for programs, unique within its section, such as `elbo`.
     pub name: String,
@@ -108,7 +136,7 @@ impl Measure {
 }
 
 /// The measures of one question, such as `likelihood`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// The name for programs.
     pub name: String,

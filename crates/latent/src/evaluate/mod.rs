@@ -1,7 +1,9 @@
 //! How good is a model? One file a question; the report of a run puts the answers into words and pictures.
 
 mod chi_square;
+mod evaluation;
 mod information;
+mod judged;
 mod measure;
 mod pca;
 mod regions;
@@ -10,6 +12,7 @@ mod terms;
 mod verdict;
 
 pub use chi_square::chi_square_quantile;
+pub use evaluation::{Evaluation, PictureFile, Question, checksum, questions};
 pub use information::{Information, information};
 pub use measure::{Better, Estimate, Measure, Section, Subject, Z_95};
 pub use pca::Pca;

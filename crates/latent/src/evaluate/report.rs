@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::judged::judged;
 use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
 use crate::batch::{Latent, Support};
 use crate::data::{Data, SampleShape, Split};
@@ -67,6 +68,11 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     codes(&mut book, &model, data, key)?;
     curves(&mut book, &model, &log, best.map(|(step, _)| step))?;
     numbers(&mut book, &model, &findings);
+    let file = super::checksum(&folder.join("model.safetensors"))?;
+    if let Some(evaluation) = super::Evaluation::load(folder)?.filter(|e| e.model == file) {
+        let report = std::mem::replace(&mut book.report, Report::new(""));
+        book.report = judged(report, &evaluation, &book.figures);
+    }
     let settings = model.run.without_statistics().to_toml()?;
     book.report = book.report.details("Settings (run.toml)", settings).details("Environment", environment());
     let path = folder.join("report.html");
@@ -84,9 +90,11 @@ struct Book {
 
 impl Book {
     fn save(&mut self, name: &str, figure: &Figure) -> Result<()> {
-        let path = self.figures.join(format!("{name}.png"));
-        figure.save(&path)?;
-        self.files.push(path);
+        for ending in ["png", "svg"] {
+            let path = self.figures.join(format!("{name}.{ending}"));
+            figure.save(&path)?;
+            self.files.push(path);
+        }
         Ok(())
     }
 
