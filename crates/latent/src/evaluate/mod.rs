@@ -2,6 +2,7 @@
 
 mod chi_square;
 mod information;
+pub mod likelihood;
 mod measure;
 mod pca;
 mod regions;

@@ -26,6 +26,7 @@ pub use monte_carlo::plain_monte_carlo;
 pub use posterior::Posterior;
 pub use prior::Prior;
 pub use rate::Rate;
+pub(crate) use score::Weighed;
 pub use score::{Score, log_weights, score};
 
 use crate::batch::{Latent, LatentShape};

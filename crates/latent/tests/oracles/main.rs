@@ -4,6 +4,7 @@
 //! One program, so that it links once; one file a subject. Noise is keyed: a number here is the same on each run.
 //! `cargo test --release --test oracles -- --nocapture` prints what was measured.
 
+mod annealing;
 mod bits;
 mod combinations;
 mod common;
