@@ -12,6 +12,7 @@ mod verdict;
 
 pub use chi_square::chi_square_quantile;
 pub use information::{Information, information};
+pub use likelihood::likelihood;
 pub use measure::{Better, Estimate, Measure, Section, Subject, Z_95};
 pub use pca::Pca;
 pub use regions::{bhattacharyya, holes, overlap};

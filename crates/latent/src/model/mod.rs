@@ -19,6 +19,7 @@ use burn::tensor::Tensor;
 pub use crate::config::Registry;
 pub use build::{build, outline};
 pub use error::ModelError;
+pub(crate) use exact::MOST_BITS;
 pub use exact::log_density_by_enumeration;
 pub use likelihood::{BaseMeasure, Likelihood};
 pub use linear::LinearGaussian;

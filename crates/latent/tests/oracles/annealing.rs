@@ -174,7 +174,7 @@ fn bidirectional_chains_sandwich_the_exact_value() {
                 gaps.push(moments(above.zip(below).map(|(above, below)| above - below)).1);
             }
             println!("linear model {number} from {start:?}: gap {gaps:.3?} nats at 4 and 40 temperatures");
-            assert!(gaps[1] < gaps[0] && gaps[1] < 0.3, "{gaps:?}");
+            assert!(gaps[1] < 0.3 * gaps[0] && gaps[1] < 0.5, "{gaps:?}");
         }
     }
 }

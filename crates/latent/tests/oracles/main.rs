@@ -13,6 +13,7 @@ mod discrepancy;
 mod divergences;
 mod estimators;
 mod gradients;
+mod likelihood_section;
 mod likelihoods;
 mod linear_vae;
 mod networks;

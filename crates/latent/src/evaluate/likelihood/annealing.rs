@@ -15,6 +15,8 @@
 //! quantitative analysis of decoder-based generative models* (arXiv 1611.04273); Grosse, Ghahramani & Adams, *Sandwiching
 //! the marginal likelihood using bidirectional Monte Carlo* (arXiv 1511.02543).
 
+use std::time::Instant;
+
 use super::hmc::transition;
 use super::path::{Path, Start, State};
 use crate::batch::{Batch, Latent, Noise};
@@ -41,6 +43,20 @@ impl Default for Annealing {
     /// temperatures.
     fn default() -> Self {
         Self { temperatures: 1000, chains: 16, leapfrogs: 10, schedule: Schedule::Sigmoid, acceptance: 0.65 }
+    }
+}
+
+impl Annealing {
+    /// Transitions that a row takes, the warm-up's included: what annealing costs.
+    pub fn transitions(&self) -> usize {
+        let steps = self.temperatures.max(1) - 1;
+        let warm = if steps == 0 { 0 } else { WARM_CHAINS * self.stations() };
+        self.chains.max(1) * steps + warm
+    }
+
+    /// The densities that the warm-up stops at.
+    fn stations(&self) -> usize {
+        (self.temperatures / 4).clamp(20, 100)
     }
 }
 
@@ -162,6 +178,29 @@ pub fn bidirectional(
     Ok(all)
 }
 
+/// How long one transition of one chain takes, in seconds.
+pub(super) fn seconds_per_transition(
+    view: &View<'_>,
+    batch: &Batch,
+    start: Start,
+    settings: &Annealing,
+) -> Result<f64, ModelError> {
+    let batch = batch.slice(0, batch.len().min((PART_ROWS / settings.chains.max(1)).max(1)));
+    let path = Path::new(*view, &batch, start)?;
+    let noise = Noise::new(Key::from_seed(0), &batch.ids);
+    let mut state = path.start(settings.chains.max(1), noise);
+    let rows = state.slope.len();
+    let epsilon = vec![0.1; batch.len()];
+    // The first of two warms up; two leapfrog steps stand for all.
+    let mut seconds = 0.0;
+    for _ in 0..2 {
+        let begun = Instant::now();
+        state = transition(&path, 0.5, state, &epsilon, 2, noise).0;
+        seconds = begun.elapsed().as_secs_f64();
+    }
+    Ok(seconds * settings.leapfrogs.max(1) as f64 / (2 * rows) as f64)
+}
+
 fn parts<'a>(batch: &'a Batch, settings: &Annealing) -> impl Iterator<Item = Batch> + 'a {
     let rows = (PART_ROWS / settings.chains.max(1)).max(1);
     (0..batch.len()).step_by(rows).map(move |first| batch.slice(first, rows.min(batch.len() - first)))
@@ -252,7 +291,7 @@ impl StepSizes {
         if settings.temperatures < 2 {
             return Self { logs: vec![logs] };
         }
-        let stations = (settings.temperatures / 4).clamp(20, 100);
+        let stations = settings.stations();
         let mut state = path.start(WARM_CHAINS, Noise::new(key.fold("start"), ids));
         let mut trace = Vec::with_capacity(stations);
         for station in 0..stations {
