@@ -1,5 +1,6 @@
 //! How good is a model? One file a question; the report of a run puts the answers into words and pictures.
 
+pub mod anomaly;
 mod chi_square;
 mod information;
 pub mod likelihood;
@@ -10,6 +11,7 @@ mod report;
 mod terms;
 mod verdict;
 
+pub use anomaly::anomaly;
 pub use chi_square::chi_square_quantile;
 pub use information::{Information, information};
 pub use likelihood::likelihood;

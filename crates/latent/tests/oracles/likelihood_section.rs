@@ -27,7 +27,7 @@ pub fn open(settings: &[&str], deviation: f64) -> (Data, Model) {
     (data, Model { run, model, weights })
 }
 
-fn judge(model: &Model, data: &Data, seconds: f64) -> Section {
+pub fn judge(model: &Model, data: &Data, seconds: f64) -> Section {
     let subject = Subject {
         model,
         held_out: (data, Split::Test),
@@ -166,4 +166,18 @@ fn what_there_is_not_is_absent_with_the_reason() {
         bits.note.contains("no probability of levels")
             || bits.note.contains("bounds no probability of levels")
     );
+}
+
+/// `RUN=folder SECONDS=90 cargo test --release --test oracles print_a_run -- --ignored --nocapture`
+#[test]
+#[ignore = "prints the section of a run"]
+fn print_a_run() {
+    let model = Model::load(std::env::var("RUN").expect("RUN=folder")).unwrap();
+    let data = model.open_own(&mut |_| {}).unwrap();
+    let seconds = std::env::var("SECONDS").map_or(60.0, |s| s.parse().unwrap());
+    let begun = std::time::Instant::now();
+    let section = judge(&model, &data, seconds);
+    println!("{:.1} seconds", begun.elapsed().as_secs_f64());
+    section.warnings.iter().for_each(|w| println!("warning: {w}"));
+    section.absent.iter().for_each(|a| println!("absent: {a}"));
 }

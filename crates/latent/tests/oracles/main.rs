@@ -5,6 +5,7 @@
 //! `cargo test --release --test oracles -- --nocapture` prints what was measured.
 
 mod annealing;
+mod anomaly;
 mod bits;
 mod combinations;
 mod common;
