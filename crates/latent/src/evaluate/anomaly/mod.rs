@@ -9,7 +9,7 @@ mod background;
 mod regret;
 
 pub use auroc::auroc;
-pub use background::{Levels, has_levels, png_bits};
+pub use background::{Levels, compressed_bits, has_levels};
 pub use regret::{Climb, regret};
 
 use super::likelihood::{for_batches, rows_within, seconds_of, stratified};
@@ -205,9 +205,14 @@ impl Judge<'_> {
             }
             if has_levels(facts) {
                 let x = host(&batch.x);
-                let bits = png_bits(facts, &x)?;
+                let bits = compressed_bits(facts, &x);
                 let values = cost.iter().zip(bits).map(|(cost, bits)| cost / std::f64::consts::LN_2 - bits);
-                all.add("complexity", "−log₂ P(X) less input complexity", "length as PNG", values.collect());
+                all.add(
+                    "complexity",
+                    "−log₂ P(X) less input complexity",
+                    "length once deflated, by the best of three filters",
+                    values.collect(),
+                );
                 if let Some(levels) = &self.levels {
                     let values = cost
                         .iter()
