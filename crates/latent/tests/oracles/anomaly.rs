@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use latent::config::Layers;
 use latent::data::{Data, Split, StoredType, ValueKind, write_npy};
-use latent::evaluate::anomaly::{Climb, Levels, auroc, compressed_bits, regret};
+use latent::evaluate::anomaly::{Climb, Levels, auroc, compressed_bits, regret, roc};
 use latent::evaluate::{Section, Subject, anomaly};
 use latent::train::{Options, Training};
 use latent::{Key, Model};
@@ -27,6 +27,11 @@ fn auroc_counts_every_pair_and_ties_by_half() {
         foreign.iter().flat_map(|x| own.iter().map(move |y| if x > y { 2 } else { i32::from(x == y) }));
     close(found.value, f64::from(pairs.sum::<i32>()) / (2.0 * 60.0 * 83.0), 1e-14);
     close(auroc(&own, &foreign).unwrap().value, 1.0 - found.value, 1e-14);
+    // The curve has the same area by the trapezium rule, ties and all.
+    let curve = roc(&foreign, &own);
+    let area: f64 = curve.windows(2).map(|p| (p[1][0] - p[0][0]) * (p[0][1] + p[1][1]) / 2.0).sum();
+    close(area, found.value, 1e-12);
+    assert!(curve[0] == [0.0, 0.0] && curve[curve.len() - 1] == [1.0, 1.0]);
     let apart = auroc(&[3.0, 4.0, f64::INFINITY], &[1.0, 2.0]).unwrap();
     assert!(apart.value == 1.0 && apart.high == 1.0);
     close(apart.low, 0.025f64.sqrt(), 1e-14);
@@ -148,6 +153,7 @@ fn noise_is_told_apart_and_rows_of_another_shape_are_refused() {
     let names: Vec<&str> = section.measures.iter().map(|m| m.name.as_str()).collect();
     let all = ["likelihood", "distortion", "regret", "typicality", "complexity", "background"];
     assert_eq!(names, all.map(|name| format!("auroc_{name}")));
+    assert_eq!(section.figures.len(), 1);
     // Noise is far from the mean that an untrained decoder starts at.
     assert!(section.get("auroc_likelihood").unwrap().estimate.value > 0.9);
     let other = folder.path().join("other.npy");

@@ -55,3 +55,24 @@ fn variance_of_mean(values: &[f64]) -> f64 {
     let mean = values.iter().sum::<f64>() / n;
     values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0) / n
 }
+
+/// The curve whose area it is, from `[0, 0]` to `[1, 1]`: the share of own rows that an alarm wrongly takes for foreign, and
+/// the share of foreign rows that it finds, as its threshold falls. Ties are one step. At most about 200 points.
+pub fn roc(foreign: &[f64], own: &[f64]) -> Vec<[f64; 2]> {
+    let both = foreign.iter().map(|&score| (score, 1)).chain(own.iter().map(|&score| (score, 0)));
+    let mut all: Vec<(f64, usize)> = both.collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let every = (all.len() / 200).max(1);
+    let (mut points, mut counts, mut passed) = (vec![[0.0, 0.0]], [0usize; 2], 0);
+    let sizes = [own.len(), foreign.len()].map(|n| n.max(1) as f64);
+    for (index, (score, side)) in all.iter().enumerate() {
+        counts[*side] += 1;
+        let last = index + 1 == all.len();
+        let tied = all.get(index + 1).is_some_and(|next| next.0 == *score);
+        if last || (!tied && index + 1 >= passed + every) {
+            points.push([counts[0] as f64 / sizes[0], counts[1] as f64 / sizes[1]]);
+            passed = index + 1;
+        }
+    }
+    points
+}

@@ -8,7 +8,7 @@ mod auroc;
 mod background;
 mod regret;
 
-pub use auroc::auroc;
+pub use auroc::{auroc, roc};
 pub use background::{Levels, compressed_bits, has_levels};
 pub use regret::{Climb, regret};
 
@@ -18,6 +18,7 @@ use crate::batch::{Batch, Latent, Support};
 use crate::data::{Data, Split};
 use crate::device::{host, host_f64};
 use crate::error::Result;
+use crate::figure::{Axis, Line, Plot, Series, plot};
 use crate::key::Key;
 use crate::model::{BaseMeasure, ModelError, Rate, score};
 use crate::store::Model;
@@ -71,6 +72,21 @@ pub fn anomaly(subject: &Subject<'_>) -> Result<Section> {
         }));
     }
     judge.absences(&mut section);
+    let curve = |((name, own), (_, foreign)): (&(Name, Vec<f64>), &(Name, Vec<f64>))| {
+        Series::line(name.name, roc(foreign, own))
+    };
+    let mut series: Vec<Series> = own.all.iter().zip(&others.all).map(curve).collect();
+    series.push(Series::line("chance", vec![[0.0, 0.0], [1.0, 1.0]]).drawn(Line::Dashed));
+    let figure = plot(&Plot {
+        title: format!("Telling {source} from the model's own rows"),
+        x: Axis::linear("share of own rows taken for foreign").between(0.0, 1.0),
+        y: Axis::linear("share of foreign rows found").between(0.0, 1.0),
+        series,
+        ..Plot::default()
+    })?;
+    let caption =
+        "What each score finds of the foreign rows, against how many own rows it takes for foreign.";
+    section.figures.push(("anomaly-roc".into(), caption.into(), figure));
     warn(&mut section, source);
     Ok(section)
 }

@@ -303,8 +303,8 @@ impl StepSizes {
                 transition(path, beta, state, &epsilon, settings.leapfrogs.max(1), noise);
             state = moved;
             for (row, log) in logs.iter_mut().enumerate() {
-                let mean = (0..WARM_CHAINS).map(|chain| acceptance[chain * n + row]).sum::<f64>()
-                    / WARM_CHAINS as f64;
+                let own = acceptance.iter().skip(row).step_by(n);
+                let mean = own.sum::<f64>() / WARM_CHAINS as f64;
                 *log += 0.5 * (mean - settings.acceptance);
             }
             trace.push(logs.clone());

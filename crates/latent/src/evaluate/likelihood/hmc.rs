@@ -40,7 +40,7 @@ pub fn leapfrog(
 }
 
 /// One transition of every chain, and the probability with which each was accepted. `epsilon` is the step size of each
-/// row of the batch; noise is keyed by row and chain.
+/// row of the batch, one number a row; noise is keyed by row and chain.
 pub fn transition(
     path: &Path<'_>,
     beta: f64,

@@ -37,7 +37,7 @@ pub(crate) fn stratified(data: &Data, split: Split, key: Key) -> Vec<usize> {
 }
 
 /// Rows in memory at once.
-const PART: usize = 64;
+const PART: usize = 32;
 
 /// Passes rows at these positions through `each`, a part at a time; tells `done` the share that is.
 pub(crate) fn for_batches(
@@ -74,5 +74,41 @@ pub(crate) fn rows_within(
     match seconds {
         None => rows,
         Some(seconds) => ((seconds / per_row) as usize).clamp(least, most).min(rows),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layers;
+
+    #[test]
+    fn each_beginning_holds_the_classes_in_their_shares() {
+        let mut layers = Layers::default();
+        layers.set("data.source=embedded").unwrap();
+        let data = Data::open(&layers.data().unwrap(), Key::from_seed(1), &mut |_| {}).unwrap();
+        let order = stratified(&data, Split::Train, Key::from_seed(2));
+        let labels = data.labels(Split::Train);
+        for n in [10, 50, 200, 3000] {
+            for class in 0..10 {
+                let found = order[..n].iter().filter(|&&position| labels[position] == class).count() as f64;
+                let share =
+                    labels.iter().filter(|&&label| label == class).count() as f64 / labels.len() as f64;
+                assert!((found - share * n as f64).abs() < 2.0, "class {class} of {n}: {found}");
+            }
+        }
+        assert_ne!(order, stratified(&data, Split::Train, Key::from_seed(3)));
+        let mut all = order;
+        all.sort_unstable();
+        assert_eq!(all, (0..labels.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn rows_are_as_many_as_the_time_allows() {
+        assert_eq!(rows_within(None, 1.0, [8, 100], 5000), 5000);
+        assert_eq!(rows_within(Some(50.0), 1.0, [8, 100], 5000), 50);
+        assert_eq!(rows_within(Some(5000.0), 1.0, [8, 100], 5000), 100);
+        assert_eq!(rows_within(Some(1.0), 1.0, [8, 100], 5000), 8);
+        assert_eq!(rows_within(Some(1.0), 1.0, [8, 100], 3), 3);
     }
 }
