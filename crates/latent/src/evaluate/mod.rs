@@ -1,9 +1,11 @@
 //! How good is a model? One file a question; the report of a run puts the answers into words and pictures.
 
+pub mod anomaly;
 mod chi_square;
 mod evaluation;
 mod information;
 mod judged;
+pub mod likelihood;
 mod measure;
 mod pca;
 mod regions;
@@ -11,9 +13,11 @@ mod report;
 mod terms;
 mod verdict;
 
+pub use anomaly::anomaly;
 pub use chi_square::chi_square_quantile;
 pub use evaluation::{Evaluation, PictureFile, Question, checksum, questions};
 pub use information::{Information, information};
+pub use likelihood::likelihood;
 pub use measure::{Better, Estimate, Measure, Section, Subject, Z_95};
 pub use pca::Pca;
 pub use regions::{bhattacharyya, holes, overlap};

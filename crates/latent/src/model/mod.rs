@@ -19,6 +19,7 @@ use burn::tensor::Tensor;
 pub use crate::config::Registry;
 pub use build::{build, outline};
 pub use error::ModelError;
+pub(crate) use exact::MOST_BITS;
 pub use exact::log_density_by_enumeration;
 pub use likelihood::{BaseMeasure, Likelihood};
 pub use linear::LinearGaussian;
@@ -26,6 +27,7 @@ pub use monte_carlo::plain_monte_carlo;
 pub use posterior::Posterior;
 pub use prior::Prior;
 pub use rate::Rate;
+pub(crate) use score::Weighed;
 pub use score::{Score, log_weights, score};
 
 use crate::batch::{Latent, LatentShape};

@@ -66,11 +66,11 @@ pub fn score(view: &View<'_>, batch: &Batch, k: usize, key: Key) -> Result<Vec<S
 }
 
 /// Rows that go through the decoder at once.
-pub(super) const PART_ROWS: usize = 2048;
+pub(crate) const PART_ROWS: usize = 2048;
 
 /// Σ w and Σ w² relative to the greatest weight so far, so that nothing overflows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Weighed {
+pub(crate) struct Weighed {
     count: f64,
     greatest: f64,
     sum: f64,
@@ -84,7 +84,7 @@ impl Default for Weighed {
 }
 
 impl Weighed {
-    pub(super) fn add(&mut self, log_w: f64) {
+    pub(crate) fn add(&mut self, log_w: f64) {
         self.count += 1.0;
         if log_w == f64::NEG_INFINITY {
             // An impossible draw counts and weighs nothing.
@@ -100,7 +100,7 @@ impl Weighed {
         }
     }
 
-    pub(super) fn score(&self) -> Score {
+    pub(crate) fn score(&self) -> Score {
         let k = self.count;
         let mean = self.sum / k;
         let variance = (self.squares / k - mean * mean).max(0.0) * k / (k - 1.0);

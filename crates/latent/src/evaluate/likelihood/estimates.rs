@@ -1,0 +1,167 @@
+//! The dear half of the section: annealing from either start, how far off it is, and how far the ELBO is from it.
+
+use super::anchor::anchored;
+use super::annealing::{Annealed, Annealing, anneal, bidirectional, seconds_per_transition, simulate};
+use super::path::Start;
+use super::{DRAWS, Judge, SHARES, rows_within};
+use crate::batch::{Batch, Latent};
+use crate::data::{Data, Split};
+use crate::error::Result;
+use crate::evaluate::{Better, Estimate, Measure};
+use crate::store::Model;
+
+impl Judge<'_> {
+    /// Annealing from a start, the gap that bounds its error, and what follows from them.
+    pub(super) fn annealing(&mut self, start: Start) -> Result<()> {
+        if start == Start::Encoder && !self.has_rate() {
+            return Ok(());
+        }
+        let (model, held_out) = (self.subject.model, self.subject.held_out);
+        let (view, key) = (model.view(), self.subject.key.fold("annealing").fold(start.name()));
+        let starts = if self.has_rate() { 2.0 } else { 1.0 };
+        let share = SHARES[2] / starts;
+        let name = start.name();
+        let probe = data_batch(model, held_out, &self.order[..self.order.len().min(32)])?;
+        let settings = Annealing { chains: CHAINS, ..Annealing::default() };
+        let per_transition = match seconds_per_transition(&view, &probe, start, &settings) {
+            Ok(seconds) => seconds,
+            Err(error) => {
+                self.section.absent.push(format!("annealed importance sampling from the {name}: {error}"));
+                return Ok(());
+            }
+        };
+        let (settings, n) = plan(self.seconds(0.65 * share), per_transition, start, self.order.len());
+        let (mut ids, mut found) = (Vec::new(), Vec::new());
+        self.each(&format!("annealing from the {name}"), held_out, &self.order[..n], |batch| {
+            ids.extend(&batch.ids);
+            found.extend(anneal(&view, batch, start, &settings, key)?);
+            Ok(())
+        })?;
+        let values: Vec<f64> = found.iter().map(|f| self.units.log_density(f.score.log_p_lower)).collect();
+        let average = |of: fn(&Annealed) -> f64| found.iter().map(of).sum::<f64>() / found.len() as f64;
+        let note = format!(
+            "a lower bound in expectation; {} temperatures, {} chains of which {:.1} count, HMC of {} leapfrog steps, \
+             acceptance {:.2}, mean standard error of a row {:.3} nats{}",
+            settings.temperatures,
+            settings.chains,
+            average(|f| f.score.effective_samples),
+            settings.leapfrogs,
+            average(|f| f.acceptance),
+            average(|f| f.score.standard_error),
+            self.anchor(n),
+        );
+        let title = format!("log P(X) by annealed importance sampling from the {name}");
+        let measure = Measure::new(
+            &format!("ais_{name}"),
+            &title,
+            "nats",
+            anchored(&self.elbo, &values),
+            n,
+            Better::Higher,
+        );
+        self.add_rows(measure.note(note), &ids, &values);
+        if start == Start::Encoder {
+            self.inference_gap(&values);
+        }
+        self.compare(start, &values);
+        self.sandwich(start, &settings, n, share)
+    }
+
+    /// All are lower bounds in expectation: annealing that stays below importance sampling on the same rows is the looser.
+    fn compare(&mut self, start: Start, annealed: &[f64]) {
+        let Some(importance) = self.section.get(&format!("iw_{}", DRAWS[1])) else { return };
+        let pairs = annealed.iter().zip(&importance.rows);
+        let difference = Estimate::mean(&pairs.map(|(a, (_, i))| a - i).collect::<Vec<_>>());
+        if difference.high < -0.1 {
+            self.section.warnings.push(format!(
+                "Annealing from the {} is {:.1} nats below the importance-weighted bound on the same rows: its chains did not \
+                 get far enough. Read the bound, or give it more time (--full).",
+                start.name(),
+                -difference.value
+            ));
+        }
+    }
+
+    /// How far annealing is off, on rows that the model makes.
+    fn sandwich(&mut self, start: Start, settings: &Annealing, rows: usize, share: f64) -> Result<()> {
+        let (view, name) = (self.subject.model.view(), start.name());
+        let key = self.subject.key.fold("bidirectional").fold(name);
+        // Two walks where annealing had one, in about half the time.
+        let n = match self.seconds(share) {
+            Some(_) => (rows / 4).clamp(4, 100),
+            None => 100,
+        };
+        let (batch, z) = simulate(&view, n, key.fold("simulate"));
+        let (mut gaps, mut first) = (Vec::with_capacity(n), 0);
+        while first < n {
+            let count = 16.min(n - first);
+            let part = (&batch.slice(first, count), &Latent::new(z.z.clone().narrow(0, first, count)));
+            gaps.extend(
+                bidirectional(&view, part, start, settings, key)?
+                    .iter()
+                    .map(|b| b.upper - b.lower.log_p_lower),
+            );
+            first += count;
+            (self.subject.progress)(
+                &format!("likelihood: error of annealing from the {name}"),
+                first as f64 / n as f64,
+            );
+        }
+        let gap = Estimate::mean(&gaps);
+        let title = format!("most that annealing from the {name} is off");
+        self.section.add(
+            Measure::new(&format!("ais_{name}_gap"), &title, "nats", gap, n, Better::Lower).note(
+                "bidirectional Monte Carlo on rows that the model made: the mean upper less the mean lower bound, between \
+                 which the truth lies",
+            ),
+        );
+        if gap.value > 1.0 {
+            self.section.warnings.push(format!(
+                "Annealing from the {name} may be {:.1} nats off (bidirectional Monte Carlo): give it more time (--full).",
+                gap.value
+            ));
+        }
+        Ok(())
+    }
+
+    /// log P(X) − ELBO on the same rows: what q(z|x) is away from p(z|x).
+    pub(super) fn inference_gap(&mut self, log_p: &[f64]) {
+        let gaps: Vec<f64> = log_p.iter().zip(&self.elbo).map(|(log_p, elbo)| log_p - elbo).collect();
+        if gaps.is_empty() {
+            return;
+        }
+        let title = "inference gap log P(X) − ELBO, the mean KL(q(z|x) ‖ p(z|x))";
+        let estimate = Estimate::mean(&gaps);
+        self.section.add(
+            Measure::new("inference_gap", title, "nats", estimate, gaps.len(), Better::Lower)
+                .note("paired rows"),
+        );
+    }
+}
+
+/// The rows at these positions.
+fn data_batch(model: &Model, (data, split): (&Data, Split), positions: &[usize]) -> Result<Batch> {
+    let rows = data.rows(split, positions, 0)?;
+    Ok(Batch::new(rows, model.model.sample.features(), model.weights.device()))
+}
+
+/// Chains of a row, unless everything may take as long as it takes.
+const CHAINS: usize = 8;
+
+/// How to anneal, and how many of the rows, within `seconds`: fewer rows first, then fewer temperatures.
+fn plan(seconds: Option<f64>, per_transition: f64, start: Start, rows: usize) -> (Annealing, usize) {
+    let Some(seconds) = seconds else { return (Annealing::default(), rows) };
+    // From the encoder a tenth of the temperatures would do as well as from the prior (Wu et al., figure 3).
+    let wanted = match start {
+        Start::Encoder => 100,
+        Start::Prior => 400,
+    };
+    let least = 16.min(rows);
+    let settings = |temperatures| Annealing { temperatures, chains: CHAINS, ..Annealing::default() };
+    let cost = |temperatures| settings(temperatures).transitions() as f64 * per_transition;
+    let mut temperatures = wanted;
+    while temperatures > 20 && cost(temperatures) * least as f64 > seconds {
+        temperatures = (temperatures * 4 / 5).max(20);
+    }
+    (settings(temperatures), rows_within(Some(seconds), cost(temperatures), [8, 500], rows))
+}
