@@ -2,8 +2,11 @@
 
 mod chi_square;
 mod information;
+pub mod latents;
+mod logistic;
 mod measure;
 mod pca;
+mod proportion;
 mod regions;
 mod report;
 mod terms;
@@ -11,8 +14,10 @@ mod verdict;
 
 pub use chi_square::chi_square_quantile;
 pub use information::{Information, information};
+pub use latents::latents;
 pub use measure::{Better, Estimate, Measure, Section, Subject, Z_95};
 pub use pca::Pca;
+pub use proportion::proportion;
 pub use regions::{bhattacharyya, holes, overlap};
 pub use report::{RunReport, dimensions_by_rate, read_log, report};
 pub use terms::{Mean, Terms, terms};
