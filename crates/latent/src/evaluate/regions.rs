@@ -48,6 +48,13 @@ pub fn overlap(codes: &Codes, nearest: usize) -> Option<Mean> {
 /// The share of `draws` from the prior (`Model::prior_codes` makes them) outside of every region's ellipse of that `mass`,
 /// such as 0.95. None where the codes are points: they have no extent, and all is hole.
 pub fn holes(codes: &Codes, draws: &Array, mass: f64) -> Option<Mean> {
+    let outside: Vec<f64> =
+        outside(codes, draws, mass)?.into_iter().map(|o| f64::from(u8::from(o))).collect();
+    Some(Mean::of(&outside))
+}
+
+/// Whether each of `draws` lies outside of every region's ellipse of that `mass`.
+pub(super) fn outside(codes: &Codes, draws: &Array, mass: f64) -> Option<Vec<bool>> {
     let deviation = codes.deviation.as_ref()?;
     let reach = chi_square_quantile(codes.mean.width(), mass);
     let inside = |z: &[f32], row: usize| {
@@ -60,10 +67,8 @@ pub fn holes(codes: &Codes, draws: &Array, mass: f64) -> Option<Mean> {
         }
         true
     };
-    let outside: Vec<f64> = (0..draws.rows())
-        .map(|draw| f64::from(u8::from(!(0..codes.mean.rows()).any(|row| inside(draws.row(draw), row)))))
-        .collect();
-    Some(Mean::of(&outside))
+    let regions = codes.mean.rows();
+    Some((0..draws.rows()).map(|draw| !(0..regions).any(|row| inside(draws.row(draw), row))).collect())
 }
 
 #[cfg(test)]

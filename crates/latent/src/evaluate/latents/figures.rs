@@ -1,0 +1,65 @@
+//! Pictures of the latents section: rates by dimension, spectra.
+
+use crate::error::Result;
+use crate::figure::{Axis, BarGroup, Bars, Figure, Line, Mark, Plot, Series, bars, plot};
+
+/// Bars that are drawn; more would not be read.
+const MOST: usize = 64;
+
+/// File name, caption, figure.
+type Picture = (String, String, Figure);
+
+/// The rate of each dimension, greatest first.
+pub fn rates(rates: &[f64]) -> Result<Picture> {
+    let mut order: Vec<usize> = (0..rates.len()).collect();
+    order.sort_by(|&a, &b| rates[b].total_cmp(&rates[a]));
+    let shown = &order[..order.len().min(MOST)];
+    let caption = if shown.len() < rates.len() {
+        format!("The {MOST} greatest of {}.", rates.len())
+    } else {
+        String::new()
+    };
+    let figure = bars(&Bars {
+        title: "Rate of each dimension".into(),
+        caption,
+        value_label: "KL(q(z_j|x) ‖ p(z_j)) [nats]".into(),
+        labels: shown.iter().map(|d| format!("z{d}")).collect(),
+        groups: vec![BarGroup { name: String::new(), values: shown.iter().map(|&d| rates[d]).collect() }],
+    })?;
+    Ok((
+        "latents-rates".into(),
+        "How many nats each dimension spends, greatest first: those near 0 carry nothing.".into(),
+        figure,
+    ))
+}
+
+/// Eigenvalues of the covariance of the means and of draws, greatest first.
+pub fn spectra(means: &[f64], draws: &[f64]) -> Result<Picture> {
+    // A logarithm shows nothing of 0: what is less than a billionth of the greatest is left out.
+    let least = 1e-9 * means.first().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
+    let points = |values: &[f64]| {
+        values
+            .iter()
+            .enumerate()
+            .map(|(i, v)| [i as f64 + 1.0, if *v > least { *v } else { f64::NAN }])
+            .collect()
+    };
+    let figure = plot(&Plot {
+        title: "Spectrum of the codes".into(),
+        x: Axis::linear("direction"),
+        y: Axis::log("variance"),
+        series: vec![
+            Series::line("means of q(z|x)", points(means)).drawn(Line::Marked),
+            Series::line("draws of q(z|x)", points(draws)).drawn(Line::Marked),
+        ],
+        marks: vec![Mark::Y(1.0, "N(0, I)".into())],
+        ..Plot::default()
+    })?;
+    Ok((
+        "latents-spectrum".into(),
+        "Eigenvalues of the covariance of the codes. Draws that follow a standard normal prior have 1 everywhere; means \
+         fall to 0 in the directions that the model doesn't use."
+            .into(),
+        figure,
+    ))
+}

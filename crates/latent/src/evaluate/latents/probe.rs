@@ -1,0 +1,89 @@
+//! What do the codes say of the class? Two readers that look at the code's mean alone:
+//!
+//! * *linear probe*: logistic regression (ridge 1) on standardised codes, each half judged by what the other has learned;
+//! * *k nearest neighbours*: the most frequent class among the 10 nearest other codes, by Euclid; of classes that are
+//!   equally frequent, that of the nearest.
+//!
+//! Both stand beside the share of the most frequent class, which needs no code at all.
+//!
+//! Reference: Alain & Bengio, *Understanding intermediate layers using linear classifier probes* (arXiv 1610.01644).
+
+use crate::array::Array;
+use crate::evaluate::logistic;
+
+/// Neighbours that are asked.
+pub const NEIGHBOURS: usize = 10;
+
+/// Whether a linear reader tells each row's class; none where a code is not finite.
+pub fn linear_probe(codes: &Array, labels: &[u32]) -> Option<Vec<bool>> {
+    let classes = labels.iter().max().map_or(0, |most| *most as usize + 1);
+    let x: Vec<f64> = codes.values.iter().map(|v| f64::from(*v)).collect();
+    logistic::cross_fitted(&x, codes.width(), labels, classes, 1.0)
+}
+
+/// Whether the `k` nearest of the other rows tell each row's class.
+pub fn nearest_neighbours(codes: &Array, labels: &[u32], k: usize) -> Vec<bool> {
+    let n = codes.rows();
+    let of_row = |row: usize| {
+        // The nearest so far, nearest first.
+        let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(k + 1);
+        let own = codes.row(row);
+        for other in (0..n).filter(|&other| other != row) {
+            let distance: f32 = own.iter().zip(codes.row(other)).map(|(a, b)| (a - b) * (a - b)).sum();
+            if nearest.len() < k || nearest.last().is_some_and(|(last, _)| distance < *last) {
+                let place = nearest.partition_point(|(near, _)| *near <= distance);
+                nearest.insert(place, (distance, labels[other]));
+                nearest.truncate(k);
+            }
+        }
+        // The first to reach the greatest count is that of the nearest among equals.
+        let votes = |class: u32| nearest.iter().filter(|(_, other)| *other == class).count();
+        let told = nearest.iter().rev().map(|(_, class)| *class).max_by_key(|class| votes(*class));
+        told == Some(labels[row])
+    };
+    (0..n).map(of_row).collect()
+}
+
+/// The share of the most frequent class.
+pub fn majority(labels: &[u32]) -> f64 {
+    let mut counts = std::collections::BTreeMap::new();
+    labels.iter().for_each(|label| *counts.entry(label).or_insert(0usize) += 1);
+    counts.values().max().copied().unwrap_or(0) as f64 / labels.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_vote_as_by_hand() {
+        // On a line: classes 0 0 0 at 0, 1, 2 and 1 1 1 at 3.5, 4, 5.
+        let codes = Array::matrix(vec![0.0, 1.0, 2.0, 3.5, 4.0, 5.0], 1);
+        let labels = [0, 0, 0, 1, 1, 1];
+        assert_eq!(nearest_neighbours(&codes, &labels, 1), [true; 6]);
+        // With three, the row at 2 sees 0, 0 (at 1 and 0) and 1 (at 3.5): 0. That at 3.5 sees 1 1 and 0: 1.
+        assert_eq!(nearest_neighbours(&codes, &labels, 3), [true; 6]);
+        // With five, everyone sees 2 of his own and 3 of the others.
+        assert_eq!(nearest_neighbours(&codes, &labels, 5), [false; 6]);
+        // With two, the row at 2 sees 0 (at 1) and 1 (at 3.5): equally many, and the nearer is 0.
+        assert_eq!(nearest_neighbours(&codes, &labels, 2), [true; 6]);
+        assert_eq!(majority(&[1, 1, 0, 2]), 0.5);
+        assert_eq!(majority(&[]), 0.0);
+    }
+
+    #[test]
+    fn a_probe_reads_what_is_linear_and_neighbours_what_is_not() {
+        // Two rings about one middle: no line parts them.
+        let ring = |i: usize| {
+            let (angle, radius) = (i as f32 * 0.7, 1.0 + (i % 2) as f32 * 2.0);
+            [radius * angle.cos(), radius * angle.sin()]
+        };
+        let codes =
+            Array::matrix((0..400).flat_map(|i| ring(i * 7919 % 1000 / 2 * 2 + i / 2 % 2)).collect(), 2);
+        let labels: Vec<u32> =
+            (0..400).map(|row| u32::from(codes.row(row).iter().map(|v| v * v).sum::<f32>() > 4.0)).collect();
+        let share = |right: Vec<bool>| right.iter().filter(|r| **r).count() as f64 / 400.0;
+        assert_eq!(share(nearest_neighbours(&codes, &labels, NEIGHBOURS)), 1.0);
+        assert!(share(linear_probe(&codes, &labels).unwrap()) < 0.7);
+    }
+}
