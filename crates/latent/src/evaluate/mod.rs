@@ -1,6 +1,7 @@
 //! How good is a model? One file a question; the report of a run puts the answers into words and pictures.
 
 mod chi_square;
+pub mod features;
 mod information;
 mod measure;
 mod pca;
