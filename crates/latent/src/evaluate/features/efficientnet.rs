@@ -387,6 +387,26 @@ pub(super) mod tests {
         }
     }
 
+    /// Golden figures of another independent forward pass, where the data folder has them.
+    #[test]
+    fn features_are_those_of_the_golden_file() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../../shared/data/weights/golden/efficientnet_lite0.safetensors");
+        let Ok(bytes) = std::fs::read(&path) else {
+            println!("skipped: no {}", path.display());
+            return;
+        };
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let numbers = |name: &str| -> Vec<f32> {
+            let view = file.tensor(name).unwrap();
+            view.data().as_chunks::<4>().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect()
+        };
+        let found = EfficientNetLite0::embedded().unwrap().pooled(&numbers("input_01"));
+        for (found, wanted) in found.iter().zip(numbers("features")) {
+            assert!((found - wanted).abs() < 1e-3, "{found} {wanted}");
+        }
+    }
+
     #[test]
     fn a_file_that_is_no_such_network_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,10 @@
 
 mod efficientnet;
 mod resize;
+#[cfg(test)]
+pub(super) mod tests {
+    pub(crate) use super::efficientnet::tests::picture;
+}
 
 use std::ops::Range;
 
