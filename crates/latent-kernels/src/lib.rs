@@ -24,6 +24,7 @@ mod dense;
 mod distortion;
 mod elementwise;
 mod extension;
+pub mod host;
 mod math;
 mod matrix;
 pub mod memory;

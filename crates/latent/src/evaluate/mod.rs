@@ -3,6 +3,7 @@
 pub mod anomaly;
 mod chi_square;
 mod evaluation;
+pub mod features;
 mod information;
 mod judged;
 pub mod likelihood;
@@ -11,8 +12,10 @@ mod logistic;
 mod measure;
 mod pca;
 mod proportion;
+pub mod reconstruction;
 mod regions;
 mod report;
+pub mod samples;
 mod terms;
 mod verdict;
 
@@ -25,7 +28,9 @@ pub use latents::latents;
 pub use measure::{Better, Estimate, Measure, Section, Subject, Z_95};
 pub use pca::Pca;
 pub use proportion::proportion;
+pub use reconstruction::reconstruction;
 pub use regions::{bhattacharyya, holes, overlap};
 pub use report::{RunReport, dimensions_by_rate, read_log, report};
+pub use samples::samples;
 pub use terms::{Mean, Terms, terms};
 pub use verdict::{Findings, Verdict, verdicts};
