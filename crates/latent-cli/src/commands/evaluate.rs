@@ -18,21 +18,12 @@ Examples:
   latent evaluate runs/one --minutes 0.5
   latent evaluate runs/one --sections likelihood,latents --minutes 0.2
 
-Sections:
-  likelihood       bounds of log P(x), annealed importance sampling, bits per dimension, gaps
-  latents          rate by dimension, mutual information, codes against the prior, holes, probes
-  reconstruction   squared error, PSNR, SSIM, distance of features
-  samples          Fréchet and kernel distance, precision and recall, by sampler
-  memorisation     nearest training rows, C_T
-  anomaly          AUROC against the rows of --against
-  disentanglement  MIG, SAP, DCI … where factors are known (--data shapes)
-
 Costly estimators read as many rows as the time allows; n stands beside each number. The numbers go to
 RUN/evaluation.json, the values by row to RUN/evaluation-rows.csv, and all of it into RUN/report.html.";
 
 /// Judge a trained model, every number with its interval
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = format!("{EXAMPLES}\n\nSections:\n{}", known_sections()))]
 pub struct Evaluate {
     /// A run folder
     run: PathBuf,
@@ -123,6 +114,7 @@ impl Evaluate {
             held_out,
             train: own.as_ref(),
             foreign: foreign.as_ref(),
+            samplers: &[],
             seconds: None,
             key: key(self.seed, "evaluate"),
             progress: &progress,
@@ -153,6 +145,10 @@ impl Evaluate {
         out.result(text, &json!({ "evaluation": evaluation, "files": files }));
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn known_sections() -> String {
+    questions().iter().map(|question| format!("  {:<16} {}\n", question.name, question.about)).collect()
 }
 
 /// A section as text: a line a measure, then what to be warned of and what is absent.

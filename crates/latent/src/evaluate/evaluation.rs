@@ -30,7 +30,41 @@ pub struct Question {
 
 /// Every question, in the order of the report.
 pub fn questions() -> Vec<Question> {
-    vec![]
+    fn always(_: &Subject<'_>) -> bool {
+        true
+    }
+    vec![
+        Question {
+            name: "likelihood",
+            about: "bounds of log P(x), annealed importance sampling, bits per dimension, gaps",
+            applies: always,
+            answer: super::likelihood,
+        },
+        Question {
+            name: "latents",
+            about: "rate by dimension, mutual information, codes against the prior, holes, probes",
+            applies: always,
+            answer: super::latents,
+        },
+        Question {
+            name: "reconstruction",
+            about: "squared error, PSNR, SSIM, distance of features",
+            applies: always,
+            answer: super::reconstruction,
+        },
+        Question {
+            name: "samples",
+            about: "Fréchet and kernel distance, precision and recall, of each sampler",
+            applies: always,
+            answer: |subject| super::samples(subject, subject.samplers),
+        },
+        Question {
+            name: "anomaly",
+            about: "AUROC against the rows of --against",
+            applies: |subject| subject.foreign.is_some(),
+            answer: super::anomaly,
+        },
+    ]
 }
 
 /// The answers about one model.

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::samples::SampleSource;
 use crate::data::{Data, Split};
 use crate::key::Key;
 use crate::store::Model;
@@ -180,6 +181,8 @@ pub struct Subject<'a> {
     pub train: Option<&'a Data>,
     /// Data from elsewhere, to tell apart from the model's own.
     pub foreign: Option<&'a Data>,
+    /// Where samples come from, by name; the model's prior alone where it is empty.
+    pub samplers: &'a [(String, SampleSource<'a>)],
     /// About how many seconds each section may take; none for all rows, whatever it takes.
     pub seconds: Option<f64>,
     /// What every draw descends from.

@@ -116,6 +116,7 @@ fn judge(model: &Model, data: &Data, foreign: &Data, seconds: f64) -> latent::Re
         held_out: (data, Split::Test),
         train: Some(data),
         foreign: Some(foreign),
+        samplers: &[],
         seconds: Some(seconds),
         key: Key::from_seed(93),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),

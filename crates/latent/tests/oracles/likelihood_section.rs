@@ -33,6 +33,7 @@ pub fn judge(model: &Model, data: &Data, seconds: f64) -> Section {
         held_out: (data, Split::Test),
         train: Some(data),
         foreign: None,
+        samplers: &[],
         seconds: Some(seconds),
         key: Key::from_seed(81),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),
