@@ -50,8 +50,13 @@ impl Annealing {
     /// Transitions that a row takes, the warm-up's included: what annealing costs.
     pub fn transitions(&self) -> usize {
         let steps = self.temperatures.max(1) - 1;
-        let warm = if steps == 0 { 0 } else { WARM_CHAINS * self.stations() };
+        let warm = if steps == 0 { 0 } else { self.warm_chains() * self.stations() };
         self.chains.max(1) * steps + warm
+    }
+
+    /// Chains of a row in the warm-up.
+    fn warm_chains(&self) -> usize {
+        self.chains.clamp(1, 4)
     }
 
     /// The densities that the warm-up stops at.
@@ -278,9 +283,6 @@ struct StepSizes {
     logs: Vec<Vec<f64>>,
 }
 
-/// Chains of each row in the warm-up.
-const WARM_CHAINS: usize = 4;
-
 impl StepSizes {
     /// Walks a shorter path with chains of its own; after each transition ln ε moves by half of how far the acceptance is
     /// from where it should be. What it went through is smoothed.
@@ -291,8 +293,8 @@ impl StepSizes {
         if settings.temperatures < 2 {
             return Self { logs: vec![logs] };
         }
-        let stations = settings.stations();
-        let mut state = path.start(WARM_CHAINS, Noise::new(key.fold("start"), ids));
+        let (stations, chains) = (settings.stations(), settings.warm_chains());
+        let mut state = path.start(chains, Noise::new(key.fold("start"), ids));
         let mut trace = Vec::with_capacity(stations);
         for station in 0..stations {
             let share = (station as f64 + 0.5) / stations as f64;
@@ -304,7 +306,7 @@ impl StepSizes {
             state = moved;
             for (row, log) in logs.iter_mut().enumerate() {
                 let own = acceptance.iter().skip(row).step_by(n);
-                let mean = own.sum::<f64>() / WARM_CHAINS as f64;
+                let mean = own.sum::<f64>() / chains as f64;
                 *log += 0.5 * (mean - settings.acceptance);
             }
             trace.push(logs.clone());

@@ -18,11 +18,15 @@ impl Judge<'_> {
         }
         let (model, held_out) = (self.subject.model, self.subject.held_out);
         let (view, key) = (model.view(), self.subject.key.fold("annealing").fold(start.name()));
-        let starts = if self.has_rate() { 2.0 } else { 1.0 };
-        let share = SHARES[2] / starts;
+        // The better start gets more of the time.
+        let share = match (start, self.has_rate()) {
+            (Start::Encoder, _) => 0.6 * SHARES[2],
+            (Start::Prior, true) => 0.4 * SHARES[2],
+            (Start::Prior, false) => SHARES[2],
+        };
         let name = start.name();
         let probe = data_batch(model, held_out, &self.order[..self.order.len().min(32)])?;
-        let settings = Annealing { chains: CHAINS, ..Annealing::default() };
+        let settings = Annealing { chains: CHAINS[0], ..Annealing::default() };
         let per_transition = match seconds_per_transition(&view, &probe, start, &settings) {
             Ok(seconds) => seconds,
             Err(error) => {
@@ -145,10 +149,11 @@ fn data_batch(model: &Model, (data, split): (&Data, Split), positions: &[usize])
     Ok(Batch::new(rows, model.model.sample.features(), model.weights.device()))
 }
 
-/// Chains of a row, unless everything may take as long as it takes.
-const CHAINS: usize = 8;
+/// Chains of a row, the first that the time allows.
+const CHAINS: [usize; 3] = [8, 4, 2];
 
-/// How to anneal, and how many of the rows, within `seconds`: fewer rows first, then fewer temperatures.
+/// How to anneal, and how many of the rows, within `seconds`: fewer rows first, then fewer chains, and then fewer
+/// temperatures, by which most is lost.
 fn plan(seconds: Option<f64>, per_transition: f64, start: Start, rows: usize) -> (Annealing, usize) {
     let Some(seconds) = seconds else { return (Annealing::default(), rows) };
     // From the encoder a tenth of the temperatures would do as well as from the prior (Wu et al., figure 3).
@@ -156,12 +161,40 @@ fn plan(seconds: Option<f64>, per_transition: f64, start: Start, rows: usize) ->
         Start::Encoder => 100,
         Start::Prior => 400,
     };
-    let least = 16.min(rows);
-    let settings = |temperatures| Annealing { temperatures, chains: CHAINS, ..Annealing::default() };
-    let cost = |temperatures| settings(temperatures).transitions() as f64 * per_transition;
-    let mut temperatures = wanted;
-    while temperatures > 20 && cost(temperatures) * least as f64 > seconds {
-        temperatures = (temperatures * 4 / 5).max(20);
+    let cost = |settings: &Annealing| settings.transitions() as f64 * per_transition;
+    let fits = |settings: &Annealing| cost(settings) * 16.min(rows) as f64 <= seconds;
+    let with = |chains, temperatures| Annealing { temperatures, chains, ..Annealing::default() };
+    let mut settings = CHAINS
+        .iter()
+        .map(|&chains| with(chains, wanted))
+        .find(fits)
+        .unwrap_or_else(|| with(CHAINS[CHAINS.len() - 1], wanted));
+    while settings.temperatures > 20 && !fits(&settings) {
+        settings.temperatures = (settings.temperatures * 9 / 10).max(20);
     }
-    (settings(temperatures), rows_within(Some(seconds), cost(temperatures), [8, 500], rows))
+    let n = rows_within(Some(seconds), cost(&settings), [8, 500], rows);
+    (settings, n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_first_then_chains_then_temperatures() {
+        let plan = |seconds, per_transition| {
+            let (settings, n) = plan(seconds, per_transition, Start::Encoder, 10_000);
+            (settings.temperatures, settings.chains, n)
+        };
+        // 8 · 99 + 4 · 25 transitions a row.
+        assert_eq!(plan(Some(893.0), 0.01), (100, 8, 100));
+        assert_eq!(plan(Some(893.0), 0.0001), (100, 8, 500));
+        assert_eq!(plan(Some(893.0), 0.1), (100, 4, 18));
+        // 2 · 99 + 2 · 25
+        assert_eq!(plan(Some(893.0), 0.2), (100, 2, 18));
+        let (temperatures, chains, n) = plan(Some(893.0), 0.4);
+        assert!((40..100).contains(&temperatures) && chains == 2 && n >= 16);
+        assert_eq!(plan(Some(1.0), 10.0), (20, 2, 8));
+        assert_eq!(plan(None, 1.0), (1000, 16, 10_000));
+    }
 }
