@@ -2,21 +2,29 @@
 //!
 //! No number leaves this room without saying how sure it is, on how many rows it stands, and which way is better.
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::{Data, Split};
 use crate::key::Key;
 use crate::store::Model;
 
 /// A number with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The estimate.
+    #[serde(deserialize_with = "number")]
     pub value: f64,
     /// The lower end of the interval.
+    #[serde(deserialize_with = "number")]
     pub low: f64,
     /// The upper end of the interval.
+    #[serde(deserialize_with = "number")]
     pub high: f64,
+}
+
+/// JSON has null for what is not finite.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// 97.5 % of a standard normal lie below this.
@@ -51,7 +59,7 @@ impl Estimate {
 }
 
 /// Which way a measure is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Better {
     /// Less is better.
@@ -63,7 +71,7 @@ pub enum Better {
 }
 
 /// A named number of an evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// The name for programs, unique within its section, such as `elbo`.
     pub name: String,
@@ -108,7 +116,7 @@ impl Measure {
 }
 
 /// The measures of one question, such as `likelihood`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// The name for programs.
     pub name: String,

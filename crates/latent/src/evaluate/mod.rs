@@ -1,6 +1,8 @@
 //! How good is a model? One file a question; the report of a run puts the answers into words and pictures.
 
 mod chi_square;
+pub mod compare;
+pub mod disentanglement;
 mod information;
 pub mod latents;
 mod logistic;
@@ -13,6 +15,8 @@ mod terms;
 mod verdict;
 
 pub use chi_square::chi_square_quantile;
+pub use compare::compare;
+pub use disentanglement::disentanglement;
 pub use information::{Information, information};
 pub use latents::latents;
 pub use measure::{Better, Estimate, Measure, Section, Subject, Z_95};

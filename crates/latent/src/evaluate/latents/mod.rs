@@ -14,7 +14,6 @@ mod surgery;
 mod two_sample;
 
 pub use activity::active_units;
-pub(crate) use bits::binary_entropy;
 pub use bits::{Usage, usage};
 pub use discrepancy::mmd;
 pub use probe::{linear_probe, majority, nearest_neighbours};
@@ -79,7 +78,7 @@ fn supports(subject: &Subject, support: Support) -> bool {
 }
 
 /// Rate, rate of each dimension, active units.
-fn activity_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
+fn activity_of(_: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
     let dims = encoded.codes.mean.width();
     if encoded.rate.is_empty() {
         section
@@ -117,7 +116,6 @@ fn activity_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> R
                 .into(),
         );
     }
-    let _ = subject;
     Ok(())
 }
 
@@ -307,7 +305,7 @@ fn realism_of(
 }
 
 /// Eigenvalues of the covariance of codes and draws.
-fn spectrum_of(_: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
+fn spectrum_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
     let n = encoded.len();
     match participation_ratio(&encoded.codes.mean) {
         Some(value) => {
@@ -320,7 +318,8 @@ fn spectrum_of(_: &Subject, encoded: &Encoded, section: &mut Section) -> Result<
         }
     }
     if let (Some(means), Some(draws)) = (spectrum(&encoded.codes.mean), spectrum(&encoded.draws)) {
-        section.figures.push(figures::spectra(&means, &draws)?);
+        let kind = subject.model.run.prior.get("kind").and_then(toml::Value::as_str);
+        section.figures.push(figures::spectra(&means, &draws, kind == Some("standard-normal"))?);
     }
     Ok(())
 }
