@@ -66,9 +66,10 @@ fn seeds_of_a_method_are_replicates() {
 #[test]
 fn a_collapse_is_told_while_training() {
     let at = tempfile::tempdir().expect("a folder");
-    let heavy =
-        format!("train --data embedded --out run --no-report {SMALL} --set objective.terms.rate.weight=1000");
-    let ended = succeed(at.path(), &heavy);
+    let heavy = "train --data embedded --out run --no-report --epochs 30 --set data.limit=300 --set network.kind=mlp \
+                 --set network.hidden=[32] --set posterior.latent=4 --set objective.terms.rate.weight=1000 \
+                 --set train.optimizer.learning_rate=0.01";
+    let ended = succeed(at.path(), heavy);
     let said = format!("{}{}", ended.out, ended.err);
     assert!(said.contains("active ") && said.contains("the code is collapsing"), "{said}");
     assert!(said.contains("objective.terms.rate.free_bits"), "{said}");

@@ -19,7 +19,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::dataset::{Dataset, Labels, Number, Visit};
-use super::{DataError, DataSettings, SampleShape};
+use super::{DataError, DataSettings, Facts, SampleShape};
 
 /// The name of the source.
 pub const NAME: &str = "shapes";
@@ -27,11 +27,20 @@ pub const NAME: &str = "shapes";
 /// The factors and how many values each has.
 pub const FACTORS: [(&str, u32); 5] = [("shape", 3), ("scale", 6), ("orientation", 40), ("x", 32), ("y", 32)];
 
+/// The names of the shapes: the classes.
+pub const CLASSES: [&str; 3] = ["square", "ellipse", "heart"];
+
 /// Rows of the data: every combination once.
 pub const ROWS: u64 = 737_280;
 
 /// Pixels of a side.
 pub const SIDE: usize = 64;
+
+/// Whether these are facts of this source, and not of a folder of that name.
+pub fn is_source_of(facts: &Facts) -> bool {
+    let shape = SampleShape::Image { channels: 1, height: SIDE, width: SIDE };
+    facts.source == NAME && facts.shape == shape && facts.classes == CLASSES
+}
 
 /// The value of each factor of a row.
 pub fn factors_of_row(row: u64) -> [u32; 5] {
@@ -118,7 +127,7 @@ impl Shapes {
                 "leave data.image out",
             ));
         }
-        let classes = ["square", "ellipse", "heart"].map(String::from).to_vec();
+        let classes = CLASSES.map(String::from).to_vec();
         let of = (0..ROWS).map(|row| factors_of_row(row)[0]).collect();
         Ok(Self { labels: Labels { classes, of } })
     }

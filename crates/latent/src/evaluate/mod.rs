@@ -4,6 +4,7 @@ mod chi_square;
 pub mod compare;
 pub mod disentanglement;
 mod information;
+mod jackknife;
 pub mod latents;
 mod logistic;
 mod measure;

@@ -27,6 +27,7 @@ pub use modularity::modularity;
 pub use sap::separated_attribute_predictability;
 pub use udr::{ranking_of_models, unsupervised_ranking};
 
+use super::jackknife::jackknife;
 use super::{Better, Estimate, Measure, Section, Subject};
 use crate::array::Array;
 use crate::data::{Rows, shapes};
@@ -51,7 +52,7 @@ const GROUPS: [usize; 2] = [10, 5];
 pub fn disentanglement(subject: &Subject) -> Result<Section> {
     let mut section = Section::new("disentanglement", "Does each dimension know one factor?");
     let (model, facts) = (subject.model, subject.held_out.0.facts());
-    if facts.source != shapes::NAME {
+    if !shapes::is_source_of(facts) {
         section.absent.push(format!(
             "everything: the factors of {} are not known; those of --data {} are",
             facts.source,
@@ -113,7 +114,7 @@ fn measure(subject: &Subject, codes: &Array, factors: &[Vec<u32>], section: &mut
         ("modularity", "modularity", modularity, histograms),
     ];
     for (name, title, metric, note) in metrics {
-        add(name, title, jackknife(codes, factors, GROUPS[0], metric), note);
+        add(name, title, with_interval(codes, factors, GROUPS[0], metric), note);
     }
     (subject.progress)("trees", 0.2);
     let whole = dci(codes, factors, key.fold("dci"));
@@ -124,8 +125,7 @@ fn measure(subject: &Subject, codes: &Array, factors: &[Vec<u32>], section: &mut
             dci(&codes, &factors, key.fold("dci"))
         })
         .collect();
-    let of =
-        |pick: fn(&Dci) -> f64| Estimate::jackknife(pick(&whole), &each.iter().map(pick).collect::<Vec<_>>());
+    let of = |pick: fn(&Dci) -> f64| jackknife(pick(&whole), &each.iter().map(pick).collect::<Vec<_>>());
     let note = "Gini importance of ten bagged classification trees; the library boosts them";
     add("dci-disentanglement", "DCI disentanglement", of(|d| d.disentanglement), note);
     add("dci-completeness", "DCI completeness", of(|d| d.completeness), note);
@@ -154,8 +154,8 @@ fn measure(subject: &Subject, codes: &Array, factors: &[Vec<u32>], section: &mut
     Ok(())
 }
 
-/// A metric with its delete-a-group jackknife.
-fn jackknife(
+/// A metric with its interval.
+fn with_interval(
     codes: &Array,
     factors: &[Vec<u32>],
     groups: usize,
@@ -167,7 +167,7 @@ fn jackknife(
             metric(&codes, &factors)
         })
         .collect();
-    Estimate::jackknife(metric(codes, factors), &each)
+    jackknife(metric(codes, factors), &each)
 }
 
 /// All rows but those of one group.

@@ -16,7 +16,7 @@ mod two_sample;
 pub use activity::active_units;
 pub use bits::{Usage, usage};
 pub use discrepancy::mmd;
-pub use probe::{linear_probe, majority, nearest_neighbours};
+pub use probe::{linear_probe, majority, nearest_neighbours, neighbour_accuracy};
 pub use spectrum::{participation_ratio, spectrum};
 pub use surgery::{Surgery, surgery};
 pub use two_sample::two_sample;
@@ -334,16 +334,17 @@ fn classes_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
     let (codes, labels, ids) = (first(&encoded.codes.mean, n), &encoded.labels[..n], &encoded.ids[..n]);
     let baseline = majority(labels);
     let note = format!("the most frequent class has a share of {baseline:.3}");
-    let mut add = |name: &str, title: &str, right: &[bool], how: &str| {
+    let mut add = |name: &str, title: &str, right: &[bool], accuracy: Estimate, how: &str| {
         let values: Vec<f64> = right.iter().map(|right| f64::from(u8::from(*right))).collect();
-        let measure = Measure::new(name, title, "", proportion_of(right), n, Better::Higher);
+        let measure = Measure::new(name, title, "", accuracy, n, Better::Higher);
         section.add(measure.note(format!("{how}; {note}")).rows(ids, &values));
     };
-    let right = nearest_neighbours(&codes, labels, probe::NEIGHBOURS);
+    let (right, accuracy) = neighbour_accuracy(&codes, labels, probe::NEIGHBOURS);
     add(
         "nearest-neighbours",
         "accuracy of 10 nearest neighbours",
         &right,
+        accuracy,
         "each row against all others, by the mean",
     );
     match linear_probe(&codes, labels) {
@@ -351,6 +352,7 @@ fn classes_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
             "linear-probe",
             "accuracy of a linear probe",
             &right,
+            proportion_of(&right),
             "ridge logistic regression on the means, cross-fitted on halves",
         ),
         None => section.absent.push("linear probe: a code is not finite".into()),
