@@ -5,7 +5,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["demo", "textbook", "presets", "devices"]),
     ("Learn", &["data", "train", "report", "inspect"]),
     ("Generate", &["sample", "interpolate", "traverse", "decode"]),
-    ("Understand", &["evaluate", "score", "encode", "reconstruct"]),
+    ("Understand", &["evaluate", "compare", "score", "encode", "reconstruct"]),
 ];
 
 const FIRST_STEPS: &str = "\

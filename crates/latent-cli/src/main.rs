@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    data, decode, demo, devices, encode, evaluate, inspect, interpolate, presets, reconstruct, report,
-    sample, score, textbook, train, traverse,
+    compare, data, decode, demo, devices, encode, evaluate, inspect, interpolate, presets, reconstruct,
+    report, sample, score, textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -50,6 +50,7 @@ enum Command {
     Decode(decode::Decode),
     Score(score::Score),
     Evaluate(evaluate::Evaluate),
+    Compare(compare::Compare),
     Report(report::Report),
     Inspect(inspect::Inspect),
     Presets(presets::Presets),
@@ -84,6 +85,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Decode(command) => command.run(out),
         Command::Score(command) => command.run(out),
         Command::Evaluate(command) => command.run(out),
+        Command::Compare(command) => command.run(out),
         Command::Report(command) => command.run(out),
         Command::Inspect(command) => command.run(out),
         Command::Presets(command) => command.run(out),

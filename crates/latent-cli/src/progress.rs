@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use latent::train::{Event, Line};
+use latent::train::{CollapseWatch, Event, Line};
 use serde_json::json;
 
 use crate::output::Output;
@@ -20,6 +20,7 @@ pub struct Progress<'a> {
     last: u64,
     total: u64,
     said: Instant,
+    watch: CollapseWatch,
 }
 
 /// Away from a terminal a line this often shows that it lives.
@@ -29,7 +30,17 @@ impl<'a> Progress<'a> {
     /// A watcher that has seen nothing yet, of a run that may last `minutes` (0 for no limit).
     pub fn new(out: &'a Output, minutes: f64) -> Self {
         let now = Instant::now();
-        Self { out, bar: None, minutes, begun: now, first: 0, last: 0, total: 0, said: now }
+        Self {
+            out,
+            bar: None,
+            minutes,
+            begun: now,
+            first: 0,
+            last: 0,
+            total: 0,
+            said: now,
+            watch: CollapseWatch::default(),
+        }
     }
 
     /// Steps taken.
@@ -101,6 +112,9 @@ impl<'a> Progress<'a> {
             "step": line.step, "epoch": line.epoch, "validation": values(line), "best": best
         });
         self.say(&text, &value);
+        if let Some(warning) = self.watch.warning(line) {
+            self.say(&format!("warning: {warning}"), &json!({ "step": line.step, "warning": warning }));
+        }
     }
 
     /// Steps a second since the start, validations included, and what is left at that pace.
@@ -182,7 +196,13 @@ fn named(line: &Line) -> impl Iterator<Item = &(String, f64)> {
 
 /// The terms by name, each number at least `width` wide.
 fn terms(line: &Line, width: usize) -> String {
-    let each: Vec<String> = named(line).map(|(name, value)| format!("{name} {value:>width$.2}")).collect();
+    let each: Vec<String> = named(line)
+        .map(|(name, value)| match name.as_str() {
+            // A count, not a term.
+            "active_units" => format!("active {value:.0}"),
+            _ => format!("{name} {value:>width$.2}"),
+        })
+        .collect();
     each.join("  ")
 }
 

@@ -1,5 +1,6 @@
 //! The subcommands, one file each: flags, run, and examples that the tests execute.
 
+pub mod compare;
 pub mod data;
 pub mod decode;
 pub mod demo;

@@ -32,7 +32,7 @@ DATA is one of
   a folder of idx files, as MNIST's
   an .npy or .npz array, rows first
   a .csv table (--set data.label=NAME names its column of classes)
-  a name: embedded, fashion-mnist, mnist
+  a name: embedded, fashion-mnist, mnist, shapes (dSprites' factors, made as needed)
 
 Without --preset, likelihood and network follow from the data; what was chosen
 is printed with the reason. All that can be set stands in a run's run.toml.";

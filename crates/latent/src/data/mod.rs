@@ -35,6 +35,7 @@ mod picture;
 mod rows;
 mod scan;
 mod settings;
+pub mod shapes;
 mod split;
 mod storage;
 mod summary;

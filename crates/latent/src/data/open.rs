@@ -10,10 +10,10 @@ use super::dataset::Dataset;
 use super::folder::{self, Folder};
 use super::settings::DataSettings;
 use super::storage::Storage;
-use super::{DataError, Facts, StoredType, idx, known, npy, npz};
+use super::{DataError, Facts, StoredType, idx, known, npy, npz, shapes};
 
 /// Names that stand for data.
-const NAMES: [&str; 3] = ["embedded", "fashion-mnist", "mnist"];
+const NAMES: [&str; 4] = ["embedded", "fashion-mnist", "mnist", shapes::NAME];
 
 /// What a source holds: its rows and, where one lies beside them, its test set.
 pub(crate) struct Found {
@@ -46,6 +46,9 @@ pub(crate) fn find(
     if source == "embedded" {
         let main = known::embedded(&settings.image)?;
         return Ok(Found { main: Box::new(main), test: None, fashion: true });
+    }
+    if source == shapes::NAME {
+        return Ok(Found::only(shapes::Shapes::open(settings)?));
     }
     if NAMES.contains(&source) {
         let places = [

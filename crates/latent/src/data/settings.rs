@@ -8,7 +8,7 @@ use super::DataError;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataSettings {
-    /// A path, or a name: `embedded`, `fashion-mnist`, `mnist`.
+    /// A path, or a name: `embedded`, `fashion-mnist`, `mnist`, `shapes`.
     pub source: String,
     /// The csv column that holds the class of each row; it is not part of x.
     pub label: Option<String>,
@@ -215,7 +215,7 @@ impl DataSettings {
             return Err(DataError::setting(
                 "source",
                 "no data is named",
-                "give a path, or one of the names embedded, fashion-mnist, mnist",
+                "give a path, or one of the names embedded, fashion-mnist, mnist, shapes",
             ));
         }
         let mut held_out = 0.0;

@@ -42,7 +42,7 @@ fn lower_gamma(a: f64, x: f64) -> f64 {
 }
 
 /// ln Γ(a) by Stirling's series, from where it holds to 1e-12.
-fn log_gamma(a: f64) -> f64 {
+pub(super) fn log_gamma(a: f64) -> f64 {
     let (mut shift, mut x) = (0.0, a);
     while x < 15.0 {
         shift += x.ln();

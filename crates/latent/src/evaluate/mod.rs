@@ -2,9 +2,12 @@
 
 pub mod anomaly;
 mod chi_square;
+pub mod compare;
+pub mod disentanglement;
 mod evaluation;
 pub mod features;
 mod information;
+mod jackknife;
 mod judged;
 pub mod latents;
 pub mod likelihood;
@@ -21,6 +24,8 @@ mod verdict;
 
 pub use anomaly::anomaly;
 pub use chi_square::chi_square_quantile;
+pub use compare::compare;
+pub use disentanglement::disentanglement;
 pub use evaluation::{Evaluation, PictureFile, Question, checksum, questions};
 pub use information::{Information, information};
 pub use latents::latents;

@@ -2,6 +2,7 @@
 
 use super::Terms;
 use crate::figure::Level;
+use crate::model::ACTIVE_NATS;
 
 /// The numbers that verdicts derive from.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +31,6 @@ pub struct Verdict {
     /// The number behind it, and what to do.
     pub evidence: String,
 }
-
-/// A dimension counts as active from this many nats on.
-pub const ACTIVE_NATS: f64 = 0.01;
 
 /// All judgements, gravest first; a model without a fault gets one that says so.
 pub fn verdicts(findings: &Findings) -> Vec<Verdict> {

@@ -41,7 +41,7 @@ pub struct Table {
     pub caption: String,
     /// The name of each column.
     pub header: Vec<String>,
-    /// The cells, row by row.
+    /// The cells, row by row; one between two pairs of asterisks, `**1.5**`, is set in bold.
     pub rows: Vec<Vec<String>>,
 }
 
@@ -235,7 +235,10 @@ impl Table {
         let row = |cells: &[String], tag: &str| {
             let mut html = String::from("<tr>");
             for column in 0..columns {
-                let text = cells.get(column).map_or(String::new(), |cell| escaped(cell));
+                let text = cells.get(column).map_or(String::new(), |cell| match bold(cell) {
+                    Some(cell) => format!("<b>{}</b>", escaped(cell)),
+                    None => escaped(cell),
+                });
                 let scope = if tag == "th" { " scope=\"col\"" } else { "" };
                 html += &format!("<{tag}{scope}{}>{text}</{tag}>", class(column));
             }
@@ -261,7 +264,10 @@ impl Table {
 
     /// Whether a column has numbers alone (and signs for what is absent).
     fn is_numeric(&self, column: usize) -> bool {
-        let cells = || self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.trim());
+        let cells = || {
+            let all = self.rows.iter().filter_map(|row| row.get(column));
+            all.map(|cell| bold(cell).unwrap_or(cell).trim())
+        };
         let absent = |cell: &str| matches!(cell, "" | "-" | "–" | "—");
         let number = |cell: &str| {
             let cell = cell.trim_start_matches(['-', '−', '+', '±', '<', '>', '≤', '≥', '≈', ' ']);
@@ -269,6 +275,11 @@ impl Table {
         };
         cells().any(number) && cells().all(|cell| number(cell) || absent(cell))
     }
+}
+
+/// The text between two pairs of asterisks.
+fn bold(cell: &str) -> Option<&str> {
+    cell.strip_prefix("**")?.strip_suffix("**")
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub use linear::LinearGaussian;
 pub use monte_carlo::plain_monte_carlo;
 pub use posterior::Posterior;
 pub use prior::Prior;
-pub use rate::Rate;
+pub use rate::{ACTIVE_NATS, Rate};
 pub(crate) use score::Weighed;
 pub use score::{Score, log_weights, score};
 

@@ -5,6 +5,9 @@ use burn::tensor::Tensor;
 use crate::batch::Latent;
 use crate::density::{Density, kl, sum_dimensions};
 
+/// A dimension counts as active from this many nats on.
+pub const ACTIVE_NATS: f64 = 0.01;
+
 /// KL(q‖p) of each row.
 #[derive(Clone, Debug)]
 pub struct Rate {

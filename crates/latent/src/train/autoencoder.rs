@@ -2,8 +2,9 @@
 
 use burn::tensor::Tensor;
 
+use super::collapse::BIT_MEANS;
 use super::trainable::{Moment, Player, Traced, Trainable};
-use crate::batch::{Batch, Noise};
+use crate::batch::{Batch, Noise, Support};
 use crate::device::{host, host_f64, untracked};
 use crate::error::Result;
 use crate::key::Key;
@@ -59,8 +60,14 @@ impl Trainable for Autoencoder {
 
     fn diagnostics(&self, weights: &Weights, batch: &Batch, key: Key) -> Result<Vec<(String, Vec<f32>)>> {
         let pass = self.pass(weights, batch, Moment { progress: None, key });
-        let rate = pass.rate.and_then(|rate| rate.per_dimension);
-        Ok(rate.map(|r| ("rate_per_dimension".into(), host(&r.mean_dim(0)))).into_iter().collect())
+        let mut all = Vec::new();
+        if let Some(rate) = pass.rate.as_ref().and_then(|rate| rate.per_dimension.clone()) {
+            all.push(("rate_per_dimension".into(), host(&rate.mean_dim(0))));
+        }
+        if self.model.latent.blocks.iter().all(|block| block.support == Support::Bits) {
+            all.push((BIT_MEANS.into(), host(&pass.q.centre().z.mean_dim(0))));
+        }
+        Ok(all)
     }
 
     fn settled(&self, progress: Progress) -> bool {

@@ -7,6 +7,7 @@
 mod autoencoder;
 mod board;
 mod checkpoint;
+mod collapse;
 mod error;
 mod folder;
 mod guard;
@@ -30,6 +31,8 @@ use std::time::Instant;
 pub use autoencoder::Autoencoder;
 use checkpoint::load_weights;
 pub use checkpoint::{Counters, State};
+pub use collapse::CollapseWatch;
+pub(crate) use collapse::binary_entropy;
 pub use error::TrainError;
 pub use folder::RunFolder;
 pub use log::Line;

@@ -1,6 +1,7 @@
 //! What the validation split says: the terms on it, whether they are the best so far, and when to stop.
 
 use super::checkpoint::save_weights;
+use super::collapse;
 use super::plan::Plan;
 use super::step::prefixed;
 use super::{Keep, Line, Moment, State, Trainable, Trainer};
@@ -39,6 +40,9 @@ impl Trainer<'_> {
             for (name, values) in task.diagnostics(weights, &batch, moment.key)? {
                 line.add_series(&name, &values, share);
             }
+        }
+        if let Some(active) = collapse::active_units(&line) {
+            line.push("active_units", active as f64);
         }
         Ok(line)
     }

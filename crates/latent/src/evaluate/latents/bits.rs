@@ -11,7 +11,9 @@
 use std::collections::HashMap;
 
 use crate::array::Array;
-use crate::evaluate::{Estimate, verdict::ACTIVE_NATS};
+use crate::evaluate::Estimate;
+use crate::model::ACTIVE_NATS;
+use crate::train::binary_entropy;
 
 /// What bit codes use.
 pub struct Usage {
@@ -42,11 +44,6 @@ pub fn usage(codes: &Array) -> Usage {
     let log = Estimate::normal(corrected, ((second - entropy * entropy).max(0.0) / n).sqrt());
     let perplexity = Estimate { value: log.value.exp(), low: log.low.exp(), high: log.high.exp().min(n) };
     Usage { bits, codes: counts.len(), perplexity }
-}
-
-/// −p ln p − (1 − p) ln(1 − p)
-pub(crate) fn binary_entropy(p: f64) -> f64 {
-    [p, 1.0 - p].into_iter().filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub fn rates(rates: &[f64]) -> Result<Picture> {
     let figure = bars(&Bars {
         title: "Rate of each dimension".into(),
         caption,
-        value_label: "KL(q(z_j|x) ‖ p(z_j)) [nats]".into(),
+        value_label: "rate [nats]".into(),
         labels: shown.iter().map(|d| format!("z{d}")).collect(),
         groups: vec![BarGroup { name: String::new(), values: shown.iter().map(|&d| rates[d]).collect() }],
     })?;
@@ -33,8 +33,8 @@ pub fn rates(rates: &[f64]) -> Result<Picture> {
     ))
 }
 
-/// Eigenvalues of the covariance of the means and of draws, greatest first.
-pub fn spectra(means: &[f64], draws: &[f64]) -> Result<Picture> {
+/// Eigenvalues of the covariance of the means and of draws, greatest first; `standard` where the prior is N(0, I).
+pub fn spectra(means: &[f64], draws: &[f64], standard: bool) -> Result<Picture> {
     // A logarithm shows nothing of 0: what is less than a billionth of the greatest is left out.
     let least = 1e-9 * means.first().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
     let points = |values: &[f64]| {
@@ -52,7 +52,7 @@ pub fn spectra(means: &[f64], draws: &[f64]) -> Result<Picture> {
             Series::line("means of q(z|x)", points(means)).drawn(Line::Marked),
             Series::line("draws of q(z|x)", points(draws)).drawn(Line::Marked),
         ],
-        marks: vec![Mark::Y(1.0, "N(0, I)".into())],
+        marks: standard.then(|| Mark::Y(1.0, "N(0, I)".into())).into_iter().collect(),
         ..Plot::default()
     })?;
     Ok((

@@ -14,10 +14,9 @@ mod surgery;
 mod two_sample;
 
 pub use activity::active_units;
-pub(crate) use bits::binary_entropy;
 pub use bits::{Usage, usage};
 pub use discrepancy::mmd;
-pub use probe::{linear_probe, majority, nearest_neighbours};
+pub use probe::{linear_probe, majority, nearest_neighbours, neighbour_accuracy};
 pub use spectrum::{participation_ratio, spectrum};
 pub use surgery::{Surgery, surgery};
 pub use two_sample::two_sample;
@@ -79,7 +78,7 @@ fn supports(subject: &Subject, support: Support) -> bool {
 }
 
 /// Rate, rate of each dimension, active units.
-fn activity_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
+fn activity_of(_: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
     let dims = encoded.codes.mean.width();
     if encoded.rate.is_empty() {
         section
@@ -117,7 +116,6 @@ fn activity_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> R
                 .into(),
         );
     }
-    let _ = subject;
     Ok(())
 }
 
@@ -307,7 +305,7 @@ fn realism_of(
 }
 
 /// Eigenvalues of the covariance of codes and draws.
-fn spectrum_of(_: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
+fn spectrum_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
     let n = encoded.len();
     match participation_ratio(&encoded.codes.mean) {
         Some(value) => {
@@ -320,7 +318,8 @@ fn spectrum_of(_: &Subject, encoded: &Encoded, section: &mut Section) -> Result<
         }
     }
     if let (Some(means), Some(draws)) = (spectrum(&encoded.codes.mean), spectrum(&encoded.draws)) {
-        section.figures.push(figures::spectra(&means, &draws)?);
+        let kind = subject.model.run.prior.get("kind").and_then(toml::Value::as_str);
+        section.figures.push(figures::spectra(&means, &draws, kind == Some("standard-normal"))?);
     }
     Ok(())
 }
@@ -335,16 +334,17 @@ fn classes_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
     let (codes, labels, ids) = (first(&encoded.codes.mean, n), &encoded.labels[..n], &encoded.ids[..n]);
     let baseline = majority(labels);
     let note = format!("the most frequent class has a share of {baseline:.3}");
-    let mut add = |name: &str, title: &str, right: &[bool], how: &str| {
+    let mut add = |name: &str, title: &str, right: &[bool], accuracy: Estimate, how: &str| {
         let values: Vec<f64> = right.iter().map(|right| f64::from(u8::from(*right))).collect();
-        let measure = Measure::new(name, title, "", proportion_of(right), n, Better::Higher);
+        let measure = Measure::new(name, title, "", accuracy, n, Better::Higher);
         section.add(measure.note(format!("{how}; {note}")).rows(ids, &values));
     };
-    let right = nearest_neighbours(&codes, labels, probe::NEIGHBOURS);
+    let (right, accuracy) = neighbour_accuracy(&codes, labels, probe::NEIGHBOURS);
     add(
         "nearest-neighbours",
         "accuracy of 10 nearest neighbours",
         &right,
+        accuracy,
         "each row against all others, by the mean",
     );
     match linear_probe(&codes, labels) {
@@ -352,6 +352,7 @@ fn classes_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
             "linear-probe",
             "accuracy of a linear probe",
             &right,
+            proportion_of(&right),
             "ridge logistic regression on the means, cross-fitted on halves",
         ),
         None => section.absent.push("linear probe: a code is not finite".into()),

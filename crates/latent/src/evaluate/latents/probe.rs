@@ -9,7 +9,7 @@
 //! Reference: Alain & Bengio, *Understanding intermediate layers using linear classifier probes* (arXiv 1610.01644).
 
 use crate::array::Array;
-use crate::evaluate::logistic;
+use crate::evaluate::{Estimate, jackknife::jackknife, logistic};
 
 /// Neighbours that are asked.
 pub const NEIGHBOURS: usize = 10;
@@ -23,25 +23,60 @@ pub fn linear_probe(codes: &Array, labels: &[u32]) -> Option<Vec<bool>> {
 
 /// Whether the `k` nearest of the other rows tell each row's class.
 pub fn nearest_neighbours(codes: &Array, labels: &[u32], k: usize) -> Vec<bool> {
+    let lists = neighbours(codes, k);
+    lists.iter().zip(labels).map(|(nearest, label)| vote(nearest, labels) == Some(*label)).collect()
+}
+
+/// The same, and the accuracy with its interval. A row is neighbour to many others, so that rows are not told independently:
+/// the interval is a jackknife's over 20 groups of rows, left out as neighbours too.
+pub fn neighbour_accuracy(codes: &Array, labels: &[u32], k: usize) -> (Vec<bool>, Estimate) {
+    const GROUPS: usize = 20;
+    let n = codes.rows();
+    // With so many more, k are left when a group is gone.
+    let lists = neighbours(codes, 2 * k + 10);
+    let group = |row: usize| row * GROUPS / n.max(1);
+    let without = |left_out: Option<usize>| -> Vec<bool> {
+        let stays = |row: usize| Some(group(row)) != left_out;
+        (0..n)
+            .filter(|&row| stays(row))
+            .map(|row| {
+                let near = lists[row].iter().copied().filter(|&other| stays(other as usize)).take(k);
+                vote(&near.collect::<Vec<u32>>(), labels) == Some(labels[row])
+            })
+            .collect()
+    };
+    let share = |right: &[bool]| right.iter().filter(|r| **r).count() as f64 / right.len().max(1) as f64;
+    let right = without(None);
+    let each: Vec<f64> = (0..GROUPS).map(|g| share(&without(Some(g)))).collect();
+    let found = jackknife(share(&right), &each);
+    let clamped = Estimate { value: found.value, low: found.low.max(0.0), high: found.high.min(1.0) };
+    (right, clamped)
+}
+
+/// The nearest other rows of each row, nearest first.
+fn neighbours(codes: &Array, count: usize) -> Vec<Vec<u32>> {
     let n = codes.rows();
     let of_row = |row: usize| {
-        // The nearest so far, nearest first.
-        let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(k + 1);
+        let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
         let own = codes.row(row);
         for other in (0..n).filter(|&other| other != row) {
             let distance: f32 = own.iter().zip(codes.row(other)).map(|(a, b)| (a - b) * (a - b)).sum();
-            if nearest.len() < k || nearest.last().is_some_and(|(last, _)| distance < *last) {
+            if nearest.len() < count || nearest.last().is_some_and(|(last, _)| distance < *last) {
                 let place = nearest.partition_point(|(near, _)| *near <= distance);
-                nearest.insert(place, (distance, labels[other]));
-                nearest.truncate(k);
+                nearest.insert(place, (distance, other as u32));
+                nearest.truncate(count);
             }
         }
-        // The first to reach the greatest count is that of the nearest among equals.
-        let votes = |class: u32| nearest.iter().filter(|(_, other)| *other == class).count();
-        let told = nearest.iter().rev().map(|(_, class)| *class).max_by_key(|class| votes(*class));
-        told == Some(labels[row])
+        nearest.into_iter().map(|(_, other)| other).collect()
     };
     (0..n).map(of_row).collect()
+}
+
+/// The most frequent class of these rows; of equals, that of the first.
+fn vote(nearest: &[u32], labels: &[u32]) -> Option<u32> {
+    let classes = || nearest.iter().map(|&row| labels[row as usize]);
+    // The last of equals wins: from the far end, that is the nearest.
+    classes().rev().max_by_key(|class| classes().filter(|other| other == class).count())
 }
 
 /// The share of the most frequent class.

@@ -7,7 +7,7 @@
 //! Reference: Dai & Wipf, *Diagnosing and Enhancing VAE Models* (arXiv 1903.05789), for what the spectrum tells.
 
 use crate::array::Array;
-use crate::evaluate::{Estimate, Pca};
+use crate::evaluate::{Estimate, Pca, jackknife::jackknife};
 
 /// Groups of the jackknife.
 const GROUPS: usize = 20;
@@ -37,7 +37,7 @@ pub fn participation_ratio(codes: &Array) -> Option<Estimate> {
             rest.participation_ratio()
         })
         .collect();
-    Some(Estimate::jackknife(value, &without?))
+    Some(jackknife(value, &without?))
 }
 
 /// The eigenvalues of the codes' covariance, greatest first; none where a code is not finite.

@@ -3,7 +3,7 @@
 //!
 //! accuracy = P(the classifier names the sample that z came from)
 //!
-//! The classifier is logistic regression (ridge 1) on z, its squares, its products (up to 300 of them), and 128 random
+//! The classifier is logistic regression (ridge 1) on z, its squares, its products (300 of them at random where there are more), and 128 random
 //! rectified projections: optimal between two normals, and able to see lumps. It is cross-fitted: each half is judged by
 //! what the other has learned.
 //!
@@ -43,8 +43,11 @@ pub fn two_sample(a: &Array, b: &Array, key: Key) -> Option<Estimate> {
 
 /// z, z², z_i z_j, max(0, w·z + b), row by row, and how many.
 fn features(z: &[f64], dims: usize, key: Key) -> (Vec<f64>, usize) {
-    let pairs: Vec<(usize, usize)> =
-        (0..dims).flat_map(|i| (i + 1..dims).map(move |j| (i, j))).take(PRODUCTS).collect();
+    let mut pairs: Vec<(usize, usize)> = (0..dims).flat_map(|i| (i + 1..dims).map(move |j| (i, j))).collect();
+    if pairs.len() > PRODUCTS {
+        let order = key.fold("products").permutation(pairs.len());
+        pairs = order[..PRODUCTS].iter().map(|&place| pairs[place]).collect();
+    }
     let mut random = vec![0.0f32; PROJECTIONS * (dims + 1)];
     key.fold("projections").normals(&mut random);
     let width = 2 * dims + pairs.len() + PROJECTIONS;

@@ -1,0 +1,193 @@
+//! `latent compare`: which run is better, and is it more than chance?
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use latent::data::{DataError, Split};
+use latent::evaluate::compare::{compare, compare_methods, methods};
+use latent::evaluate::disentanglement::ranking_of_models;
+use latent::evaluate::{Better, Estimate, Measure, Section};
+use latent::generate::some_rows;
+use serde_json::json;
+
+use super::{key, load, own_data};
+use crate::failure::{Done, Failure};
+use crate::output::Output;
+use crate::target::{Kind, Target};
+
+const EXAMPLES: &str = "\
+Examples:
+  latent compare runs/one runs/beta
+  latent compare runs/one runs/beta --csv compared.csv --html compared.html
+
+Each run must have been judged by `latent evaluate RUN`. The best of a row is marked where its difference from
+each other run is significant at 5 %: paired over shared rows where there are any, else by Welch's t, corrected
+by Holm for all pairs. Likelihoods of different base measures are shown and not ranked.
+
+With --by-seed, runs named x-seed1, x-seed2 … are replicates of x: columns are methods, intervals and tests are over
+training seeds, and methods of two runs or more get the unsupervised disentanglement ranking (UDR).";
+
+/// Rows that the unsupervised ranking looks at, at most.
+const RANKING_ROWS: usize = 1000;
+
+/// Compare runs, measure by measure
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Compare {
+    /// Run folders that `latent evaluate` has judged
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Take runs named x-seed1, x-seed2 … as replicates of x
+    #[arg(long)]
+    by_seed: bool,
+    /// Also write every number as a table
+    #[arg(long, value_name = "CSV")]
+    csv: Option<PathBuf>,
+    /// Also write a page
+    #[arg(long, value_name = "HTML")]
+    html: Option<PathBuf>,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Compare {
+    /// Runs the command.
+    pub fn run(self, out: &Output) -> Done {
+        let csv = self.csv.as_ref().map(|path| Target::new("--csv", path, self.force, &[Kind::Table]));
+        let csv = csv.transpose()?;
+        if let Some(page) = &self.html {
+            if page.extension().is_none_or(|ending| ending != "html") {
+                return Err(Failure::Flag {
+                    flag: "--html",
+                    what: format!("{} has no ending that can be written here", page.display()),
+                    remedy: "end it in .html".into(),
+                });
+            }
+            if page.exists() && !self.force {
+                return Err(Failure::Exists(page.clone()));
+            }
+        }
+        let mut runs = Vec::new();
+        for (name, path) in names(&self.runs).into_iter().zip(&self.runs) {
+            runs.push((name, evaluation(path)?));
+        }
+        if self.by_seed {
+            self.rank(&mut runs, out);
+        }
+        let found = if self.by_seed { compare_methods(&runs) } else { compare(&runs) };
+        if let Some(csv) = &csv {
+            csv.ready()?;
+            std::fs::write(&csv.path, found.csv())
+                .map_err(|source| DataError::Io { path: csv.path.clone(), source })?;
+        }
+        if let Some(page) = &self.html {
+            found.page().save(page)?;
+        }
+        let rows: Vec<_> = found
+            .rows
+            .iter()
+            .map(|row| {
+                let cells: Vec<_> = row
+                    .cells
+                    .iter()
+                    .map(|cell| {
+                        cell.map(|c| {
+                            json!({
+                                "value": c.estimate.value, "low": c.estimate.low, "high": c.estimate.high,
+                                "n": c.n, "best": c.best, "p": c.p
+                            })
+                        })
+                    })
+                    .collect();
+                json!({
+                    "section": row.section.0, "measure": row.name, "unit": row.unit, "better": row.better,
+                    "cells": cells, "refused": row.refused
+                })
+            })
+            .collect();
+        out.result(
+            found.text(std::io::stdout().is_terminal()).trim_end(),
+            &json!({ "runs": found.runs, "test": found.test, "rows": rows }),
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Adds the unsupervised ranking of each method's runs to their sections.
+    fn rank(&self, runs: &mut [(String, Vec<Section>)], out: &Output) {
+        let names: Vec<String> = runs.iter().map(|(name, _)| name.clone()).collect();
+        for (method, members) in methods(names.iter().map(String::as_str)) {
+            if members.len() < 2 {
+                continue;
+            }
+            let (ranking, n) = match self.ranking(&members, out) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(why) => {
+                    out.note(format!("{method}: no unsupervised ranking: {why}"));
+                    continue;
+                }
+            };
+            for (&run, score) in members.iter().zip(ranking) {
+                let title = "unsupervised disentanglement ranking, Spearman";
+                let estimate = Estimate::exact(score);
+                let measure = Measure::new("udr", title, "", estimate, n, Better::Higher)
+                    .note("each run against the others of its method");
+                let section = runs[run].1.iter_mut().find(|section| section.name == "disentanglement");
+                match section {
+                    Some(section) => section.add(measure),
+                    None => {
+                        let mut section =
+                            Section::new("disentanglement", "Does each dimension know one factor?");
+                        section.add(measure);
+                        runs[run].1.push(section);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The ranking of some runs on held-out rows of the first.
+    fn ranking(&self, members: &[usize], out: &Output) -> Result<Option<(Vec<f64>, usize)>, Failure> {
+        let models =
+            members.iter().map(|&run| load(&self.runs[run], "cpu")).collect::<Result<Vec<_>, _>>()?;
+        let data = own_data(&models[0], out)?;
+        let rows = some_rows(&data, Split::Validation, RANKING_ROWS, key(1, "udr"))?;
+        let ranking = ranking_of_models(&models.iter().collect::<Vec<_>>(), &rows)?;
+        Ok(ranking.map(|ranking| (ranking, rows.len())))
+    }
+}
+
+/// The last part of each path, or the whole path where two would have one name.
+fn names(runs: &[PathBuf]) -> Vec<String> {
+    let short = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let distinct: BTreeSet<_> = runs.iter().map(short).collect();
+    let whole = distinct.len() < runs.len() || distinct.contains(&None);
+    runs.iter()
+        .map(|path| match short(path) {
+            Some(name) if !whole => name,
+            _ => path.display().to_string(),
+        })
+        .collect()
+}
+
+/// What `latent evaluate` has written of a run.
+fn evaluation(run: &Path) -> Result<Vec<Section>, Failure> {
+    let path = run.join("evaluation.json");
+    if !path.is_file() {
+        return Err(Failure::Flag {
+            flag: "RUN",
+            what: format!("{} has no evaluation.json", run.display()),
+            remedy: format!("judge it first: latent evaluate {}", run.display()),
+        });
+    }
+    let text = std::fs::read(&path).map_err(|source| DataError::Io { path: path.clone(), source })?;
+    serde_json::from_slice(&text).map_err(|error| Failure::Flag {
+        flag: "RUN",
+        what: format!("{}: not an evaluation ({error})", path.display()),
+        remedy: format!("judge it again: latent evaluate {}", run.display()),
+    })
+}
