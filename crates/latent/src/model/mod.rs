@@ -26,7 +26,7 @@ pub use monte_carlo::plain_monte_carlo;
 pub use posterior::Posterior;
 pub use prior::Prior;
 pub use rate::Rate;
-pub use score::{Score, log_weights, score};
+pub use score::{Score, log_weights, score, score_under};
 
 use crate::batch::{Latent, LatentShape};
 use crate::data::SampleShape;
