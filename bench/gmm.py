@@ -18,7 +18,7 @@ v = np.mod((i + 1) * 0.5698402909980532, 1.0)
 radius = np.sqrt(-2 * np.log(np.maximum(u, 1e-12)))
 a, b = radius * np.cos(2 * np.pi * v), radius * np.sin(2 * np.pi * v)
 centres = np.array([[0.0, 0.0], [3.0, 1.0], [-1.0, 4.0]])[i % 3]
-x = centres + np.stack([0.8 * a + 0.2 * b, 0.5 * b], 1)
+x = (centres + np.stack([0.8 * a + 0.2 * b, 0.5 * b], 1)).astype(np.float32).astype(np.float64)
 
 warnings.simplefilter("ignore")
 mixture = GaussianMixture(

@@ -120,8 +120,10 @@ impl Choice {
 /// noise, which no comparison of codes notices.
 pub fn auto_kinds(model: &Model) -> &'static [&'static str] {
     match support(model) {
-        Support::Bits => &["prior"],
-        Support::Reals | Support::UnitInterval => &["prior", "normal", "gaussian-mixture", "flow-matching"],
+        Support::Bits => &["prior", "autoregressive-bits"],
+        Support::Reals | Support::UnitInterval => {
+            &["prior", "normal", "gaussian-mixture", "two-stage", "maf", "flow-matching"]
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! References: Dempster, Laird & Rubin (JRSS B 39, 1977); k-means++: Arthur & Vassilvitskii (SODA 2007).
 
-use faer::{Mat, MatRef, Side};
+use faer::{Mat, Side};
 
 use crate::density::LN_2PI;
 use crate::key::Key;
@@ -23,23 +23,37 @@ pub(super) struct Components {
     pub factors: Vec<Mat<f64>>,
 }
 
-/// Rows of numbers, row-major.
-#[derive(Clone, Copy)]
-pub(super) struct Points<'a> {
-    /// `rows × dims`
-    pub x: &'a [f64],
-    /// Numbers in a row.
-    pub dims: usize,
-}
+/// Points, `rows × dims`, a column a dimension.
+#[derive(Clone, Debug)]
+pub(super) struct Points(Mat<f64>);
 
-impl<'a> Points<'a> {
-    /// The number of rows.
-    pub fn rows(self) -> usize {
-        self.x.len() / self.dims.max(1)
+impl Points {
+    /// From row-major numbers.
+    pub fn new(values: &[f32], dims: usize) -> Self {
+        let rows = values.len() / dims.max(1);
+        Self(Mat::from_fn(rows, dims, |i, j| f64::from(values[i * dims + j])))
     }
 
-    fn row(self, i: usize) -> &'a [f64] {
-        &self.x[i * self.dims..(i + 1) * self.dims]
+    /// The number of points.
+    pub fn rows(&self) -> usize {
+        self.0.nrows()
+    }
+
+    fn dims(&self) -> usize {
+        self.0.ncols()
+    }
+
+    fn row(&self, i: usize) -> Vec<f64> {
+        (0..self.dims()).map(|j| self.0[(i, j)]).collect()
+    }
+
+    /// ‖x_i − centre‖² of each point.
+    fn squared_distances(&self, centre: &[f64]) -> Vec<f64> {
+        let mut squares = vec![0.0; self.rows()];
+        for (j, c) in centre.iter().enumerate() {
+            squares.iter_mut().zip(self.0.col_as_slice(j)).for_each(|(s, x)| *s += (x - c) * (x - c));
+        }
+        squares
     }
 }
 
@@ -65,7 +79,7 @@ const LLOYD: usize = 5;
 /// The mixture that EM ends with, from the best of several keyed starts. None where a covariance has no Cholesky factor,
 /// or `late` says that the time is over before the first step.
 pub(super) fn fit(
-    points: Points<'_>,
+    points: &Points,
     components: usize,
     effort: Effort,
     key: Key,
@@ -94,7 +108,7 @@ pub(super) fn fit(
 /// EM from a start; `watch` hears the mean log-likelihood before each step. Returns the end and its last mean
 /// log-likelihood before a step.
 pub(super) fn run(
-    points: Points<'_>,
+    points: &Points,
     start: Components,
     effort: Effort,
     late: &dyn Fn() -> bool,
@@ -115,72 +129,109 @@ pub(super) fn run(
 }
 
 impl Components {
-    /// ln π_k + ln N(x_i; μ_k, Σ_k), `rows × components`.
-    fn log_joint(&self, points: Points<'_>) -> Mat<f64> {
-        let (n, d) = (points.rows(), points.dims);
-        let x = MatRef::from_row_major_slice(points.x, n, d);
-        let mut joint = Mat::zeros(n, self.weights.len());
-        for (k, (mean, factor)) in self.means.iter().zip(&self.factors).enumerate() {
+    /// ln π_k + ln N(x_i; μ_k, Σ_k), a column a component.
+    fn log_joint(&self, points: &Points) -> Vec<Vec<f64>> {
+        let (n, d) = (points.rows(), points.dims());
+        each(self.weights.len(), |k| {
+            let (mean, factor) = (&self.means[k], &self.factors[k]);
             let inverse = inverse_of_lower(factor);
             // ‖L⁻¹ (x − μ)‖² is the Mahalanobis distance.
-            let whitened = x * inverse.transpose();
-            let shift: Vec<f64> = (0..d).map(|i| (0..=i).map(|j| inverse[(i, j)] * mean[j]).sum()).collect();
+            let whitened = &points.0 * inverse.transpose();
+            let mut squares = vec![0.0; n];
+            for j in 0..d {
+                let shift: f64 = (0..=j).map(|l| inverse[(j, l)] * mean[l]).sum();
+                let column = whitened.col_as_slice(j);
+                squares.iter_mut().zip(column).for_each(|(s, w)| *s += (w - shift) * (w - shift));
+            }
             let log_determinant: f64 = (0..d).map(|j| factor[(j, j)].ln()).sum();
             let constant = self.weights[k].ln() - 0.5 * d as f64 * LN_2PI - log_determinant;
-            for (j, shift) in shift.iter().enumerate() {
-                for i in 0..n {
-                    joint[(i, k)] += (whitened[(i, j)] - shift).powi(2);
-                }
-            }
-            for i in 0..n {
-                joint[(i, k)] = constant - 0.5 * joint[(i, k)];
+            squares.iter_mut().for_each(|s| *s = constant - 0.5 * *s);
+            squares
+        })
+    }
+
+    /// ln p(x) of each point.
+    pub fn log_density(&self, points: &Points) -> Vec<f64> {
+        let joint = self.log_joint(points);
+        (0..points.rows()).map(|i| log_sum_exp(joint.iter().map(|column| column[i]))).collect()
+    }
+
+    /// The responsibilities, a column a component, and the mean of ln p(x).
+    fn expectation(&self, points: &Points) -> (Vec<Vec<f64>>, f64) {
+        let mut joint = self.log_joint(points);
+        let mut greatest = vec![f64::MIN; points.rows()];
+        for column in &joint {
+            greatest.iter_mut().zip(column).for_each(|(g, v)| *g = g.max(*v));
+        }
+        let mut sums = vec![0.0; points.rows()];
+        for column in &mut joint {
+            for ((v, g), sum) in column.iter_mut().zip(&greatest).zip(&mut sums) {
+                *v = (*v - g).exp();
+                *sum += *v;
             }
         }
-        joint
-    }
-
-    /// ln p(x) of each row.
-    pub fn log_density(&self, points: Points<'_>) -> Vec<f64> {
-        let joint = self.log_joint(points);
-        (0..points.rows()).map(|i| log_sum_exp((0..self.weights.len()).map(|k| joint[(i, k)]))).collect()
-    }
-
-    /// The responsibilities, `rows × components`, and the mean of ln p(x).
-    fn expectation(&self, points: Points<'_>) -> (Mat<f64>, f64) {
-        let mut joint = self.log_joint(points);
-        let mut total = 0.0;
-        for i in 0..points.rows() {
-            let whole = log_sum_exp((0..self.weights.len()).map(|k| joint[(i, k)]));
-            total += whole;
-            (0..self.weights.len()).for_each(|k| joint[(i, k)] = (joint[(i, k)] - whole).exp());
+        let total: f64 = greatest.iter().zip(&sums).map(|(g, sum)| g + sum.ln()).sum();
+        for column in &mut joint {
+            column.iter_mut().zip(&sums).for_each(|(v, sum)| *v /= sum);
         }
         (joint, total / points.rows().max(1) as f64)
     }
 }
 
 /// The parameters that the responsibilities ask for.
-fn maximisation(points: Points<'_>, r: &Mat<f64>, regularisation: f64) -> Option<Components> {
-    let (n, d, components) = (points.rows(), points.dims, r.ncols());
-    let mut found = Components { weights: Vec::new(), means: Vec::new(), factors: Vec::new() };
-    for k in 0..components {
+fn maximisation(points: &Points, r: &[Vec<f64>], regularisation: f64) -> Option<Components> {
+    let (n, d) = (points.rows(), points.dims());
+    let parts = each(r.len(), |k| {
+        let r = &r[k];
         // A component that lost all its rows keeps a finite mean.
-        let count = (0..n).map(|i| r[(i, k)]).sum::<f64>() + 10.0 * f64::EPSILON;
-        let mut mean = vec![0.0; d];
-        for i in 0..n {
-            let r = r[(i, k)] / count;
-            mean.iter_mut().zip(points.row(i)).for_each(|(m, x)| *m += r * x);
+        let count = r.iter().sum::<f64>() + 10.0 * f64::EPSILON;
+        let along = |j: usize| points.0.col_as_slice(j);
+        let mean: Vec<f64> =
+            (0..d).map(|j| along(j).iter().zip(r).map(|(x, r)| x * r).sum::<f64>() / count).collect();
+        let roots: Vec<f64> = r.iter().map(|r| r.sqrt()).collect();
+        let mut weighted = Mat::zeros(n, d);
+        for (j, mean) in mean.iter().enumerate() {
+            let column = weighted.col_as_slice_mut(j).iter_mut();
+            column.zip(along(j)).zip(&roots).for_each(|((w, x), root): ((&mut f64, _), _)| *w = root * (x - mean));
         }
-        let weighted = Mat::from_fn(n, d, |i, j| r[(i, k)].sqrt() * (points.x[i * d + j] - mean[j]));
         let scatter = weighted.transpose() * &weighted;
-        let covariance =
-            Mat::from_fn(d, d, |i, j| scatter[(i, j)] / count + if i == j { regularisation } else { 0.0 });
+        let covariance = Mat::from_fn(d, d, |i, j| {
+            scatter[(i, j)] / count + if i == j { regularisation } else { 0.0 }
+        });
+        Some((count, mean, factor_of(&covariance)?))
+    });
+    let mut found = Components { weights: Vec::new(), means: Vec::new(), factors: Vec::new() };
+    for part in parts {
+        let (count, mean, factor) = part?;
         found.weights.push(count);
         found.means.push(mean);
-        found.factors.push(factor_of(&covariance)?);
+        found.factors.push(factor);
     }
     let whole: f64 = found.weights.iter().sum();
     found.weights.iter_mut().for_each(|w| *w /= whole);
     Some(found)
+}
+
+/// `of(0) … of(count − 1)`, shared among the processor's threads; the result does not depend on how.
+fn each<T: Send>(count: usize, of: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count.max(1));
+    let share = count.div_ceil(threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let of = &of;
+        let rest: Vec<_> = (share..count)
+            .step_by(share)
+            .map(|from| scope.spawn(move || (from..(from + share).min(count)).map(of).collect::<Vec<T>>()))
+            .collect();
+        let mut all: Vec<T> = (0..share.min(count)).map(of).collect();
+        for thread in rest {
+            match thread.join() {
+                Ok(part) => all.extend(part),
+                // A panic goes on where it would have without threads.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    })
 }
 
 /// L with Σ = L Lᵀ; none where Σ is not positive definite.
@@ -205,12 +256,12 @@ fn inverse_of_lower(factor: &Mat<f64>) -> Mat<f64> {
 }
 
 /// A start: centres that k-means++ draws far from each other, a few rounds of k-means, and the normals of its cells.
-fn start(points: Points<'_>, components: usize, regularisation: f64, key: Key) -> Option<Components> {
+fn start(points: &Points, components: usize, regularisation: f64, key: Key) -> Option<Components> {
     let n = points.rows();
     let mut uniforms = vec![0.0; components];
     key.uniforms(&mut uniforms);
-    let mut centres = vec![points.row(((f64::from(uniforms[0]) * n as f64) as usize).min(n - 1)).to_vec()];
-    let mut nearest: Vec<f64> = (0..n).map(|i| squared_distance(points.row(i), &centres[0])).collect();
+    let mut centres = vec![points.row(((f64::from(uniforms[0]) * n as f64) as usize).min(n - 1))];
+    let mut nearest = points.squared_distances(&centres[0]);
     for &u in &uniforms[1..] {
         let mut left = f64::from(u) * nearest.iter().sum::<f64>();
         let reached = |distance: &f64| {
@@ -218,35 +269,34 @@ fn start(points: Points<'_>, components: usize, regularisation: f64, key: Key) -
             left <= 0.0
         };
         let chosen = nearest.iter().position(reached).unwrap_or(n - 1);
-        centres.push(points.row(chosen).to_vec());
-        for (i, least) in nearest.iter_mut().enumerate() {
-            *least = least.min(squared_distance(points.row(i), points.row(chosen)));
-        }
+        let centre = points.row(chosen);
+        let distances = points.squared_distances(&centre);
+        nearest.iter_mut().zip(distances).for_each(|(least, distance)| *least = least.min(distance));
+        centres.push(centre);
     }
     let mut cells = vec![0; n];
     for _ in 0..LLOYD {
-        for (i, cell) in cells.iter_mut().enumerate() {
-            let distance = |k: &usize| squared_distance(points.row(i), &centres[*k]);
-            *cell = (0..components).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0);
+        let mut least = vec![f64::MAX; n];
+        for (k, distances) in each(components, |k| points.squared_distances(&centres[k])).iter().enumerate() {
+            for ((cell, least), distance) in cells.iter_mut().zip(&mut least).zip(distances) {
+                if distance < least {
+                    (*cell, *least) = (k, *distance);
+                }
+            }
         }
         let mut counts = vec![0.0; components];
-        let mut sums = vec![vec![0.0; points.dims]; components];
+        let mut sums = vec![vec![0.0; points.dims()]; components];
         for (i, &cell) in cells.iter().enumerate() {
             counts[cell] += 1.0;
-            sums[cell].iter_mut().zip(points.row(i)).for_each(|(s, x)| *s += x);
+            sums[cell].iter_mut().enumerate().for_each(|(j, s)| *s += points.0[(i, j)]);
         }
-        for ((centre, sum), count) in
-            centres.iter_mut().zip(sums).zip(counts).filter(|(_, count)| *count > 0.0)
-        {
+        for ((centre, sum), count) in centres.iter_mut().zip(sums).zip(counts).filter(|(_, count)| *count > 0.0) {
             *centre = sum.into_iter().map(|s| s / count).collect();
         }
     }
-    let hard = Mat::from_fn(n, components, |i, k| if cells[i] == k { 1.0 } else { 0.0 });
+    let in_cell = |k: usize| cells.iter().map(|&cell| f64::from(u8::from(cell == k))).collect();
+    let hard: Vec<Vec<f64>> = (0..components).map(in_cell).collect();
     maximisation(points, &hard, regularisation)
-}
-
-fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
 }
 
 /// ln Σ exp, with the greatest taken out first.
@@ -263,7 +313,7 @@ mod tests {
     use super::*;
 
     /// Three blobs in the plane from formulas that `bench/gmm.py` repeats.
-    pub(in super::super) fn blobs() -> Vec<f64> {
+    fn blobs() -> Vec<f32> {
         let frac = |v: f64| v - v.floor();
         let centres = [[0.0, 0.0], [3.0, 1.0], [-1.0, 4.0]];
         (0..300)
@@ -274,7 +324,7 @@ mod tests {
                 let radius = (-2.0 * u.max(1e-12).ln()).sqrt();
                 let angle = std::f64::consts::TAU * v;
                 let (a, b) = (radius * angle.cos(), radius * angle.sin());
-                [centre[0] + 0.8 * a + 0.2 * b, centre[1] + 0.5 * b]
+                [centre[0] + 0.8 * a + 0.2 * b, centre[1] + 0.5 * b].map(|v| v as f32)
             })
             .collect()
     }
@@ -293,9 +343,9 @@ mod tests {
     #[test]
     fn twelve_steps_end_where_scikit_learn_does() {
         let x = blobs();
-        let points = Points { x: &x, dims: 2 };
-        let (end, _) = run(points, first_start(), EFFORT, &|| false, &mut |_| ()).unwrap();
-        let mean = end.log_density(points).iter().sum::<f64>() / 300.0;
+        let points = Points::new(&x, 2);
+        let (end, _) = run(&points, first_start(), EFFORT, &|| false, &mut |_| ()).unwrap();
+        let mean = end.log_density(&points).iter().sum::<f64>() / 300.0;
         assert!((mean - SCIKIT_LEARN.0).abs() < 1e-9, "{mean:.12}");
         let weights: Vec<f64> = end.weights.clone();
         for (ours, theirs) in weights.iter().zip(SCIKIT_LEARN.1) {
@@ -305,17 +355,17 @@ mod tests {
 
     /// `bench/gmm.py`: GaussianMixture(3, tol=0, max_iter=12, reg_covar=1e-6) from the same start.
     const SCIKIT_LEARN: (f64, [f64; 3]) =
-        (-2.966_692_945_890, [0.341_586_134_018, 0.325_080_528_562, 0.333_333_337_421]);
+        (-2.966_692_952_564, [0.341_586_132_549, 0.325_080_530_030, 0.333_333_337_421]);
 
     #[test]
     fn no_step_lowers_the_likelihood() {
         let x = blobs();
-        let points = Points { x: &x, dims: 2 };
+        let points = Points::new(&x, 2);
         let effort = Effort { iterations: 60, regularisation: 0.0, ..EFFORT };
         for seed in 0..5 {
-            let start = start(points, 4, 1e-3, Key::from_seed(seed)).unwrap();
+            let start = start(&points, 4, 1e-3, Key::from_seed(seed)).unwrap();
             let mut values = Vec::new();
-            run(points, start, effort, &|| false, &mut |value| values.push(value)).unwrap();
+            run(&points, start, effort, &|| false, &mut |value| values.push(value)).unwrap();
             assert!(values.len() > 20 && values.last() > values.first());
             assert!(values.windows(2).all(|pair| pair[1] >= pair[0] - 1e-12), "{values:?}");
         }
@@ -324,11 +374,12 @@ mod tests {
     #[test]
     fn the_best_of_several_starts_finds_the_blobs() {
         let x = blobs();
-        let points = Points { x: &x, dims: 2 };
+        let points = Points::new(&x, 2);
         let effort = Effort { iterations: 100, tolerance: 1e-9, ..EFFORT };
-        let end = fit(points, 3, effort, Key::from_seed(1), &|| false).unwrap();
+        let end = fit(&points, 3, effort, Key::from_seed(1), &|| false).unwrap();
         for centre in [[0.0, 0.0], [3.0, 1.0], [-1.0, 4.0]] {
-            let least = end.means.iter().map(|m| squared_distance(m, &centre)).fold(f64::MAX, f64::min);
+            let squares = |m: &Vec<f64>| (m[0] - centre[0]).powi(2) + (m[1] - centre[1]).powi(2);
+            let least = end.means.iter().map(squares).fold(f64::MAX, f64::min);
             assert!(least < 0.1, "{:?}", end.means);
         }
     }

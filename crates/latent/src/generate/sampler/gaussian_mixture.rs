@@ -108,10 +108,8 @@ impl GaussianMixtureSettings {
         let dims = fitting.space.dims;
         let mut rows = fitting.key.fold("rows").permutation(fitting.codes.train.rows());
         rows.truncate(self.rows);
-        let x: Vec<f64> =
-            rows.iter().flat_map(|&r| fitting.codes.train.row(r)).map(|v| f64::from(*v)).collect();
-        let held_out = double(&fitting.codes.validation.values);
-        let (points, held_out) = (Points { x: &x, dims }, Points { x: &held_out, dims });
+        let x: Vec<f32> = rows.iter().flat_map(|&r| fitting.codes.train.row(r)).copied().collect();
+        let (points, held_out) = (Points::new(&x, dims), Points::new(&fitting.codes.validation.values, dims));
         let effort = Effort {
             restarts: self.restarts,
             iterations: self.iterations,
@@ -132,8 +130,8 @@ impl GaussianMixtureSettings {
             }
             let key = fitting.key.fold("components").fold(components);
             let late = || best.is_some() && fitting.is_late();
-            let Some(found) = em::fit(points, components, effort, key, &late) else { continue };
-            let scores = found.log_density(held_out);
+            let Some(found) = em::fit(&points, components, effort, key, &late) else { continue };
+            let scores = found.log_density(&held_out);
             let score = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
             if best.as_ref().is_some_and(|(_, most)| score <= *most) {
                 break;
@@ -243,6 +241,6 @@ impl Sampler for Mixture {
     }
 
     fn log_density(&self, _: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {
-        Some(self.components.log_density(Points { x: &double(codes), dims: self.dims }))
+        Some(self.components.log_density(&Points::new(codes, self.dims)))
     }
 }

@@ -233,13 +233,10 @@ pub(super) fn learn_sampler(task: &mut dyn Trainable, pace: Pace, fitting: &Fitt
     learn(task, fitting.codes.clone(), pace, key, fitting.deadline, fitting.progress)
 }
 
-/// The trained weights as arrays.
+/// The weights as arrays.
 pub(super) fn arrays_of(weights: &Weights) -> Arrays {
-    let kept = weights.iter().filter(|(_, weight)| weight.is_trained());
-    kept.map(|(_, w)| {
-        (format!("weights.{}", w.path()), Array { shape: w.shape().to_vec(), values: w.values() })
-    })
-    .collect()
+    let all = weights.iter();
+    all.map(|(_, w)| (name(w.path()), Array { shape: w.shape().to_vec(), values: w.values() })).collect()
 }
 
 /// Builds anew what [`arrays_of`] came from. What is built is no larger than the arrays that are there.
@@ -250,23 +247,37 @@ pub(super) fn restore<T>(
     let key = Key::from_seed(0);
     let mut outline = Weights::outline();
     build(&mut Init::new(&mut outline, key));
-    let name = |path: &str| format!("weights.{path}");
-    for (_, weight) in outline.iter().filter(|(_, weight)| weight.is_trained()) {
-        match arrays.get(&name(weight.path())) {
-            Some(array) if array.shape == weight.shape() => {}
-            _ => return Err(format!("the array `{}` is missing or has another shape", weight.path())),
-        }
+    for (_, weight) in outline.iter() {
+        fits(arrays, weight.path(), weight.shape())?;
     }
     let mut weights = Weights::new(&Device::cpu());
     let built = build(&mut Init::new(&mut weights, key));
-    let trained = weights.iter().filter(|(_, weight)| weight.is_trained());
-    let trained: Vec<_> = trained.map(|(id, weight)| (id, name(weight.path()))).collect();
-    for (id, name) in trained {
-        let array = arrays.remove(&name).ok_or_else(|| format!("the array `{name}` is missing"))?;
+    fill(&mut weights, arrays)?;
+    Ok((built, weights))
+}
+
+/// Whether the array of a weight is there, and of its shape.
+pub(super) fn fits(arrays: &Arrays, path: &str, shape: &[usize]) -> Result<(), String> {
+    match arrays.get(&name(path)) {
+        Some(array) if array.shape == shape => Ok(()),
+        Some(array) => Err(format!("the array `{path}` is {:?} and should be {shape:?}", array.shape)),
+        None => Err(format!("the array `{path}` is missing")),
+    }
+}
+
+/// Fills weights of fitting shapes.
+pub(super) fn fill(weights: &mut Weights, arrays: &mut Arrays) -> Result<(), String> {
+    let all: Vec<_> = weights.iter().map(|(id, weight)| (id, weight.path().to_string())).collect();
+    for (id, path) in all {
+        let array = arrays.remove(&name(&path)).ok_or_else(|| format!("the array `{path}` is missing"))?;
         if array.values.iter().any(|v| !v.is_finite()) {
-            return Err(format!("the array `{name}` holds NaN or infinity"));
+            return Err(format!("the array `{path}` holds NaN or infinity"));
         }
         weights.set_values(id, array.values);
     }
-    Ok((built, weights))
+    Ok(())
+}
+
+fn name(path: &str) -> String {
+    format!("weights.{path}")
 }

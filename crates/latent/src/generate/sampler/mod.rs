@@ -14,6 +14,7 @@
 //! References: Ghosh et al., *From Variational to Deterministic Autoencoders* (arXiv 1903.12436); Chadebec et al.,
 //! *Pythae* (arXiv 2206.08309).
 
+mod autoregressive_bits;
 mod chart;
 mod choose;
 mod codes;
@@ -21,14 +22,22 @@ mod em;
 mod error;
 mod file;
 mod fitted;
+mod flow;
 mod flow_matching;
 mod gaussian_mixture;
 mod how;
 mod judge;
+mod kernel_density;
 mod learn;
+mod made;
+mod maf;
 mod normal;
 mod per_class;
 mod prior;
+mod real_nvp;
+#[cfg(test)]
+mod tests;
+mod two_stage;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -122,8 +131,21 @@ pub fn samplers() -> Axis<dyn SamplerSettings> {
             |s: gaussian_mixture::GaussianMixtureSettings| Box::new(s),
         )
         .with(
+            "kernel-density",
+            "a normal about each training code, as wide as held-out codes ask for",
+            |s: kernel_density::KernelDensitySettings| Box::new(s),
+        )
+        .with("two-stage", "a second VAE on the codes", |s: two_stage::TwoStageSettings| Box::new(s))
+        .with("maf", "a masked autoregressive flow", |s: maf::MafSettings| Box::new(s))
+        .with("real-nvp", "a flow of affine couplings", |s: real_nvp::RealNvpSettings| Box::new(s))
+        .with(
             "flow-matching",
-            "a learned velocity that carries noise to codes (latent diffusion's deterministic kin)",
+            "a learned velocity that carries noise to codes (latent diffusion's kin)",
             |s: flow_matching::FlowMatchingSettings| Box::new(s),
+        )
+        .with(
+            "autoregressive-bits",
+            "bits one after the other, for codes that are bits",
+            |s: autoregressive_bits::AutoregressiveBitsSettings| Box::new(s),
         )
 }
