@@ -26,8 +26,8 @@ use crate::weights::{Init, Weights};
 pub struct AutoregressiveBitsSettings {
     /// The widths of the hidden layers.
     pub hidden: Vec<usize>,
-    /// Passes over the codes.
-    pub epochs: f64,
+    /// Steps of training.
+    pub steps: u64,
     /// Codes in a step.
     pub batch: usize,
     /// η at the start.
@@ -38,13 +38,13 @@ pub struct AutoregressiveBitsSettings {
 
 impl Default for AutoregressiveBitsSettings {
     fn default() -> Self {
-        Self { hidden: vec![256; 2], epochs: 30.0, batch: 256, learning_rate: 2e-3, ema: 0.99 }
+        Self { hidden: vec![256; 2], steps: 3000, batch: 256, learning_rate: 2e-3, ema: 0.99 }
     }
 }
 
 impl AutoregressiveBitsSettings {
     fn pace(&self) -> Pace {
-        Pace { epochs: self.epochs, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
+        Pace { steps: self.steps, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
     }
 
     fn build(&self, bits: usize, init: &mut Init<'_>) -> Made {

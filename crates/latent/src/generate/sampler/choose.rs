@@ -2,7 +2,8 @@
 //! least from them is chosen. `RUN/samplers/chosen.toml` keeps the table.
 //!
 //! The least accuracy of the [classifier](super::judge) wins; samplers that lie within its interval are as good, and among
-//! them the least discrepancy wins. Test rows play no part.
+//! them the one whose discrepancy is surely least (by the upper end of its interval: a few codes far out make it uncertain
+//! before they make it large). Test rows play no part.
 
 use std::path::Path;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, TwoSample, tw
 use crate::batch::Support;
 use crate::config::ConfigError;
 use crate::error::Result;
+use crate::evaluate::Z_95;
 use crate::files::write_whole;
 use crate::key::Key;
 use crate::model::Registry;
@@ -98,8 +100,8 @@ impl Choice {
         self.table.sort_by(|a, b| a.two_sample.accuracy.total_cmp(&b.two_sample.accuracy));
         let Some(reach) = self.table.first().map(|best| best.two_sample.accuracy_high) else { return };
         let alike = self.table.iter().enumerate().filter(|(_, row)| row.two_sample.accuracy <= reach);
-        let best =
-            alike.min_by(|(_, a), (_, b)| a.two_sample.mmd.total_cmp(&b.two_sample.mmd)).map(|(i, _)| i);
+        let at_most = |row: &Judged| row.two_sample.mmd + Z_95 * row.two_sample.mmd_error;
+        let best = alike.min_by(|(_, a), (_, b)| at_most(a).total_cmp(&at_most(b))).map(|(i, _)| i);
         let best = self.table.remove(best.unwrap_or(0));
         self.chosen.clone_from(&best.sampler);
         self.table.insert(0, best);

@@ -192,12 +192,14 @@ fn maximisation(points: &Points, r: &[Vec<f64>], regularisation: f64) -> Option<
         let mut weighted = Mat::zeros(n, d);
         for (j, mean) in mean.iter().enumerate() {
             let column = weighted.col_as_slice_mut(j).iter_mut();
-            column.zip(along(j)).zip(&roots).for_each(|((w, x), root): ((&mut f64, _), _)| *w = root * (x - mean));
+            column
+                .zip(along(j))
+                .zip(&roots)
+                .for_each(|((w, x), root): ((&mut f64, _), _)| *w = root * (x - mean));
         }
         let scatter = weighted.transpose() * &weighted;
-        let covariance = Mat::from_fn(d, d, |i, j| {
-            scatter[(i, j)] / count + if i == j { regularisation } else { 0.0 }
-        });
+        let covariance =
+            Mat::from_fn(d, d, |i, j| scatter[(i, j)] / count + if i == j { regularisation } else { 0.0 });
         Some((count, mean, factor_of(&covariance)?))
     });
     let mut found = Components { weights: Vec::new(), means: Vec::new(), factors: Vec::new() };
@@ -290,7 +292,9 @@ fn start(points: &Points, components: usize, regularisation: f64, key: Key) -> O
             counts[cell] += 1.0;
             sums[cell].iter_mut().enumerate().for_each(|(j, s)| *s += points.0[(i, j)]);
         }
-        for ((centre, sum), count) in centres.iter_mut().zip(sums).zip(counts).filter(|(_, count)| *count > 0.0) {
+        for ((centre, sum), count) in
+            centres.iter_mut().zip(sums).zip(counts).filter(|(_, count)| *count > 0.0)
+        {
             *centre = sum.into_iter().map(|s| s / count).collect();
         }
     }

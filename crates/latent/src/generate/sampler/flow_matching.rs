@@ -34,8 +34,8 @@ use crate::weights::{Init, Weights};
 pub struct FlowMatchingSettings {
     /// The widths of the velocity's hidden layers.
     pub hidden: Vec<usize>,
-    /// Passes over the codes.
-    pub epochs: f64,
+    /// Steps of training.
+    pub steps: u64,
     /// Codes in a step.
     pub batch: usize,
     /// η at the start.
@@ -43,18 +43,25 @@ pub struct FlowMatchingSettings {
     /// Decay of the average of the weights that draws use.
     pub ema: f64,
     /// Steps of Heun's method a draw, two evaluations of v each.
-    pub steps: usize,
+    pub solver_steps: usize,
 }
 
 impl Default for FlowMatchingSettings {
     fn default() -> Self {
-        Self { hidden: vec![256; 3], epochs: 60.0, batch: 512, learning_rate: 2e-3, ema: 0.999, steps: 40 }
+        Self {
+            hidden: vec![256; 3],
+            steps: 6000,
+            batch: 512,
+            learning_rate: 2e-3,
+            ema: 0.999,
+            solver_steps: 40,
+        }
     }
 }
 
 impl FlowMatchingSettings {
     fn pace(&self) -> Pace {
-        Pace { epochs: self.epochs, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
+        Pace { steps: self.steps, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
     }
 }
 
@@ -118,10 +125,10 @@ impl SamplerSettings for FlowMatchingSettings {
     fn check(&self, space: &Space) -> Result<()> {
         needs_reals("flow-matching", space)?;
         self.pace().check(&self.hidden)?;
-        if !(1..=10_000).contains(&self.steps) {
+        if !(1..=10_000).contains(&self.solver_steps) {
             return Err(ConfigError::Value {
-                key: "sampler.steps".into(),
-                what: format!("{} steps of a solver", self.steps),
+                key: "sampler.solver_steps".into(),
+                what: format!("{} steps of a solver", self.solver_steps),
                 remedy: "give 1 to 10000, such as 40".into(),
             }
             .into());
@@ -151,7 +158,7 @@ impl SamplerSettings for FlowMatchingSettings {
         let build = |init: &mut Init<'_>| Velocity::new(space.dims, shares.len(), &self.hidden, init);
         let (velocity, weights) = restore(&mut arrays, build)?;
         let shares = shares.into_iter().map(f64::from).collect();
-        Ok(Box::new(Flow { velocity, weights, shares, dims: space.dims, steps: self.steps }))
+        Ok(Box::new(Flow { velocity, weights, shares, dims: space.dims, steps: self.solver_steps }))
     }
 }
 

@@ -46,7 +46,7 @@ pub struct TwoSample {
 
 /// The classifier: widths of its hidden layers, and its training.
 const HIDDEN: [usize; 2] = [128, 128];
-const PACE: Pace = Pace { epochs: 40.0, batch: 256, learning_rate: 2e-3, ema: 0.0 };
+const PACE: Pace = Pace { steps: 1000, batch: 256, learning_rate: 2e-3, ema: 0.0 };
 
 /// The share of the training half that chooses when the classifier stops.
 const FOR_STOPPING: usize = 5;

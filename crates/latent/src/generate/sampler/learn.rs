@@ -115,8 +115,8 @@ impl Examples for CodeRows {
 /// How long and how fast a sampler learns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// Passes over the codes.
-    pub epochs: f64,
+    /// Steps, however many codes there are.
+    pub steps: u64,
     /// Codes in a step.
     pub batch: usize,
     /// At the start; it falls to 0 along half a cosine.
@@ -147,11 +147,11 @@ impl Pace {
             Err(ConfigError::Value { key: format!("sampler.{key}"), what, remedy: remedy.into() })
         };
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        if !positive(self.epochs) || self.batch == 0 {
+        if self.steps == 0 || self.batch == 0 {
             return wrong(
-                "epochs",
+                "steps",
                 "nothing to learn from".into(),
-                "give a positive number of epochs, and a batch of at least 1",
+                "give at least one step, and a batch of at least 1",
             );
         }
         if !positive(self.learning_rate) {
@@ -195,7 +195,7 @@ pub(super) fn learn(
     progress: &dyn Fn(f64),
 ) -> Result<()> {
     let steps_per_epoch = codes.train.rows().div_ceil(pace.batch).max(1) as u64;
-    let mut steps = ((pace.epochs * steps_per_epoch as f64).round() as u64).max(1);
+    let mut steps = pace.steps;
     let examples: Arc<dyn Examples> = Arc::new(CodeRows(codes));
     let stop = AtomicBool::new(false);
     let run = |task: &mut dyn Trainable, settings: &TrainSettings, observe: &mut dyn FnMut(Event<'_>)| {

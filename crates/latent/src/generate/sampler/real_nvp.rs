@@ -30,8 +30,8 @@ pub struct RealNvpSettings {
     pub layers: usize,
     /// The widths of each coupling's hidden layers.
     pub hidden: Vec<usize>,
-    /// Passes over the codes.
-    pub epochs: f64,
+    /// Steps of training.
+    pub steps: u64,
     /// Codes in a step.
     pub batch: usize,
     /// η at the start.
@@ -42,13 +42,13 @@ pub struct RealNvpSettings {
 
 impl Default for RealNvpSettings {
     fn default() -> Self {
-        Self { layers: 8, hidden: vec![128; 2], epochs: 30.0, batch: 512, learning_rate: 2e-3, ema: 0.99 }
+        Self { layers: 8, hidden: vec![128; 2], steps: 3000, batch: 512, learning_rate: 2e-3, ema: 0.99 }
     }
 }
 
 impl RealNvpSettings {
     fn pace(&self) -> Pace {
-        Pace { epochs: self.epochs, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
+        Pace { steps: self.steps, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
     }
 
     fn build(&self, dims: usize, init: &mut Init<'_>) -> Box<dyn Flow> {

@@ -88,10 +88,10 @@ const QUICK: [&str; 7] = [
     "kind='normal'",
     "kind='gaussian-mixture'\nmost=5",
     "kind='kernel-density'\ncentres=300",
-    "kind='two-stage'\nepochs=1\nhidden=[16]",
-    "kind='maf'\nepochs=1\nlayers=2\nhidden=[16]",
-    "kind='real-nvp'\nepochs=1\nlayers=2\nhidden=[16]",
-    "kind='flow-matching'\nepochs=1\nhidden=[16]\nsteps=4",
+    "kind='two-stage'\nsteps=20\nhidden=[16]",
+    "kind='maf'\nsteps=20\nlayers=2\nhidden=[16]",
+    "kind='real-nvp'\nsteps=20\nlayers=2\nhidden=[16]",
+    "kind='flow-matching'\nsteps=20\nhidden=[16]\nsolver_steps=4",
 ];
 
 #[test]
@@ -155,7 +155,7 @@ fn flow_matching_finds_a_mixture_that_a_normal_misses() {
         let of = |codes: &Array| Array::matrix(scale.u_from_z(&codes.values), 2);
         (cubic_mmd(&of(&codes.validation), &of(&drawn)).value, drawn)
     };
-    let (flow, drawn) = apart("kind='flow-matching'\nepochs=60\nhidden=[64, 64]\nsteps=20\nbatch=256");
+    let (flow, drawn) = apart("kind='flow-matching'\nsteps=800\nhidden=[64, 64]\nsolver_steps=20\nbatch=256");
     let (normal, _) = apart("kind='normal'");
     assert!(flow < 0.02 && flow < 0.2 * normal, "{flow} {normal}");
     // Few codes lie in the empty middle, where the normal's are densest.
@@ -206,7 +206,7 @@ fn a_class_is_drawn_alone() {
         "kind='normal'",
         "kind='gaussian-mixture'",
         "kind='kernel-density'",
-        "kind='flow-matching'\nepochs=20\nhidden=[64, 64]\nbatch=128",
+        "kind='flow-matching'\nsteps=300\nhidden=[64, 64]\nbatch=128",
     ] {
         let sampler = fitted(&model, &codes, text).unwrap();
         for (name, side) in [("left", -1.0), ("right", 1.0)] {
@@ -228,11 +228,12 @@ fn a_class_is_drawn_alone() {
 fn bits_are_drawn_as_they_hang_together() {
     let model = model(&["posterior={kind='bits', latent=3}", "prior.kind=bits"]);
     let codes = CodeSet { train: bits(2000, 1), validation: bits(500, 2), ..CodeSet::default() };
-    let sampler = fitted(&model, &codes, "kind='autoregressive-bits'\nhidden=[32]").unwrap();
+    let sampler = fitted(&model, &codes, "kind='autoregressive-bits'\nhidden=[32]\nsteps=600").unwrap();
     let drawn = draw(&sampler, &model, 4000);
     let share = |what: &dyn Fn(&[f32]) -> bool| drawn.chunks(3).filter(|z| what(z)).count() as f64 / 4000.0;
     assert!(drawn.iter().all(|v| *v == 0.0 || *v == 1.0));
-    assert!(share(&|z| z[0] == z[1]) > 0.99);
+    let same = share(&|z| z[0] == z[1]);
+    assert!(same > 0.99, "{same}");
     assert!((share(&|z| z[0] == 1.0) - 0.3).abs() < 0.04);
     assert!((share(&|z| z[2] == 1.0) - 0.5).abs() < 0.04);
     let every: Vec<f32> = (0..8).flat_map(|c| (0..3).map(move |j| ((c >> j) & 1) as f32)).collect();
@@ -266,7 +267,7 @@ fn each_refusal_says_what_to_do() {
     assert!(said("kind='autoregressive-bits'").contains("use gaussian-mixture or flow-matching"));
     assert!(said("kind='gausian-mixture'").contains("did you mean `gaussian-mixture`?"));
     assert!(said("kind='gaussian-mixture'\ncomponent=2").contains("did you mean `sampler.components`?"));
-    assert!(said("kind='flow-matching'\nsteps=0").contains("give 1 to 10000"));
+    assert!(said("kind='flow-matching'\nsolver_steps=0").contains("give 1 to 10000"));
     assert!(said("kind='maf'\nhidden=[0]").contains("16 layers of 1 to 4096"));
     assert!(said("kind='kernel-density'\nbandwidth=-1").contains("give a positive number"));
     let few = CodeSet { validation: blobs(3, 1).0, ..codes.clone() };
@@ -288,8 +289,6 @@ fn each_refusal_says_what_to_do() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
     assert!(load("normal").unwrap().contains("normal.safetensors"));
-    let whole = String::from_utf8_lossy(&bytes).len();
-    assert!(whole > 0);
     std::fs::write(&path, "mine").unwrap();
     assert!(sampler.save(&model, run).unwrap_err().to_string().contains("move it away"));
     assert_eq!(std::fs::read(&path).unwrap(), b"mine");

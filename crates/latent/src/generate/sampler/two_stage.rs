@@ -28,8 +28,8 @@ use crate::weights::Weights;
 pub struct TwoStageSettings {
     /// The widths of the encoder's hidden layers; the decoder has them in reverse.
     pub hidden: Vec<usize>,
-    /// Passes over the codes.
-    pub epochs: f64,
+    /// Steps of training.
+    pub steps: u64,
     /// Codes in a step.
     pub batch: usize,
     /// η at the start.
@@ -40,13 +40,13 @@ pub struct TwoStageSettings {
 
 impl Default for TwoStageSettings {
     fn default() -> Self {
-        Self { hidden: vec![256; 3], epochs: 40.0, batch: 512, learning_rate: 2e-3, ema: 0.0 }
+        Self { hidden: vec![256; 3], steps: 4000, batch: 512, learning_rate: 2e-3, ema: 0.0 }
     }
 }
 
 impl TwoStageSettings {
     fn pace(&self) -> Pace {
-        Pace { epochs: self.epochs, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
+        Pace { steps: self.steps, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
     }
 
     /// The run of the second VAE, on rows of `dims` standardised columns.
