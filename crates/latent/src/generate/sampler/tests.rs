@@ -228,7 +228,9 @@ fn a_class_is_drawn_alone() {
 fn bits_are_drawn_as_they_hang_together() {
     let model = model(&["posterior={kind='bits', latent=3}", "prior.kind=bits"]);
     let codes = CodeSet { train: bits(2000, 1), validation: bits(500, 2), ..CodeSet::default() };
-    let sampler = fitted(&model, &codes, "kind='autoregressive-bits'\nhidden=[32]\nsteps=600").unwrap();
+    let sampler =
+        fitted(&model, &codes, "kind='autoregressive-bits'\nhidden=[32]\nsteps=600\nlearning_rate=0.02")
+            .unwrap();
     let drawn = draw(&sampler, &model, 4000);
     let share = |what: &dyn Fn(&[f32]) -> bool| drawn.chunks(3).filter(|z| what(z)).count() as f64 / 4000.0;
     assert!(drawn.iter().all(|v| *v == 0.0 || *v == 1.0));
