@@ -165,13 +165,10 @@ pub fn fit_auto(
     options: &FitOptions<'_>,
 ) -> Result<Choice> {
     let begun = Instant::now();
-    let mut choice = match force {
-        true => Choice::new(model),
-        false => Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model)),
-    };
+    let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
     let kinds = auto_kinds(model);
     for (index, &kind) in kinds.iter().enumerate() {
-        let is_there = choice.table.iter().any(|row| row.sampler == kind);
+        let is_there = !force && choice.table.iter().any(|row| row.sampler == kind);
         if is_there && (kind == "prior" || FittedSampler::load(model, run, kind, options.registry).is_ok()) {
             continue;
         }

@@ -39,7 +39,7 @@ pub enum SamplerError {
     /// The density is needed and there is none.
     #[error(
         "the sampler `{sampler}` has no density, so it is no prior to score with; score with the prior, \
-         gaussian-mixture, kernel-density, maf or real-nvp"
+         gaussian-mixture, kernel-density, maf or real-nvp (bits: autoregressive-bits)"
     )]
     NoDensity { sampler: String },
 }

@@ -21,8 +21,10 @@ pub(super) struct Made {
 struct Masked {
     weight: WeightId,
     bias: WeightId,
-    mask: Vec<f32>,
-    shape: [usize; 2],
+    from: Vec<usize>,
+    to: Vec<usize>,
+    /// Whether a weight to a degree, from a degree, is kept.
+    keeps: fn(usize, usize) -> bool,
     activation: Activation,
 }
 
@@ -49,10 +51,9 @@ impl Made {
 
     /// `[n, dims]` → `[n, outputs · dims]`, output-major.
     pub fn apply(&self, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
-        let device = Device::of(&x);
         self.layers.iter().fold(x, |x, layer| {
-            let mask = device.tensor(layer.mask.clone(), layer.shape);
-            dense(x, weights.get::<2>(layer.weight) * mask, weights.get(layer.bias), layer.activation)
+            let weight = weights.get::<2>(layer.weight) * layer.mask(&Device::of(&x));
+            dense(x, weight, weights.get(layer.bias), layer.activation)
         })
     }
 
@@ -73,13 +74,19 @@ impl Masked {
         law: Initial,
         activation: Activation,
     ) -> Self {
-        let pairs = from.iter().flat_map(|&i| to.iter().map(move |&k| keeps(k, i)));
         Self {
-            mask: pairs.map(|kept| f32::from(u8::from(kept))).collect(),
-            shape: [from.len(), to.len()],
             weight: init.weight("weight", &[from.len(), to.len()], law),
             bias: init.weight("bias", &[to.len()], Initial::Constant(0.0)),
+            from: from.to_vec(),
+            to: to.to_vec(),
+            keeps,
             activation,
         }
+    }
+
+    /// 1 where a weight is kept, made anew each time: it is as large as the weights.
+    fn mask(&self, device: &Device) -> Tensor<2> {
+        let pairs = self.from.iter().flat_map(|&i| self.to.iter().map(move |&k| (self.keeps)(k, i)));
+        device.tensor(pairs.map(|kept| f32::from(u8::from(kept))).collect(), [self.from.len(), self.to.len()])
     }
 }

@@ -164,6 +164,64 @@ fn flow_matching_finds_a_mixture_that_a_normal_misses() {
 }
 
 #[test]
+fn flows_learn_what_a_normal_cannot() {
+    let model = model(&[]);
+    let codes = codes(3000, 1200);
+    let score = |text: &str| {
+        let sampler = fitted(&model, &codes, text).unwrap();
+        let log_density = sampler.log_density(&model, &codes.validation.values).unwrap();
+        log_density.iter().sum::<f64>() / log_density.len() as f64
+    };
+    // ln p of the true mixture is −ln 3 − ln 0.15 − ln 2πe on average, where blobs do not overlap.
+    let truth = -(3f64.ln()) - 0.15f64.ln() - density_entropy();
+    let (normal, mixture) = (score("kind='normal'"), score("kind='gaussian-mixture'\ncomponents=3"));
+    assert!((mixture - truth).abs() < 0.1, "{mixture} {truth}");
+    for text in [
+        "kind='maf'\nsteps=400\nhidden=[64, 64]\nlayers=4",
+        "kind='real-nvp'\nsteps=400\nhidden=[64, 64]\nlayers=6",
+    ] {
+        let flow = score(text);
+        assert!(flow > normal + 0.8 && flow < truth + 0.1, "{text}: {flow}, normal {normal}, truth {truth}");
+    }
+    let kernels = score("kind='kernel-density'");
+    assert!(kernels > normal + 0.8 && kernels < truth + 0.1, "{kernels} {truth}");
+}
+
+/// The entropy of N(0, I) in the plane, ln 2πe.
+fn density_entropy() -> f64 {
+    (std::f64::consts::TAU * std::f64::consts::E).ln()
+}
+
+#[test]
+fn priors_have_a_temperature_where_they_can() {
+    let registry = Registry::default();
+    let how = |temperature, truncation| How { temperature, truncation, class: None };
+    let spread = |model: &Model, how: &How| {
+        let prior = FittedSampler::prior(model, &registry).unwrap();
+        let drawn = prior.draw(model, 4000, how, Key::from_seed(5)).unwrap().values;
+        (drawn.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / drawn.len() as f64).sqrt()
+    };
+    let standard = model(&[]);
+    assert!((spread(&standard, &how(0.5, None)) - 0.5).abs() < 0.02);
+    assert!(spread(&standard, &how(1.0, Some(0.5))) < 0.3);
+    // Means at 0, so that the temperature scales all there is.
+    let mixture = model(&["prior={kind='mixture', components=3, spread=0.0}"]);
+    assert!((spread(&mixture, &how(0.5, None)) / spread(&mixture, &how(1.0, None)) - 0.5).abs() < 1e-3);
+    let refused = |model: &Model, how: &How| {
+        let prior = FittedSampler::prior(model, &registry).unwrap();
+        prior.draw(model, 4, how, Key::from_seed(5)).unwrap_err().to_string()
+    };
+    assert!(refused(&mixture, &how(1.0, Some(1.0))).contains("leave truncation out"));
+    let uniform = model(&[
+        "posterior={kind='point', latent=2, unit_interval=true}",
+        "prior.kind=uniform",
+        "objective.terms.distortion.weight=1",
+        "objective.estimator.kind=plain",
+    ]);
+    assert!(refused(&uniform, &how(0.5, None)).contains("leave the temperature at 1"));
+}
+
+#[test]
 fn the_search_finds_three_components() {
     let model = model(&[]);
     let sampler = fitted(&model, &codes(1500, 500), "kind='gaussian-mixture'\nmost=20").unwrap();
