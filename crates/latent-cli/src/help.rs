@@ -4,7 +4,7 @@
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["demo", "textbook", "presets", "devices"]),
     ("Learn", &["data", "train", "report", "inspect"]),
-    ("Generate", &["sample", "interpolate", "traverse", "decode"]),
+    ("Generate", &["fit-sampler", "sample", "interpolate", "traverse", "decode"]),
     ("Understand", &["evaluate", "compare", "score", "encode", "reconstruct"]),
 ];
 

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    compare, data, decode, demo, devices, encode, evaluate, inspect, interpolate, presets, reconstruct,
-    report, sample, score, textbook, train, traverse,
+    compare, data, decode, demo, devices, encode, evaluate, fit_sampler, inspect, interpolate, presets,
+    reconstruct, report, sample, score, textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -42,6 +42,7 @@ enum Command {
     Demo(demo::Demo),
     Textbook(textbook::Textbook),
     Train(train::Train),
+    FitSampler(fit_sampler::FitSampler),
     Sample(sample::Sample),
     Reconstruct(reconstruct::Reconstruct),
     Interpolate(interpolate::Interpolate),
@@ -77,6 +78,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Demo(command) => command.run(out),
         Command::Textbook(command) => command.run(out),
         Command::Train(command) => command.run(out),
+        Command::FitSampler(command) => command.run(out),
         Command::Sample(command) => command.run(out),
         Command::Reconstruct(command) => command.run(out),
         Command::Interpolate(command) => command.run(out),

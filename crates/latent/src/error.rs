@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
 use crate::figure::FigureError;
+use crate::generate::sampler::SamplerError;
 use crate::model::ModelError;
 use crate::store::StoreError;
 use crate::train::TrainError;
@@ -37,6 +38,9 @@ pub enum Error {
     /// Drawing or writing a picture or a report.
     #[error(transparent)]
     Figure(#[from] FigureError),
+    /// Fitting or drawing from a sampler.
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
 }
 
 /// The result of a library call.

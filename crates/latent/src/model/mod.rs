@@ -28,7 +28,7 @@ pub use posterior::Posterior;
 pub use prior::Prior;
 pub use rate::{ACTIVE_NATS, Rate};
 pub(crate) use score::Weighed;
-pub use score::{Score, log_weights, score};
+pub use score::{Score, log_weights, score, score_under};
 
 use crate::batch::{Latent, LatentShape};
 use crate::data::SampleShape;
