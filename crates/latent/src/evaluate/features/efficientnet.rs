@@ -387,7 +387,8 @@ pub(super) mod tests {
         }
     }
 
-    /// Golden figures of another independent forward pass, where the data folder has them.
+    /// Golden figures of another independent forward pass, where the data folder has them. They are of the weights before
+    /// rounding to f16, which alone moves a feature by up to 0.022.
     #[test]
     fn features_are_those_of_the_golden_file() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -402,9 +403,14 @@ pub(super) mod tests {
             view.data().as_chunks::<4>().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect()
         };
         let found = EfficientNetLite0::embedded().unwrap().pooled(&numbers("input_01"));
-        for (found, wanted) in found.iter().zip(numbers("features")) {
-            assert!((found - wanted).abs() < 1e-3, "{found} {wanted}");
+        let wanted = numbers("features");
+        let (mut difference, mut norm) = (0.0, 0.0);
+        for (found, wanted) in found.iter().zip(&wanted) {
+            assert!((found - wanted).abs() < 0.03, "{found} {wanted}");
+            difference += f64::from(found - wanted).powi(2);
+            norm += f64::from(*wanted).powi(2);
         }
+        assert!(difference.sqrt() < 3e-3 * norm.sqrt(), "{difference} {norm}");
     }
 
     #[test]

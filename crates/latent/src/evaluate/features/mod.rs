@@ -85,7 +85,7 @@ impl Features for Columns {
 }
 
 /// Samples whose features are asked for at once: their pictures at the network's size stay few.
-const PART: usize = 64;
+pub(crate) const PART: usize = 64;
 
 /// The features of `count` samples that `part` gives a range at a time, telling `progress` the share that is done.
 pub(crate) fn features_in_parts(
