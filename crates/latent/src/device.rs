@@ -14,6 +14,7 @@ pub struct Device {
 
 /// The device that was asked for is not in this machine or this build.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[error("device `{name}` is not available; present here: {}", present.join(", "))]
 pub struct DeviceError {
     name: String,

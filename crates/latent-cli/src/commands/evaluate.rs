@@ -1,11 +1,15 @@
 //! `latent evaluate`: how good is a model? Every number with its interval.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use latent::Model;
 use latent::data::{Data, Split};
+use latent::evaluate::samples::{SampleSource, prior_source, source_of_codes};
 use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
+use latent::generate::sampler::{Choice, FittedSampler, How};
+use latent::model::Registry;
 use serde_json::json;
 
 use super::{key, load, own_data, trained_on};
@@ -107,6 +111,7 @@ impl Evaluate {
             (None, Some(own)) => (own, Split::Test),
             (None, None) => unreachable!("refused above"),
         };
+        let samplers = samplers(&self.run, &model)?;
         let bar = Bar::new(out);
         let progress = |what: &str, part: f64| bar.show(what, part);
         let mut subject = Subject {
@@ -114,7 +119,7 @@ impl Evaluate {
             held_out,
             train: own.as_ref(),
             foreign: foreign.as_ref(),
-            samplers: &[],
+            samplers: &samplers,
             seconds: None,
             key: key(self.seed, "evaluate"),
             progress: &progress,
@@ -149,6 +154,19 @@ impl Evaluate {
 
 fn known_sections() -> String {
     questions().iter().map(|question| format!("  {:<16} {}\n", question.name, question.about)).collect()
+}
+
+/// The prior and the samplers that were fitted, each as a source of samples.
+fn samplers<'a>(run: &Path, model: &'a Model) -> Result<Vec<(String, SampleSource<'a>)>, Failure> {
+    let registry = Registry::default();
+    let mut sources = vec![("prior".to_string(), prior_source(model))];
+    let fitted = Choice::of(model, run)?.map(|choice| choice.table).unwrap_or_default();
+    for name in fitted.into_iter().map(|row| row.sampler).filter(|name| name != "prior") {
+        let sampler = FittedSampler::load(model, run, &name, &registry)?;
+        let draw = move |count, key| sampler.draw(model, count, &How::default(), key);
+        sources.push((name, source_of_codes(model, draw)));
+    }
+    Ok(sources)
 }
 
 /// A section as text: a line a measure, then what to be warned of and what is absent.

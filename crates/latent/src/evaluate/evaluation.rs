@@ -59,10 +59,22 @@ pub fn questions() -> Vec<Question> {
             answer: |subject| super::samples(subject, subject.samplers),
         },
         Question {
+            name: "memorisation",
+            about: "nearest training rows of samples against those of held-out rows, C_T",
+            applies: |subject| subject.train.is_some(),
+            answer: |subject| super::memorisation(subject, subject.samplers),
+        },
+        Question {
             name: "anomaly",
             about: "AUROC against the rows of --against",
             applies: |subject| subject.foreign.is_some(),
             answer: super::anomaly,
+        },
+        Question {
+            name: "disentanglement",
+            about: "MIG, SAP, DCI, FactorVAE and β-VAE scores, for models of the shapes",
+            applies: super::disentanglement::applies,
+            answer: super::disentanglement,
         },
     ]
 }

@@ -19,6 +19,7 @@ mod proportion;
 pub mod reconstruction;
 mod regions;
 mod report;
+mod sampled;
 pub mod samples;
 mod terms;
 mod verdict;

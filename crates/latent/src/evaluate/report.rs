@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::judged::judged;
+use super::sampled::sampled;
 use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
 use crate::batch::{Latent, Support};
 use crate::data::{Data, SampleShape, Split};
@@ -64,6 +65,12 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     match model.model.sample {
         SampleShape::Image { .. } => pictures(&mut book, &model, data, &findings, key)?,
         SampleShape::Vector { .. } => tables(&mut book, &model, data, key)?,
+    }
+    if let Some((section, figure)) = sampled(&model, folder, key)? {
+        if let Some(figure) = figure {
+            book.save("samples-fitted", &figure)?;
+        }
+        book.section(section);
     }
     codes(&mut book, &model, data, key)?;
     curves(&mut book, &model, &log, best.map(|(step, _)| step))?;

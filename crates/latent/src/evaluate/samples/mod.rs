@@ -22,26 +22,32 @@ pub use neighbours::{Neighbourhoods, neighbourhoods};
 use super::features::{Features, features_for, features_in_parts};
 use super::{Better, Measure, Section, Subject};
 use crate::array::Array;
+use crate::data::ValueKind;
 use crate::error::Result;
-use crate::generate::Samples;
+use crate::generate::{Observe, Samples};
 use crate::key::Key;
 use crate::store::Model;
 
 /// Draws so many samples with that key. Called for a part at a time, each with a key of its own.
 pub type SampleSource<'a> = Box<dyn Fn(usize, Key) -> Result<Samples> + 'a>;
 
-/// The model's own prior as a source.
-pub fn prior_source(model: &Model) -> SampleSource<'_> {
-    Box::new(|count, key| model.sample(count, key))
+/// What of p(x|z) is compared with rows of the data: draws where these are bits, whose mean is grey and like none of them.
+pub(crate) fn compared(model: &Model) -> Observe {
+    if model.run.facts.kind == ValueKind::Binary { Observe::Draw } else { model.observe() }
 }
 
-/// A source of codes, decoded as the model shows them.
+/// The model's own prior as a source.
+pub fn prior_source(model: &Model) -> SampleSource<'_> {
+    Box::new(|count, key| model.sample_as(count, compared(model), key))
+}
+
+/// A source of codes, decoded into what is compared with the data.
 pub fn source_of_codes<'a>(
     model: &'a Model,
     codes: impl Fn(usize, Key) -> Result<Array> + 'a,
 ) -> SampleSource<'a> {
     Box::new(move |count, key| {
-        model.decode_as(&codes(count, key.fold("codes"))?, model.observe(), key.fold("decode"))
+        model.decode_as(&codes(count, key.fold("codes"))?, compared(model), key.fold("decode"))
     })
 }
 
@@ -98,7 +104,14 @@ pub fn samples_on(
     let reference = of("the reference", 0, &mut |range| Ok(Samples::new(rows(range)?.x, facts)))?;
     let other = |range: std::ops::Range<usize>| rows(range.start + n..range.end + n);
     let floor = of("other held-out rows", 1, &mut |range| Ok(Samples::new(other(range)?.x, facts)))?;
-    let rebuilt = of("reconstructions", 2, &mut |range| subject.model.reconstruct(&other(range)?))?;
+    let rebuilt = of("reconstructions", 2, &mut |range| {
+        let codes = subject.model.encode(&other(range.clone())?)?.mean;
+        subject.model.decode_as(
+            &codes,
+            compared(subject.model),
+            subject.key.fold("rebuilt").fold(range.start),
+        )
+    })?;
 
     let note =
         format!("against {n} other held-out rows; on {} features; expectation at this n", features.name());

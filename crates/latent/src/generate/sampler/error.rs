@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// A sampler cannot be fitted, found, or drawn from as asked.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum SamplerError {
     /// The sampler is for other codes.

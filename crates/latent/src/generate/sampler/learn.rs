@@ -59,7 +59,7 @@ impl<L: RowLoss> Trainable for Task<L> {
 
     fn loss(&self, _: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss> {
         let total = self.function.loss(weights, batch, moment.key).mean();
-        Ok(Loss { terms: vec![("loss".into(), total.clone())], total })
+        Ok(Loss { terms: vec![("loss".into(), total.clone())], total, kept: Vec::new() })
     }
 
     fn trace(&self, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Vec<Traced>> {
