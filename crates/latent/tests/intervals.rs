@@ -90,7 +90,6 @@ struct Line {
     held: f64,
     /// The mean half width over 1.96 times the standard deviation of the estimates.
     width: f64,
-    expectation: f64,
 }
 
 /// The share of intervals that hold the mean of all estimates.
@@ -101,7 +100,7 @@ fn line(metric: String, method: &'static str, n: usize, estimates: &[Estimate]) 
         estimates.iter().filter(|e| e.low <= expectation && expectation <= e.high).count() as f64 / count;
     let sd = (estimates.iter().map(|e| (e.value - expectation).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
     let half = estimates.iter().map(|e| (e.high - e.low) / 2.0).sum::<f64>() / count;
-    let line = Line { metric, method, n, held, width: half / (1.96 * sd), expectation };
+    let line = Line { metric, method, n, held, width: half / (1.96 * sd) };
     println!(
         "{:60} n {:5}  held {:5.1} %  width/true {:.2}  expectation {:.5}",
         line.metric,

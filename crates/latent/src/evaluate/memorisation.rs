@@ -63,9 +63,9 @@ pub fn memorisation(subject: &Subject<'_>, samplers: &[(String, SampleSource<'_>
     let facts = &subject.model.run.facts;
     if facts.shape.is_image() {
         space(subject, train, samplers, ("pixels", &Pixels(facts.shape.features())), &mut section)?;
-        space(subject, train, samplers, ("features", features_for(subject.model)?.as_ref()), &mut section)?;
+        space(subject, train, samplers, ("features", features_for(subject)?.as_ref()), &mut section)?;
     } else {
-        space(subject, train, samplers, ("columns", &Columns::new(facts)), &mut section)?;
+        space(subject, train, samplers, ("columns", &Columns::of_subject(subject)), &mut section)?;
     }
     Ok(section)
 }

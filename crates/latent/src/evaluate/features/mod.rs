@@ -17,11 +17,11 @@ use std::ops::Range;
 pub use efficientnet::EfficientNetLite0;
 pub use resize::resize;
 
+use super::Subject;
 use crate::array::Array;
 use crate::data::Facts;
 use crate::error::Result;
 use crate::generate::Samples;
-use crate::store::Model;
 
 /// A map from samples to features. A user's own extractor enters by this trait.
 pub trait Features: Send + Sync {
@@ -43,14 +43,14 @@ pub trait Features: Send + Sync {
 ///
 /// # Errors
 /// Never for a build whose embedded weights are whole.
-pub fn features_for(model: &Model) -> Result<Box<dyn Features>> {
-    Ok(match model.run.facts.shape.is_image() {
+pub fn features_for(subject: &Subject<'_>) -> Result<Box<dyn Features>> {
+    Ok(match subject.model.run.facts.shape.is_image() {
         true => Box::new(EfficientNetLite0::embedded()?),
-        false => Box::new(Columns::new(&model.run.facts)),
+        false => Box::new(Columns::of_subject(subject)),
     })
 }
 
-/// The columns of a table, (x − mean) / sd over the training rows; a constant column is left out of the division.
+/// The columns of a table, (x − mean) / sd over the training rows; a constant column is divided by 1.
 #[derive(Clone, Debug)]
 pub struct Columns {
     mean: Vec<f32>,
@@ -58,10 +58,19 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// By the moments of the training rows.
+    /// By the moments that `facts` hold; x as it is where they hold none.
     pub fn new(facts: &Facts) -> Self {
+        let columns = facts.shape.features();
+        if facts.mean.len() != columns || facts.variance.len() != columns {
+            return Self { mean: vec![0.0; columns], deviation: vec![1.0; columns] };
+        }
         let deviation = facts.variance.iter().map(|v| if *v > 0.0 { v.sqrt() } else { 1.0 }).collect();
         Self { mean: facts.mean.clone(), deviation }
+    }
+
+    /// By the training rows where they are at hand, else by the rows that are judged: a model file holds no moments.
+    pub(crate) fn of_subject(subject: &Subject<'_>) -> Self {
+        Self::new(subject.train.unwrap_or(subject.held_out.0).facts())
     }
 }
 

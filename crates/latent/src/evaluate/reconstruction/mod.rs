@@ -71,7 +71,7 @@ fn in_parts(subject: &Subject<'_>, order: &[usize], mut each: impl FnMut(Rows) -
 }
 
 fn pictures(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Result<()> {
-    let features = features_for(subject.model)?;
+    let features = features_for(subject)?;
     let mut found = PerRow::default();
     let mut shape = PictureShape { channels: 1, height: 1, width: 1 };
     in_parts(subject, order, |rows| {
@@ -172,7 +172,7 @@ fn feature_distances(features: &dyn Features, original: &Samples, rebuilt: &Samp
 }
 
 fn columns(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Result<()> {
-    let standard = Columns::new(&subject.model.run.facts);
+    let standard = Columns::of_subject(subject);
     let dims = standard.dims();
     let (mut ids, mut per_row, mut per_column) = (Vec::new(), Vec::new(), vec![Vec::new(); dims]);
     let mut names = Vec::new();

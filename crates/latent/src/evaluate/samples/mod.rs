@@ -66,7 +66,7 @@ const LEAST: usize = 100;
 /// # Errors
 /// Where data cannot be read, or a sampler fails.
 pub fn samples(subject: &Subject<'_>, samplers: &[(String, SampleSource<'_>)]) -> Result<Section> {
-    samples_on(subject, samplers, features_for(subject.model)?.as_ref())
+    samples_on(subject, samplers, features_for(subject)?.as_ref())
 }
 
 /// [`samples`] on features of one's own.
