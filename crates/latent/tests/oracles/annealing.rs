@@ -126,7 +126,7 @@ fn one_temperature_is_importance_sampling() {
 
 #[test]
 fn the_mean_weight_is_p_of_x_at_linear_models() {
-    let (mut worst, mut squares, mut count) = (0.0f64, 0.0, 0.0);
+    let (mut worst, mut squares, mut count) = (0.0f64, 0.0f64, 0.0f64);
     let mut gap = 0.0f64;
     for number in 0..6u64 {
         let key = Key::from_seed(73).fold(number);
@@ -147,7 +147,7 @@ fn the_mean_weight_is_p_of_x_at_linear_models() {
             }
         }
     }
-    let spread = (squares / count as f64).sqrt();
+    let spread = (squares / count).sqrt();
     println!(
         "annealing at 6 linear models: worst |z| {worst:.2} of {count}, root mean square {spread:.2}, off by {gap:.3} nats at most"
     );

@@ -170,6 +170,8 @@ fn noise_is_told_apart_and_rows_of_another_shape_are_refused() {
         ],
         0.0,
     );
+    let error = judge(&model, &other, &foreign, 1.0).unwrap_err().to_string();
+    assert!(error.contains("1×9×9") && error.contains("open the data with `Model::open`"), "{error}");
     let error = judge(&model, &data, &other, 1.0).unwrap_err().to_string();
     assert!(
         error.contains("1×9×9") && error.contains("1×28×28") && error.contains("open the foreign data with"),

@@ -36,7 +36,7 @@ pub fn compressed_bits(facts: &Facts, x: &[f32]) -> Vec<f64> {
             Some(earlier) => levels[i].wrapping_sub(levels[earlier]),
             None => levels[i],
         };
-        let left = |i: usize| less(i, (i % width > 0).then(|| i - 1));
+        let left = |i: usize| less(i, (!i.is_multiple_of(width)).then(|| i - 1));
         let above = |i: usize| less(i, i.checked_sub(width));
         let plain = |i: usize| levels[i];
         let filters: [&dyn Fn(usize) -> u16; 3] = [&plain, &left, &above];

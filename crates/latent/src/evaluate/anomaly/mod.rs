@@ -50,32 +50,26 @@ pub fn anomaly(subject: &Subject<'_>) -> Result<Section> {
     let per_row = seconds_of(|| judge.scores((data, split), probe, "").map(|_| ()))? / probe.len() as f64;
     // Own rows, foreign rows, and training rows, which need less.
     let n =
-        |rows: usize| rows_within(subject.seconds.map(|seconds| seconds / 2.3), per_row, [50, 2000], rows);
+        |rows: usize| rows_within(subject.seconds.map(|seconds| seconds / 2.6), per_row, [50, 2000], rows);
     judge.read_training(n(usize::MAX).min(2000))?;
     let own = judge.scores((data, split), &own[..n(own.len())], "own rows")?;
     let others = judge.scores((foreign, Split::Test), &others[..n(others.len())], "foreign rows")?;
     let source = &foreign.facts().source;
-    for ((name, own), (_, foreign)) in own.all.iter().zip(&others.all) {
-        let Some(estimate) = auroc(foreign, own) else {
-            section.absent.push(format!("AUROC by {}: a score is not a number", name.name));
+    let mut series = Vec::new();
+    for (own, foreign) in own.0.iter().zip(&others.0) {
+        let Some(estimate) = auroc(&foreign.values, &own.values) else {
+            section.absent.push(format!("AUROC by {}: a score is not a number", own.title));
             continue;
         };
-        let title = format!("AUROC by {}", name.title);
-        let rows = own.len() + foreign.len();
-        let measure =
-            Measure::new(&format!("auroc_{}", name.name), &title, "", estimate, rows, Better::Higher);
-        let counts = format!("{} rows of {source} against {} held-out rows", foreign.len(), own.len());
-        section.add(measure.note(if name.note.is_empty() {
-            counts
-        } else {
-            format!("{counts}; {}", name.note)
-        }));
+        let counts =
+            format!("{} rows of {source} against {} held-out rows", foreign.values.len(), own.values.len());
+        let note = if own.note.is_empty() { counts } else { format!("{counts}; {}", own.note) };
+        let (name, title) = (format!("auroc_{}", own.name), format!("AUROC by {}", own.title));
+        let rows = own.values.len() + foreign.values.len();
+        section.add(Measure::new(&name, &title, "", estimate, rows, Better::Higher).note(note));
+        series.push(Series::line(own.name, roc(&foreign.values, &own.values)));
     }
     judge.absences(&mut section);
-    let curve = |((name, own), (_, foreign)): (&(Name, Vec<f64>), &(Name, Vec<f64>))| {
-        Series::line(name.name, roc(foreign, own))
-    };
-    let mut series: Vec<Series> = own.all.iter().zip(&others.all).map(curve).collect();
     series.push(Series::line("chance", vec![[0.0, 0.0], [1.0, 1.0]]).drawn(Line::Dashed));
     let figure = plot(&Plot {
         title: format!("Telling {source} from the model's own rows"),
@@ -91,25 +85,23 @@ pub fn anomaly(subject: &Subject<'_>) -> Result<Section> {
     Ok(section)
 }
 
-/// A score, in words.
-#[derive(Clone, Debug)]
-struct Name {
+/// A score of some rows, and what it is in words.
+struct Scored {
     name: &'static str,
     title: String,
     note: String,
+    values: Vec<f64>,
 }
 
 /// Every score that the model has, of some rows.
 #[derive(Default)]
-struct Scores {
-    all: Vec<(Name, Vec<f64>)>,
-}
+struct Scores(Vec<Scored>);
 
 impl Scores {
     fn add(&mut self, name: &'static str, title: &str, note: &str, values: Vec<f64>) {
-        match self.all.iter_mut().find(|(known, _)| known.name == name) {
-            Some((_, all)) => all.extend(values),
-            None => self.all.push((Name { name, title: title.into(), note: note.into() }, values)),
+        match self.0.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.values.extend(values),
+            None => self.0.push(Scored { name, title: title.into(), note: note.into(), values }),
         }
     }
 }

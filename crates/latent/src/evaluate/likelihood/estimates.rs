@@ -3,12 +3,10 @@
 use super::anchor::anchored;
 use super::annealing::{Annealed, Annealing, anneal, bidirectional, seconds_per_transition, simulate};
 use super::path::Start;
-use super::{DRAWS, Judge, SHARES, rows_within};
-use crate::batch::{Batch, Latent};
-use crate::data::{Data, Split};
+use super::{DRAWS, Judge, SHARES, read, rows_within};
+use crate::batch::Latent;
 use crate::error::Result;
 use crate::evaluate::{Better, Estimate, Measure};
-use crate::store::Model;
 
 impl Judge<'_> {
     /// Annealing from a start, the gap that bounds its error, and what follows from them.
@@ -25,7 +23,7 @@ impl Judge<'_> {
             (Start::Prior, false) => SHARES[2],
         };
         let name = start.name();
-        let probe = data_batch(model, held_out, &self.order[..self.order.len().min(32)])?;
+        let probe = read(model, held_out, &self.order[..self.order.len().min(32)])?;
         let settings = Annealing { chains: CHAINS[0], ..Annealing::default() };
         let per_transition = match seconds_per_transition(&view, &probe, start, &settings) {
             Ok(seconds) => seconds,
@@ -54,6 +52,11 @@ impl Judge<'_> {
             average(|f| f.score.standard_error),
             self.anchor(n),
         );
+        let above = self.above_importance(&values);
+        let paired = above.map_or(String::new(), |above| {
+            let reach = above.high - above.value;
+            format!("; on the same rows {:+.2} ± {reach:.2} nats against `iw_{}`", above.value, DRAWS[1])
+        });
         let title = format!("log P(X) by annealed importance sampling from the {name}");
         let measure = Measure::new(
             &format!("ais_{name}"),
@@ -63,27 +66,26 @@ impl Judge<'_> {
             n,
             Better::Higher,
         );
-        self.add_rows(measure.note(note), &ids, &values);
+        self.add_rows(measure.note(note + &paired), &ids, &values);
         if start == Start::Encoder {
             self.inference_gap(&values);
         }
-        self.compare(start, &values);
+        // All are lower bounds in expectation.
+        if let Some(above) = above.filter(|above| above.high < -0.1) {
+            self.section.warnings.push(format!(
+                "Annealing from the {name} is {:.1} nats below the importance-weighted bound on the same rows: its chains did \
+                 not get far enough. Read the bound, or give it more time (--full).",
+                -above.value
+            ));
+        }
         self.sandwich(start, &settings, n, share)
     }
 
-    /// All are lower bounds in expectation: annealing that stays below importance sampling on the same rows is the looser.
-    fn compare(&mut self, start: Start, annealed: &[f64]) {
-        let Some(importance) = self.section.get(&format!("iw_{}", DRAWS[1])) else { return };
+    /// Annealed less importance-weighted, on the rows that have both.
+    fn above_importance(&self, annealed: &[f64]) -> Option<Estimate> {
+        let importance = self.section.get(&format!("iw_{}", DRAWS[1]))?;
         let pairs = annealed.iter().zip(&importance.rows);
-        let difference = Estimate::mean(&pairs.map(|(a, (_, i))| a - i).collect::<Vec<_>>());
-        if difference.high < -0.1 {
-            self.section.warnings.push(format!(
-                "Annealing from the {} is {:.1} nats below the importance-weighted bound on the same rows: its chains did not \
-                 get far enough. Read the bound, or give it more time (--full).",
-                start.name(),
-                -difference.value
-            ));
-        }
+        Some(Estimate::mean(&pairs.map(|(annealed, (_, bound))| annealed - bound).collect::<Vec<_>>()))
     }
 
     /// How far annealing is off, on rows that the model makes.
@@ -141,12 +143,6 @@ impl Judge<'_> {
                 .note("paired rows"),
         );
     }
-}
-
-/// The rows at these positions.
-fn data_batch(model: &Model, (data, split): (&Data, Split), positions: &[usize]) -> Result<Batch> {
-    let rows = data.rows(split, positions, 0)?;
-    Ok(Batch::new(rows, model.model.sample.features(), model.weights.device()))
 }
 
 /// Chains of a row, the first that the time allows.

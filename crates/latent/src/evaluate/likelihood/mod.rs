@@ -20,7 +20,7 @@ mod units;
 pub use annealing::{Annealed, Annealing, Bracket, Schedule, anneal, bidirectional, simulate};
 pub use hmc::{leapfrog, transition};
 pub use path::{Path, Start, State};
-pub(crate) use subset::{for_batches, rows_within, seconds_of, stratified};
+pub(crate) use subset::{for_batches, read, rows_within, seconds_of, stratified};
 pub use units::Units;
 
 use super::{Better, Estimate, Measure, Section, Subject};
@@ -38,7 +38,7 @@ const SHARES: [f64; 3] = [0.15, 0.2, 0.65];
 /// gaps of inference and generalisation. What the model does not have is absent, with the reason.
 ///
 /// # Errors
-/// What reading rows says.
+/// [`crate::model::ModelError::Foreign`] where the rows have another shape than the model's; what reading them says.
 pub fn likelihood(subject: &Subject<'_>) -> Result<Section> {
     let (data, split) = subject.held_out;
     let mut judge = Judge {

@@ -7,6 +7,7 @@ use crate::batch::Batch;
 use crate::data::{Data, Split};
 use crate::error::Result;
 use crate::key::Key;
+use crate::model::ModelError;
 use crate::store::Model;
 
 /// The positions of a split in a keyed order. With labels, row j of a class of m stands at (j + u)/m of the way, u keyed by
@@ -47,13 +48,27 @@ pub(crate) fn for_batches(
     done: &dyn Fn(f64),
     mut each: impl FnMut(&Batch) -> Result<()>,
 ) -> Result<()> {
-    let features = model.model.sample.features();
     for (part, positions_of_part) in positions.chunks(PART).enumerate() {
-        let rows = data.rows(split, positions_of_part, 0)?;
-        each(&Batch::new(rows, features, model.weights.device()))?;
+        each(&read(model, (data, split), positions_of_part)?)?;
         done(((part + 1) * PART).min(positions.len()) as f64 / positions.len() as f64);
     }
     Ok(())
+}
+
+/// The rows at these positions, on the model's device.
+///
+/// # Errors
+/// [`ModelError::Foreign`] if they are no rows of the model's; what reading says.
+pub(crate) fn read(model: &Model, (data, split): (&Data, Split), positions: &[usize]) -> Result<Batch> {
+    let (ours, theirs) = (model.model.sample, data.facts().shape);
+    if ours != theirs {
+        return Err(ModelError::Foreign {
+            what: format!("a row of {} is {theirs}, and the model's rows are {ours}", data.facts().source),
+            remedy: "open the data with `Model::open`, which fits it to the model".into(),
+        }
+        .into());
+    }
+    Ok(Batch::new(data.rows(split, positions, 0)?, ours.features(), model.weights.device()))
 }
 
 /// How long a call takes, in seconds: the second of two, since the first warms up.
