@@ -67,12 +67,12 @@ pub fn two_sample(real: &Array, drawn: &Array, key: Key) -> Result<TwoSample> {
         .into());
     }
     let dims = real.width();
-    let halves = |codes: &Array, key: Key| {
+    let order = |codes: &Array, key: Key| {
         let mut order = key.permutation(codes.rows());
         order.truncate(n);
         order
     };
-    let orders = [halves(real, key.fold("real")), halves(drawn, key.fold("drawn"))];
+    let orders = [order(real, key.fold("real")), order(drawn, key.fold("drawn"))];
     let pick = |from: usize, to: usize| {
         let mut values = Vec::new();
         let mut labels = Vec::new();
@@ -107,16 +107,11 @@ pub fn two_sample(real: &Array, drawn: &Array, key: Key) -> Result<TwoSample> {
     let x = critic.weights.device().tensor(scale.u_from_z(&test.values), [labels.len(), dims]);
     let logits = host(&critic.function.logits(&critic.weights, x));
     let right = logits.iter().zip(&labels).filter(|(logit, label)| (**logit > 0.0) == (**label == 1)).count();
-    let all = Array::matrix;
-    let pictured = |which: usize| {
-        let codes = [real, drawn][which];
-        all(
-            scale
-                .u_from_z(&orders[which].iter().flat_map(|&row| codes.row(row).to_vec()).collect::<Vec<_>>()),
-            dims,
-        )
+    let scaled = |codes: &Array, order: &[usize]| {
+        let rows: Vec<f32> = order.iter().flat_map(|&row| codes.row(row)).copied().collect();
+        Array::matrix(scale.u_from_z(&rows), dims)
     };
-    let mmd = cubic_mmd(&pictured(0), &pictured(1));
+    let mmd = cubic_mmd(&scaled(real, &orders[0]), &scaled(drawn, &orders[1]));
     let (low, high) = wilson(right, labels.len());
     Ok(TwoSample {
         accuracy: right as f64 / labels.len() as f64,
