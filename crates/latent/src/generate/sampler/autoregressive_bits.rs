@@ -101,10 +101,10 @@ impl Sampler for AutoregressiveBits {
         for j in self.made.order() {
             let x = self.weights.device().tensor(z.clone(), [n, self.bits]);
             let logits = host(&self.made.apply(&self.weights, x).narrow(1, j, 1));
-            for row in 0..n {
-                let odds = (-f64::from(logits[row]) / how.temperature).exp();
-                z[row * self.bits + j] =
-                    f32::from(u8::from(f64::from(coins[row * self.bits + j]) < 1.0 / (1.0 + odds)));
+            for (row, logit) in logits.iter().enumerate() {
+                let probability = 1.0 / (1.0 + (-f64::from(*logit) / how.temperature).exp());
+                let place = row * self.bits + j;
+                z[place] = f32::from(u8::from(f64::from(coins[place]) < probability));
             }
         }
         Ok(z)

@@ -221,7 +221,7 @@ fn judged(
     (options.progress)(&format!("judging {}", fitted.kind()), 0.0);
     // The same noise for all, whatever the seed of their fits.
     let key = Key::from_seed(0).fold("judge");
-    let drawn = fitted.draw(model, codes.validation.rows(), &How::default(), key.fold("draws"))?;
+    let drawn = fitted.draw_unchecked(model, codes.validation.rows(), &How::default(), key.fold("draws"))?;
     let two_sample = two_sample(&codes.validation, &drawn, key)?;
     (options.progress)(&format!("judging {}", fitted.kind()), 1.0);
     Ok(Judged { sampler: fitted.kind().into(), two_sample, seconds: fitted.seconds() })

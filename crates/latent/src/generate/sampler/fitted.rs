@@ -136,6 +136,20 @@ impl FittedSampler {
     /// # Errors
     /// [`SamplerError::Request`] for a temperature, a truncation or a class that this sampler cannot give.
     pub fn draw(&self, model: &Model, count: usize, how: &How, key: Key) -> Result<Array> {
+        let codes = self.draw_unchecked(model, count, how, key)?;
+        if codes.values.iter().all(|v| v.is_finite()) {
+            return Ok(codes);
+        }
+        Err(SamplerError::Request {
+            what: format!("the sampler `{}` drew a code that is NaN or infinite", self.kind),
+            remedy: "fit it anew with more --set steps or a lower --set learning_rate, or draw from another"
+                .into(),
+        }
+        .into())
+    }
+
+    /// The same; a code may be no number, where a flow learned for too short a time.
+    pub(super) fn draw_unchecked(&self, model: &Model, count: usize, how: &How, key: Key) -> Result<Array> {
         how.check()?;
         if let Some(class) = how.class
             && !self.sampler.knows_class(class)

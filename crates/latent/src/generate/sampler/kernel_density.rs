@@ -106,10 +106,9 @@ fn squared_distances(queries: &[f32], centres: &[f32], dims: usize) -> Mat<f64> 
     let (n, m) = (norms[0].len(), norms[1].len());
     let mut cross =
         MatRef::from_row_major_slice(&q, n, dims) * MatRef::from_row_major_slice(&c, m, dims).transpose();
-    for j in 0..m {
-        for i in 0..n {
-            cross[(i, j)] = (norms[0][i] + norms[1][j] - 2.0 * cross[(i, j)]).max(0.0);
-        }
+    for (j, c) in norms[1].iter().enumerate() {
+        let column = cross.col_as_slice_mut(j).iter_mut();
+        column.zip(&norms[0]).for_each(|(cross, q): (&mut f64, _)| *cross = (q + c - 2.0 * *cross).max(0.0));
     }
     cross
 }

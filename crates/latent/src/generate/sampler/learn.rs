@@ -129,7 +129,7 @@ pub(super) struct Pace {
 const VALIDATIONS: u64 = 20;
 
 /// Steps that are timed where the time is limited.
-const PROBE: u64 = 8;
+const PROBE: u64 = 16;
 
 /// A sampler learns at least this many steps, however little time there is.
 const LEAST_STEPS: u64 = 20;
@@ -206,7 +206,12 @@ pub(super) fn learn(
     if let Some(deadline) = deadline {
         let before = task.weights().clone();
         let begun = Instant::now();
-        let probe = TrainSettings { validate_rows: pace.batch, ..pace.settings(PROBE, steps_per_epoch) };
+        let probe = TrainSettings {
+            // Once, after the last.
+            validate_every: 1e9,
+            validate_rows: pace.batch,
+            ..pace.settings(PROBE, steps_per_epoch)
+        };
         run(task, &probe, &mut |_| ())?;
         *task.weights_mut() = before;
         let each = begun.elapsed().as_secs_f64() / PROBE as f64;

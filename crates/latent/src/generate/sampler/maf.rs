@@ -123,8 +123,8 @@ impl Flow for Maf {
                 let outputs = layer.apply(weights, device.tensor_f64(x.clone(), [n, dims]));
                 let mean = host_f64(&outputs.clone().narrow(1, j, 1));
                 let alpha = host_f64(&bounded(outputs.narrow(1, dims + j, 1)));
-                for row in 0..n {
-                    x[row * dims + j] = values[row * dims + j] * alpha[row].exp() + mean[row];
+                for (row, (mean, alpha)) in mean.iter().zip(&alpha).enumerate() {
+                    x[row * dims + j] = values[row * dims + j] * alpha.exp() + mean;
                 }
             }
             values = x;
