@@ -13,6 +13,7 @@ use crate::train::TrainError;
 
 /// Anything that can go wrong in the library.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum Error {
     /// A preset, a file of settings, a `--set`.

@@ -387,7 +387,8 @@ fn numbers(book: &mut Book, model: &Model, findings: &Findings) {
     };
     row("rows", &|t| t.rows.to_string());
     row("distortion, nats", &|t| cell(t.distortion));
-    row("rate, nats", &|t| optional(t.rate));
+    let how = if model.view().rate_is_exact() == Some(false) { " (mean over draws)" } else { "" };
+    row(&format!("rate{how}, nats"), &|t| optional(t.rate));
     let measure = model.model.likelihood.measure();
     let bound =
         if measure == BaseMeasure::None { "distortion + rate (no density), nats" } else { "−ELBO, nats" };

@@ -2,6 +2,7 @@
 
 /// A model was asked for what it cannot give.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum ModelError {
     /// The model has no density to score with.

@@ -74,6 +74,16 @@ impl<'a> View<'a> {
         self.model.posterior.density(self, self.model.encoder.forward(self.weights, x))
     }
 
+    /// Whether the rate of this pair of posterior and prior has a closed form, or is a mean over draws; none where it is
+    /// infinite.
+    pub fn rate_is_exact(&self) -> Option<bool> {
+        let device = self.weights.device();
+        let features = self.model.sample.features();
+        let q = self.encode(device.tensor(vec![0.0; features], [1, features]));
+        let z = q.draw(1, crate::batch::Noise::new(crate::Key::from_seed(0), &[0]));
+        Some(Rate::new(q.as_ref(), self.prior().as_ref(), &z, 1)?.exact)
+    }
+
     /// p(z)
     pub fn prior(&self) -> Box<dyn Density> {
         self.model.prior.density(self)

@@ -64,6 +64,18 @@ impl Estimator {
         Ok(())
     }
 
+    /// Refuses to call a bound what is none.
+    pub(super) fn check_bound(&self, posterior: &dyn PosteriorSettings) -> Result<(), ConfigError> {
+        if self.kind == EstimatorKind::Elbo && !posterior.has_density() {
+            return Err(ConfigError::Combination {
+                what: "a point posterior has no density, so there is no evidence lower bound".into(),
+                remedy: "use objective.estimator.kind = \"plain\", or posterior.kind = \"diagonal-normal\""
+                    .into(),
+            });
+        }
+        Ok(())
+    }
+
     /// Refuses a term that the bound holds already under another name, and a name that is the bound's own.
     pub(super) fn check_name(&self, name: &str, kind: &str) -> Result<(), ConfigError> {
         if self.holds(kind) && name != kind {

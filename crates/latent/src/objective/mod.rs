@@ -112,6 +112,8 @@ pub struct Loss {
     pub total: Tensor<1>,
     /// Named values, each the mean over the batch.
     pub terms: Vec<(String, Tensor<1>)>,
+    /// What the task wants back once the step is taken, outside any gradient graph: statistics that its buffers follow.
+    pub kept: Vec<Tensor<1>>,
 }
 
 impl Objective {
@@ -172,6 +174,7 @@ impl Objective {
                 term: settings.init(),
             });
         }
+        estimator.check_bound(posterior)?;
         if terms.is_empty() {
             return Err(ConfigError::Value {
                 key: "objective.terms".into(),
@@ -209,7 +212,7 @@ impl Objective {
         }
         let total = total.unwrap_or_else(|| pass.distortion.clone().mean());
         terms.insert(0, ("loss".into(), total.clone()));
-        Loss { total, terms }
+        Loss { total, terms, kept: Vec::new() }
     }
 
     /// The name of the first term that couples rows, if any does.
