@@ -103,7 +103,7 @@ def iwae_keys(draws):
 
 def colour(kind):
     return [
-        f"data.source={pictures()}", "data.layout=channels-first", "train.batch=64", "likelihood.kind=bernoulli",
+        f"data.source={pictures()}", "data.layout=nchw", "train.batch=64", "likelihood.kind=bernoulli",
         "posterior={kind='diagonal-normal', latent=64}", f"network={{kind='strided', upsampled={kind}}}",
     ]
 
@@ -144,15 +144,13 @@ for index in range(10000):
 def steps(name, product, work, count, reach):
     """The rows of one kind of training step."""
     theirs = {"eager": torch("steps", name), "compile": torch("steps", name, "compile")}
-    return [
-        dict(what=f"{name}, the step alone", ours=bare(name), theirs=theirs, work=work, count=count, reach=reach),
-        dict(what=f"{name}, as `latent train` runs it", ours=training(*product), theirs=theirs, work=work, count=count, reach=reach),
-    ]
+    mine = {f"{name}, the step alone": bare(name), f"{name}, as `latent train` runs it": training(*product)}
+    return [dict(ours=mine, theirs=theirs, work=work, count=count, reach=reach)]
 
 
 def rows(what, name, work, count, reach, keys, theirs_count=None):
     theirs = {"eager": torch(name), "compile": torch(name, "compile")}
-    return dict(what=what, ours=ours(name, *keys), theirs=theirs, work=work, count=count, reach=reach, each="row")
+    return dict(ours={what: ours(name, *keys)}, theirs=theirs, work=work, count=count, reach=reach)
 
 
 VAE = ["preset=vae", *EMBEDDED, "train.steps=50", "train.validate_every=1e9"]
@@ -168,8 +166,8 @@ WORKLOADS = {
     + steps("iwae-50", iwae_keys(50), iwae(50), 80, 0.55),
     "W4": lambda: [
         rows("log P(x), 5,000 draws", "score", 5000 * DECODE, 100, 0.60, BINARY),
-        dict(what="the same against pythae's get_nll", ours=ours("score", *BINARY), theirs={"pythae": torch("nll")},
-             work=5000 * DECODE, count=100, counts={"pythae": 2}, reach=None, each="row"),
+        dict(ours={"the same against pythae's get_nll": ours("score", *BINARY)}, theirs={"pythae": torch("nll")},
+             work=5000 * DECODE, count=100, counts={"pythae": 2}, reach=None),
     ],
     "W6": lambda: [
         rows("encode 60,000", "codes", ENCODE, 54000, 0.5, WHOLE),
@@ -177,7 +175,7 @@ WORKLOADS = {
         rows("sample 60,000", "sample", DECODE, 60000, 0.5, WHOLE),
     ],
     "W7": lambda: [
-        dict(what="an epoch over 10,000 JPEG files", ours=training(*photos("true"), "data.validation=0.001", "data.test=0.001"),
+        dict(ours={"an epoch over 10,000 JPEG files": training(*photos("true"), "data.validation=0.001", "data.test=0.001")},
              theirs={"eager": torch("folder", jpegs()), "compile": torch("folder", jpegs(), "compile")},
              work=strided(64, 64, True), count=150, reach=0.5),
     ],
@@ -209,22 +207,31 @@ def race(name, pairs, wanted):
     results = load(name)
     results["peak"] = max(results.get("peak", 0), max(peak().values()))
     for row in WORKLOADS[name]():
-        if wanted not in row["what"]:
+        if not any(wanted in what for what in row["ours"]):
             continue
-        kept = results.setdefault("rows", {}).setdefault(row["what"], {"ours": [], "theirs": []})
-        mine, theirs = row["ours"](), {how: start() for how, start in row["theirs"].items()}
+        mine = {what: start() for what, start in row["ours"].items()}
+        theirs = {how: start() for how, start in row["theirs"].items()}
         for turn in range(pairs + 1):
-            one = mine.turn(row["count"])
-            others = {how: server.turn(row.get("counts", {}).get(how, row["count"])) for how, server in theirs.items()}
+            ones = {what: timed(server, row["count"]) for what, server in mine.items()}
+            others = {how: timed(server, row.get("counts", {}).get(how, row["count"])) for how, server in theirs.items()}
             if turn == 0:
                 continue  # everybody's caches and clocks
-            kept["ours"].append({**one, "each": one["seconds"] / one["count"]})
-            kept["theirs"].append({how: {**other, "each": other["seconds"] / other["count"]} for how, other in others.items()})
-        kept.update(work=row["work"], reach=row["reach"], unit=row.get("each", "step"))
-        for server in (mine, *theirs.values()):
+            for what, one in ones.items():
+                kept = results.setdefault("rows", {}).setdefault(what, {"ours": [], "theirs": []})
+                kept["ours"].append(one)
+                kept["theirs"].append(others)
+                kept.update(work=row["work"], reach=row["reach"])
+        for server in (*mine.values(), *theirs.values()):
             server.close()
         save(name, results)
-        show(name, only=row["what"])
+        for what in mine:
+            show(name, only=what)
+
+
+def timed(server, count):
+    """A turn, with the seconds of one step or row."""
+    answer = server.turn(count)
+    return {**answer, "each": answer["seconds"] / answer["count"]}
 
 
 def whole(command):
