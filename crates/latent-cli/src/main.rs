@@ -2,6 +2,8 @@
 //!
 //! One file a subcommand, each thin: it reads its flags, calls the library and says what it did.
 
+#![forbid(unsafe_code)]
+
 mod commands;
 mod failure;
 mod help;

@@ -11,6 +11,7 @@
 //! network); a paper is a preset that names those choices.
 
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 pub mod array;
 pub mod batch;

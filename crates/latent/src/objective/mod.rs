@@ -19,6 +19,7 @@ pub use pass::Pass;
 pub use schedule::Schedule;
 
 use crate::config::{Axis, ConfigError, Registry, parse_table, table_of};
+use crate::device::untracked;
 use crate::model::posterior::PosteriorSettings;
 
 /// Something to minimise, a function of one pass through the model.
@@ -194,7 +195,8 @@ impl Objective {
         let mut total: Option<Tensor<1>> = None;
         for weighted in self.terms.iter().filter(|weighted| weighted.term.is_defined(pass)) {
             let weight = weighted.weight * progress.map_or(1.0, |p| weighted.schedule.factor(p));
-            terms.push((weighted.name.clone(), weighted.term.value(pass).mean()));
+            // For the log alone: no gradient goes through it.
+            terms.push((weighted.name.clone(), untracked(weighted.term.value(pass)).mean()));
             if self.estimator.holds(&weighted.name) || weight == 0.0 {
                 continue;
             }
