@@ -225,7 +225,7 @@ pub(super) fn learn(
     }
     let settings = TrainSettings { minutes, ..pace.settings(steps, steps_per_epoch) };
     run(task, &settings, &mut |event| {
-        if let Event::Step { line, total } = event {
+        if let Event::Step { line, total, .. } = event {
             progress(line.step as f64 / total as f64);
         }
     })?;
