@@ -16,6 +16,7 @@ fn subject<'a>(model: &'a Model, data: &'a Data, split: Split) -> Subject<'a> {
         held_out: (data, split),
         train: Some(data),
         foreign: None,
+        samplers: &[],
         seconds: None,
         key: Key::from_seed(3),
         progress: &|_, _| {},

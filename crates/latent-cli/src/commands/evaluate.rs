@@ -19,8 +19,8 @@ use crate::progress::{Bar, duration};
 
 const EXAMPLES: &str = "\
 Examples:
-  latent evaluate runs/one --minutes 0.5
-  latent evaluate runs/one --sections likelihood,latents --minutes 0.2
+  latent evaluate runs/one --minutes 0.2
+  latent evaluate runs/one --sections likelihood,latents --minutes 0.1
 
 Costly estimators read as many rows as the time allows; n stands beside each number. The numbers go to
 RUN/evaluation.json, the values by row to RUN/evaluation-rows.csv, and all of it into RUN/report.html.";

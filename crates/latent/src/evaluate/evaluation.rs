@@ -209,7 +209,7 @@ impl Evaluation {
         let malformed = |what: String| StoreError::Malformed {
             path: path.clone(),
             what,
-            remedy: "make it anew with `latent evaluate`".into(),
+            remedy: format!("judge it again: latent evaluate {}", folder.display()),
         };
         let text = std::fs::read(&path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
         let mut evaluation: Self = serde_json::from_slice(&text)

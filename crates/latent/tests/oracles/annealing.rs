@@ -245,7 +245,7 @@ fn models_without_a_path_say_why() {
     let grey = format!("{net}likelihood.kind = 'bernoulli'\nposterior.latent = 2");
     assert!(refused(&grey, ValueKind::Grey, Start::Prior).contains("no density, so there is no log P(x)"));
     let point = format!(
-        "{net}likelihood.kind = 'bernoulli'\nposterior = {{ kind = 'point', latent = 2 }}\nobjective.terms = {{ distortion = {{}} }}"
+        "{net}likelihood.kind = 'bernoulli'\nposterior = {{ kind = 'point', latent = 2 }}\nobjective = {{ estimator.kind = 'plain', terms.distortion = {{}} }}"
     );
     assert!(refused(&point, ValueKind::Binary, Start::Encoder).contains("start from the prior"));
     let made = make(&point, &facts(vector(4), ValueKind::Binary));

@@ -83,7 +83,7 @@ fn regret_is_the_divergence_from_the_exact_posterior() {
         let rough = Climb { judged: 2, draws: 1, ..Climb::default() };
         assert!(regret(&linear.made.view(), &rows, &rough, key).unwrap().iter().all(|r| *r >= 0.0));
     }
-    let point = "network.kind = 'linear'\nlikelihood.kind = 'bernoulli'\nposterior = { kind = 'point', latent = 2 }\nobjective.terms = { distortion = {} }";
+    let point = "network.kind = 'linear'\nlikelihood.kind = 'bernoulli'\nposterior = { kind = 'point', latent = 2 }\nobjective = { estimator.kind = 'plain', terms.distortion = {} }";
     let made = make(point, &facts(vector(4), ValueKind::Binary));
     let error =
         regret(&made.view(), &batch(vec![0.0; 8], 4), &Climb::default(), Key::from_seed(1)).unwrap_err();

@@ -150,7 +150,7 @@ fn what_there_is_not_is_absent_with_the_reason() {
     let point = [
         "data.binarize=threshold",
         "posterior={kind=\"point\", latent=2}",
-        "objective.terms={distortion={}}",
+        "objective={estimator.kind=\"plain\", terms.distortion={}}",
         "likelihood.kind=bernoulli",
     ];
     let (data, model) = open(&[NET.as_slice(), &point].concat(), 0.0);
