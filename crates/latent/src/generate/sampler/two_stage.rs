@@ -53,7 +53,8 @@ impl TwoStageSettings {
     fn run(&self, dims: usize) -> Result<Run, ConfigError> {
         let mut layers = Layers::default();
         for assignment in [
-            "likelihood={kind='normal', scale='optimal', mean='line'}".to_string(),
+            // γ starts small and is learned: were it the spread of the codes, u would stay unused.
+            "likelihood={kind='normal', scale='learned', sigma=0.2, mean='line'}".to_string(),
             format!("posterior={{kind='diagonal-normal', latent={dims}}}"),
             "prior={kind='standard-normal'}".into(),
             format!("network={{kind='mlp', hidden={:?}, activation='silu'}}", self.hidden),
