@@ -163,7 +163,8 @@ fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, ke
     book.save("samples", &grid)?;
     let mut section = Section::new("Samples")
         .paragraph(
-            "Each picture is a code drawn from the prior p(z) and decoded. None of them is in the data.",
+            "Each picture is a code drawn from the prior p(z) and decoded. None of them is in the data. Codes of rows never \
+             lie quite as the prior does: `latent fit-sampler` learns where they lie, for better samples.",
         )
         .figure(grid, "Samples from the prior.", "A grid of 64 generated images");
 
