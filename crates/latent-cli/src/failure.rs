@@ -49,6 +49,7 @@ from_rooms!(
     latent::data::DataError,
     latent::device::DeviceError,
     latent::figure::FigureError,
+    latent::generate::sampler::SamplerError,
     latent::model::ModelError,
     latent::store::StoreError,
     latent::train::TrainError,

@@ -4,8 +4,8 @@
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["demo", "textbook", "presets", "devices"]),
     ("Learn", &["data", "train", "report", "inspect"]),
-    ("Generate", &["sample", "interpolate", "traverse", "decode"]),
-    ("Understand", &["encode", "reconstruct", "score", "compare"]),
+    ("Generate", &["fit-sampler", "sample", "interpolate", "traverse", "decode"]),
+    ("Understand", &["evaluate", "compare", "score", "encode", "reconstruct"]),
 ];
 
 const FIRST_STEPS: &str = "\

@@ -2,6 +2,8 @@
 //!
 //! One file a subcommand, each thin: it reads its flags, calls the library and says what it did.
 
+#![forbid(unsafe_code)]
+
 mod commands;
 mod failure;
 mod help;
@@ -16,8 +18,8 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    compare, data, decode, demo, devices, encode, inspect, interpolate, presets, reconstruct, report, sample,
-    score, textbook, train, traverse,
+    compare, data, decode, demo, devices, encode, evaluate, fit_sampler, inspect, interpolate, presets,
+    reconstruct, report, sample, score, textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -42,6 +44,7 @@ enum Command {
     Demo(demo::Demo),
     Textbook(textbook::Textbook),
     Train(train::Train),
+    FitSampler(fit_sampler::FitSampler),
     Sample(sample::Sample),
     Reconstruct(reconstruct::Reconstruct),
     Interpolate(interpolate::Interpolate),
@@ -49,6 +52,7 @@ enum Command {
     Encode(encode::Encode),
     Decode(decode::Decode),
     Score(score::Score),
+    Evaluate(evaluate::Evaluate),
     Compare(compare::Compare),
     Report(report::Report),
     Inspect(inspect::Inspect),
@@ -76,6 +80,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Demo(command) => command.run(out),
         Command::Textbook(command) => command.run(out),
         Command::Train(command) => command.run(out),
+        Command::FitSampler(command) => command.run(out),
         Command::Sample(command) => command.run(out),
         Command::Reconstruct(command) => command.run(out),
         Command::Interpolate(command) => command.run(out),
@@ -83,6 +88,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Encode(command) => command.run(out),
         Command::Decode(command) => command.run(out),
         Command::Score(command) => command.run(out),
+        Command::Evaluate(command) => command.run(out),
         Command::Compare(command) => command.run(out),
         Command::Report(command) => command.run(out),
         Command::Inspect(command) => command.run(out),

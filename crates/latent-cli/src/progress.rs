@@ -142,6 +142,51 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// How far a long computation has come.
+pub struct Bar {
+    bar: Option<ProgressBar>,
+    json: bool,
+    said: std::cell::RefCell<(String, Instant)>,
+}
+
+impl Bar {
+    /// A bar on a terminal, a line now and then elsewhere.
+    pub fn new(out: &Output) -> Self {
+        let bar = (std::io::stderr().is_terminal() && !out.is_json()).then(|| {
+            let style = ProgressStyle::with_template("{bar:24} {percent:>3} %  {wide_msg}");
+            let bar = ProgressBar::new(1000);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self { bar, json: out.is_json(), said: std::cell::RefCell::new((String::new(), Instant::now())) }
+    }
+
+    /// Shows what is done and how far, from 0 to 1.
+    pub fn show(&self, what: &str, part: f64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position((1000.0 * part.clamp(0.0, 1.0)) as u64);
+            bar.set_message(what.to_string());
+            return;
+        }
+        let mut said = self.said.borrow_mut();
+        if said.0 != what || said.1.elapsed() >= EVERY {
+            *said = (what.to_string(), Instant::now());
+            if self.json {
+                eprintln!("{}", json!({ "doing": what, "part": part }));
+            } else {
+                eprintln!("{what}: {:.0} %", 100.0 * part);
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// The terms of a line.
 fn named(line: &Line) -> impl Iterator<Item = &(String, f64)> {
     line.values

@@ -188,3 +188,68 @@ fn scores_have_their_columns() {
     let header = text.lines().next().expect("a header");
     assert!(header.contains("distortion") && header.contains("no density"), "{header}");
 }
+
+/// A copy of a run that samplers may be fitted beside.
+fn copy_of_first(at: &Path) {
+    fs::create_dir(at.join("run")).expect("a folder");
+    for file in ["run.toml", "model.safetensors"] {
+        fs::copy(trained().join("runs/first").join(file), at.join("run").join(file)).expect("a copy");
+    }
+}
+
+#[test]
+fn samplers_are_fitted_kept_and_drawn_from() {
+    let own = tempfile::tempdir().expect("a folder");
+    let at = own.path();
+    copy_of_first(at);
+    let fitted = succeed(at, "fit-sampler run --sampler normal");
+    for word in ["normal", "prior", "chosen", "told apart"] {
+        assert!(fitted.out.contains(word), "{}", fitted.out);
+    }
+    assert!(
+        at.join("run/samplers/normal.safetensors").exists() && at.join("run/samplers/chosen.toml").exists()
+    );
+    let drawn = |name: &str, rest: &str| {
+        succeed(at, &format!("sample run --count 9 --out {name}.npy {rest}"));
+        fs::read(at.join(format!("{name}.npy"))).expect("samples")
+    };
+    let normal = drawn("a", "--sampler normal");
+    assert!(normal == drawn("b", "--sampler normal"));
+    assert!(normal != drawn("c", "--sampler prior"));
+    assert!(normal != drawn("d", "--sampler normal --temperature 0.5"));
+    assert!(normal != drawn("e", "--sampler normal --truncation 0.5"));
+    // The prior is what it was before there were samplers.
+    assert!(
+        drawn("f", "--sampler prior") == {
+            succeed(trained(), &format!("sample runs/first --count 9 --out {}", at.join("g.npy").display()));
+            fs::read(at.join("g.npy")).expect("samples")
+        }
+    );
+    let scored = succeed(at, "score run --k 5 --sampler normal --out s.csv");
+    assert!(scored.out.contains("the fitted normal in the prior's place"), "{}", scored.out);
+    assert!(succeed(at, "score run --k 5 --out p.csv").out.contains("standard-normal prior"));
+    common::refuse(at, "fit-sampler run --sampler normal", &["fitted already", "--force"]);
+    common::refuse(at, "fit-sampler run --sampler nromal", &["did you mean `normal`?"]);
+    common::refuse(at, "fit-sampler run --sampler maf --set step=3", &["did you mean `sampler.steps`?"]);
+    common::refuse(at, "fit-sampler run --sampler autoregressive-bits", &["use gaussian-mixture"]);
+    common::refuse(at, "fit-sampler run --set steps=3", &["auto fits several"]);
+    common::refuse(at, "sample run --sampler maf --out x.npy", &["latent fit-sampler run --sampler maf"]);
+    common::refuse(
+        at,
+        "sample run --sampler prior --class Bag --out x.npy",
+        &["cannot draw codes of one class"],
+    );
+    common::refuse(at, "sample run --temperature 0 --out x.npy", &["not a temperature"]);
+    common::refuse(at, "fit-sampler run/model.safetensors", &["give the run folder"]);
+    succeed(at, "fit-sampler run --sampler flow-matching --set steps=30 --set hidden=[32]");
+    succeed(at, "sample run --sampler flow-matching --class Bag --count 4 --out bags.png");
+    common::refuse(
+        at,
+        "sample run --sampler flow-matching --class Bagg --out x.npy",
+        &["did you mean `Bag`?"],
+    );
+    let said = is_json(&succeed(at, "fit-sampler run --sampler normal --force --json"));
+    let last = said.last().expect("a line");
+    assert_eq!(last["table"].as_array().map(Vec::len), Some(3), "{last}");
+    assert!(last["table"][0]["accuracy"].is_number() && last["chosen"].is_string(), "{last}");
+}

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{refuse, succeed, trained};
+use common::{evaluation, refuse, succeed, trained};
 
 fn copied(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
@@ -22,9 +22,7 @@ fn judged(run: &Path, mse: f64) {
         mse - 0.01,
         mse + 0.01
     );
-    let text =
-        format!(r#"[{{"name":"r","title":"How near?","measures":[{measure}],"warnings":[],"absent":[]}}]"#);
-    fs::write(run.join("evaluation.json"), text).expect("a file");
+    fs::write(run.join("evaluation.json"), evaluation(&measure)).expect("a file");
 }
 
 #[test]

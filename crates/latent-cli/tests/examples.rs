@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{latent, succeed};
+use common::{evaluation, latent, succeed};
 
 /// Commands whose examples others need come first.
 const FIRST: [&str; 2] = ["train", "encode"];
@@ -56,10 +56,7 @@ fn judged(folder: &std::path::Path) {
                 r#"{{"name":"mse","title":"squared error","unit":"","value":{value},"low":{value},"high":{value},"n":9,
                 "better":"lower","note":""}}"#
             );
-            let sections = format!(
-                r#"[{{"name":"r","title":"How?","measures":[{measure}],"warnings":[],"absent":[]}}]"#
-            );
-            std::fs::write(path, sections).expect("a file");
+            std::fs::write(path, evaluation(&measure)).expect("a file");
         }
     }
 }

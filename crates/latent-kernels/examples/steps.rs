@@ -1,8 +1,12 @@
 //! Times whole training steps, fused against plain, in turn: median milliseconds and their ratio.
 //!
-//!     cargo run --release -p latent-kernels --example steps [name part] [seconds] [fused|plain]
+//!     cargo run --release --workspace --example steps [name part] [seconds] [fused|plain]
+//!     cargo run --release --workspace --example steps each [name part] [seconds]
+//!     cargo run --release --workspace --example steps serve NAME
 //!
-//! The last column is a hash of the losses and of all final parameters, which says whether two runs agree.
+//! The last column is a hash of the losses and of all final parameters, which says whether two runs agree. `each` times
+//! the fused step against the same step with one kernel plain: what that kernel brings. `serve` takes as many steps as
+//! each line of the standard input says, and answers with the seconds.
 
 use std::time::Instant;
 
@@ -12,6 +16,36 @@ use latent_kernels::{Activation, AdamStep, memory, plain};
 
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
+
+/// Which functions are fused.
+#[derive(Clone, Copy, PartialEq)]
+struct Fused {
+    dense: bool,
+    convolution: bool,
+    posterior: bool,
+    distortion: bool,
+    adam: bool,
+}
+
+impl Fused {
+    const ALL: Fused = Fused::new(true);
+    const NONE: Fused = Fused::new(false);
+
+    const fn new(fused: bool) -> Self {
+        Fused { dense: fused, convolution: fused, posterior: fused, distortion: fused, adam: fused }
+    }
+
+    /// All but one, with its name.
+    const fn but_one() -> [(&'static str, Fused); 5] {
+        [
+            ("dense", Fused { dense: false, ..Fused::ALL }),
+            ("convolution", Fused { convolution: false, ..Fused::ALL }),
+            ("draw and rate", Fused { posterior: false, ..Fused::ALL }),
+            ("distortion", Fused { distortion: false, ..Fused::ALL }),
+            ("Adam", Fused { adam: false, ..Fused::ALL }),
+        ]
+    }
+}
 
 /// A parameter with its moments.
 struct Leaf<const D: usize> {
@@ -35,12 +69,12 @@ impl<const D: usize> Leaf<D> {
         live
     }
 
-    fn update(&mut self, gradients: &mut burn::tensor::Gradients, step: &AdamStep, fused: bool) {
+    fn update(&mut self, gradients: &mut burn::tensor::Gradients, step: &AdamStep, fused: Fused) {
         let live = self.live.take().expect("in a step");
         let gradient = live.grad_remove(gradients).expect("the parameter was used");
         let [placeholder, first, second] = self.state.take().expect("in a step");
         drop(placeholder);
-        let adam = if fused { latent_kernels::adam } else { plain::adam };
+        let adam = if fused.adam { latent_kernels::adam } else { plain::adam };
         self.state = Some(adam(live.inner(), gradient, first, second, step));
     }
 
@@ -61,7 +95,7 @@ impl<const D: usize> Layer<D> {
         Layer { weight: Leaf::new(shape, scale, numbers), bias: Leaf::new([outputs], 0.01, numbers) }
     }
 
-    fn update(&mut self, gradients: &mut burn::tensor::Gradients, step: &AdamStep, fused: bool) {
+    fn update(&mut self, gradients: &mut burn::tensor::Gradients, step: &AdamStep, fused: Fused) {
         self.weight.update(gradients, step, fused);
         self.bias.update(gradients, step, fused);
     }
@@ -72,47 +106,50 @@ fn dense_layer(fan_in: usize, outputs: usize, numbers: &mut Numbers) -> Layer<2>
 }
 
 impl Layer<2> {
-    fn forward(&mut self, x: Tensor<2>, activation: Activation, fused: bool) -> Tensor<2> {
-        let dense = if fused { latent_kernels::dense } else { plain::dense };
+    fn forward(&mut self, x: Tensor<2>, activation: Activation, fused: Fused) -> Tensor<2> {
+        let dense = if fused.dense { latent_kernels::dense } else { plain::dense };
         dense(x, self.weight.live(), self.bias.live(), activation)
     }
 }
 
 impl Layer<4> {
-    fn conv(&mut self, x: Tensor<4>, activation: Activation, fused: bool) -> Tensor<4> {
-        let conv = if fused { latent_kernels::conv2d } else { plain::conv2d };
+    fn conv(&mut self, x: Tensor<4>, activation: Activation, fused: Fused) -> Tensor<4> {
+        let conv = if fused.convolution { latent_kernels::conv2d } else { plain::conv2d };
         conv(x, self.weight.live(), self.bias.live(), [2, 2], [1, 1], activation)
     }
 
-    fn transposed(&mut self, x: Tensor<4>, activation: Activation, fused: bool) -> Tensor<4> {
-        let conv = if fused { latent_kernels::conv_transpose2d } else { plain::conv_transpose2d };
+    fn transposed(&mut self, x: Tensor<4>, activation: Activation, fused: Fused) -> Tensor<4> {
+        let conv = if fused.convolution { latent_kernels::conv_transpose2d } else { plain::conv_transpose2d };
         conv(x, self.weight.live(), self.bias.live(), [2, 2], [1, 1], [0, 0], activation)
     }
 
-    fn upsampled(&mut self, x: Tensor<4>, activation: Activation, fused: bool) -> Tensor<4> {
+    fn upsampled(&mut self, x: Tensor<4>, activation: Activation, fused: Fused) -> Tensor<4> {
         let size = [x.dims()[2] * 2, x.dims()[3] * 2];
-        let conv =
-            if fused { latent_kernels::upsample_nearest_conv2d } else { plain::upsample_nearest_conv2d };
+        let conv = if fused.convolution {
+            latent_kernels::upsample_nearest_conv2d
+        } else {
+            plain::upsample_nearest_conv2d
+        };
         conv(x, size, self.weight.live(), self.bias.live(), [1, 1], activation)
     }
 }
 
 /// A model that can take a step; returns the loss.
 trait Model {
-    fn step(&mut self, step: &AdamStep, fused: bool) -> f32;
+    fn step(&mut self, step: &AdamStep, fused: Fused) -> f32;
     fn hash(&self, hash: &mut u64);
 }
 
-fn draw(fused: bool) -> fn(Tensor<2>, Tensor<2>, Tensor<2>) -> Tensor<2> {
-    if fused { latent_kernels::reparameterise } else { plain::reparameterise }
+fn draw(fused: Fused) -> fn(Tensor<2>, Tensor<2>, Tensor<2>) -> Tensor<2> {
+    if fused.posterior { latent_kernels::reparameterise } else { plain::reparameterise }
 }
 
-fn rate(fused: bool) -> fn(Tensor<2>, Tensor<2>) -> Tensor<2> {
-    if fused { latent_kernels::standard_normal_rate } else { plain::standard_normal_rate }
+fn rate(fused: Fused) -> fn(Tensor<2>, Tensor<2>) -> Tensor<2> {
+    if fused.posterior { latent_kernels::standard_normal_rate } else { plain::standard_normal_rate }
 }
 
-fn distortion(fused: bool) -> fn(Tensor<2>, Tensor<2>) -> Tensor<1> {
-    if fused { latent_kernels::bernoulli_distortion } else { plain::bernoulli_distortion }
+fn distortion(fused: Fused) -> fn(Tensor<2>, Tensor<2>) -> Tensor<1> {
+    if fused.distortion { latent_kernels::bernoulli_distortion } else { plain::bernoulli_distortion }
 }
 
 /// 784-400-20, relu, batch 128.
@@ -132,7 +169,7 @@ impl Mlp {
 }
 
 impl Model for Mlp {
-    fn step(&mut self, step: &AdamStep, fused: bool) -> f32 {
+    fn step(&mut self, step: &AdamStep, fused: Fused) -> f32 {
         let [hidden, mean, variance, up, out] = &mut self.layers[..] else { unreachable!() };
         let h = hidden.forward(self.x.clone().autodiff(), Activation::Relu, fused);
         let mean = mean.forward(h.clone(), Activation::Identity, fused);
@@ -174,7 +211,7 @@ impl Iwae {
 }
 
 impl Model for Iwae {
-    fn step(&mut self, step: &AdamStep, fused: bool) -> f32 {
+    fn step(&mut self, step: &AdamStep, fused: Fused) -> f32 {
         let k = self.draws;
         let [one, two, mean, variance, three, four, out] = &mut self.layers[..] else { unreachable!() };
         let h = one.forward(self.x.clone().autodiff(), Activation::Tanh, fused);
@@ -234,7 +271,7 @@ impl Conv {
 }
 
 impl Model for Conv {
-    fn step(&mut self, step: &AdamStep, fused: bool) -> f32 {
+    fn step(&mut self, step: &AdamStep, fused: Fused) -> f32 {
         let mut h = self.x.clone().autodiff();
         for layer in &mut self.encoder {
             h = layer.conv(h, Activation::Relu, fused);
@@ -317,65 +354,135 @@ fn median(times: &mut [f64]) -> f64 {
     times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn main() {
-    memory::keep_freed_pages();
-    let mut arguments = std::env::args().skip(1);
-    let wanted = arguments.next().unwrap_or_default();
-    let seconds: f64 = arguments.next().and_then(|word| word.parse().ok()).unwrap_or(4.0);
-    let only = arguments.next().map(|word| word == "fused");
-    type Make = fn() -> Box<dyn Model>;
-    let models: [(&str, Make); 6] = [
-        ("mlp", || Box::new(Mlp::new())),
-        ("iwae-1", || Box::new(Iwae::new(1))),
-        ("iwae-5", || Box::new(Iwae::new(5))),
-        ("iwae-50", || Box::new(Iwae::new(50))),
-        ("conv-transposed", || Box::new(Conv::new(false))),
-        ("conv-upsampled", || Box::new(Conv::new(true))),
-    ];
+type Make = fn() -> Box<dyn Model>;
+
+const MODELS: [(&str, Make); 6] = [
+    ("mlp", || Box::new(Mlp::new())),
+    ("iwae-1", || Box::new(Iwae::new(1))),
+    ("iwae-5", || Box::new(Iwae::new(5))),
+    ("iwae-50", || Box::new(Iwae::new(50))),
+    ("conv-transposed", || Box::new(Conv::new(false))),
+    ("conv-upsampled", || Box::new(Conv::new(true))),
+];
+
+/// Two kinds of a step in turn, a few steps in a row, so that each finds its own data in the caches.
+struct Race {
+    models: [Box<dyn Model>; 2],
+    kinds: [Fused; 2],
+    times: [Vec<f64>; 2],
+    losses: [f32; 2],
+    hash: u64,
+}
+
+impl Race {
+    fn run(make: Make, kinds: [Fused; 2], only: Option<usize>, seconds: f64) -> Race {
+        let hash = 0xCBF2_9CE4_8422_2325;
+        let times = [Vec::new(), Vec::new()];
+        let mut race = Race { models: [make(), make()], kinds, times, losses: [0.0; 2], hash };
+        let start = Instant::now();
+        let mut number = 1;
+        while number <= 20 || start.elapsed().as_secs_f64() < seconds {
+            (0..2)
+                .filter(|kind| only.is_none_or(|only| only == *kind))
+                .for_each(|kind| race.turn(kind, number));
+            number += 5;
+            if number == 21 {
+                race.models[0].hash(&mut race.hash);
+            }
+        }
+        race
+    }
+
+    fn turn(&mut self, kind: usize, number: u64) {
+        for repeat in 0..5 {
+            let step = AdamStep { step: number + repeat, ..AdamStep::default() };
+            let begin = Instant::now();
+            self.losses[kind] = self.models[kind].step(&step, self.kinds[kind]);
+            if repeat > 0 {
+                self.times[kind].push(begin.elapsed().as_secs_f64() * 1e3);
+            }
+            if kind == 0 && number <= 20 {
+                absorb(&mut self.hash, Tensor::<1>::from_floats([self.losses[0]], &Device::flex()));
+            }
+        }
+    }
+
+    fn medians(&mut self) -> [f64; 2] {
+        [0, 1].map(|kind| median(&mut self.times[kind]))
+    }
+}
+
+/// Fused against plain.
+fn compare(wanted: &str, seconds: f64, only: Option<usize>) {
     println!(
         "{:<16} {:>9} {:>9} {:>7} {:>9} {:>9}  losses and parameters",
         "step", "fused ms", "plain ms", "ratio", "best", "best"
     );
-    for (name, make) in models.into_iter().filter(|(name, _)| name.contains(&wanted)) {
-        let mut models = [make(), make()];
-        let mut times = [Vec::new(), Vec::new()];
-        let mut losses = [0f32; 2];
-        let mut hash = 0xCBF2_9CE4_8422_2325;
-        let start = Instant::now();
-        let mut number = 1;
-        while number <= 20 || start.elapsed().as_secs_f64() < seconds {
-            for (kind, fused) in [true, false].into_iter().enumerate() {
-                if only.is_some_and(|only| only != fused) {
-                    continue;
-                }
-                // A few steps in a row, so that each kind finds its own data in the caches.
-                for repeat in 0..5 {
-                    let step = AdamStep { step: number + repeat, ..AdamStep::default() };
-                    let begin = Instant::now();
-                    losses[kind] = models[kind].step(&step, fused);
-                    if repeat > 0 {
-                        times[kind].push(begin.elapsed().as_secs_f64() * 1e3);
-                    }
-                    if fused && number <= 20 {
-                        absorb(&mut hash, Tensor::<1>::from_floats([losses[0]], &Device::flex()));
-                    }
-                }
-            }
-            number += 5;
-            if number == 21 {
-                models[0].hash(&mut hash);
-            }
-        }
-        let best = times.each_ref().map(|times| times.iter().copied().fold(f64::INFINITY, f64::min));
-        let [fused, plain] = [0, 1].map(|kind| median(&mut times[kind]));
+    for (name, make) in MODELS.into_iter().filter(|(name, _)| name.contains(wanted)) {
+        let mut race = Race::run(make, [Fused::ALL, Fused::NONE], only, seconds);
+        let best = race.times.each_ref().map(|times| times.iter().copied().fold(f64::INFINITY, f64::min));
+        let [fused, plain] = race.medians();
         println!(
-            "{name:<16} {fused:>9.3} {plain:>9.3} {:>7.3} {:>9.3} {:>9.3}  {hash:016x} ({:.3} {:.3})",
+            "{name:<16} {fused:>9.3} {plain:>9.3} {:>7.3} {:>9.3} {:>9.3}  {:016x} ({:.3} {:.3})",
             fused / plain,
             best[0],
             best[1],
-            losses[0],
-            losses[1]
+            race.hash,
+            race.losses[0],
+            race.losses[1]
         );
     }
     println!("peak memory {:.0} MB", memory::peak() as f64 / 1e6);
+}
+
+/// All fused against all but one.
+fn each(wanted: &str, seconds: f64) {
+    println!("| step | plain instead | fused ms | with it plain ms | fused / with it plain |");
+    println!("| --- | --- | ---: | ---: | ---: |");
+    for (name, make) in MODELS.into_iter().filter(|(name, _)| name.contains(wanted)) {
+        for (kernel, kind) in Fused::but_one() {
+            if kernel == "convolution" && !name.contains("conv") {
+                continue;
+            }
+            let [fused, plain] = Race::run(make, [Fused::ALL, kind], None, seconds).medians();
+            println!("| {name} | {kernel} | {fused:.2} | {plain:.2} | {:.2} |", fused / plain);
+        }
+    }
+}
+
+/// As many steps as it is told to, again and again.
+fn serve(wanted: &str) {
+    let Some((_, make)) = MODELS.into_iter().find(|(name, _)| *name == wanted) else {
+        eprintln!("no step is called {wanted:?}");
+        std::process::exit(2);
+    };
+    let (mut model, mut number) = (make(), 0);
+    println!("{{\"ready\":true}}");
+    for line in std::io::stdin().lines() {
+        let Some(count) = line.ok().and_then(|line| line.trim().parse::<u64>().ok()) else { return };
+        let mut start = Instant::now();
+        for step in 0..count + 5 {
+            if step == 5 {
+                start = Instant::now();
+            }
+            number += 1;
+            model.step(&AdamStep { step: number, ..AdamStep::default() }, Fused::ALL);
+        }
+        println!("{{\"seconds\":{},\"count\":{count}}}", start.elapsed().as_secs_f64());
+    }
+}
+
+fn main() {
+    memory::keep_freed_pages();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let word = |index: usize| words.get(index).map_or("", String::as_str);
+    let seconds = |index: usize| word(index).parse().unwrap_or(4.0);
+    match word(0) {
+        "serve" => serve(word(1)),
+        "each" => each(word(1), seconds(2)),
+        wanted => {
+            let only = words.get(2).map(|word| usize::from(word != "fused"));
+            compare(wanted, seconds(1), only);
+        }
+    }
 }

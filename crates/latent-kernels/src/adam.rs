@@ -10,6 +10,7 @@ use burn::backend::Flex;
 use burn_flex::FlexTensor;
 
 use crate::elementwise::Shared;
+use crate::launches::counted;
 use crate::math::vectorised;
 use crate::storage::{fusable, in_order, own, values};
 use crate::{parallel, plain};
@@ -73,7 +74,7 @@ pub fn adam<const D: usize>(
     step: &AdamStep,
 ) -> [Tensor<D>; 3] {
     let tensors = [&parameter, &gradient, &first, &second];
-    if !tensors.iter().all(|tensor| fusable(tensor) && !tensor.is_autodiff()) {
+    if !counted(tensors.iter().all(|tensor| fusable(tensor) && !tensor.is_autodiff())) {
         return plain::adam(parameter, gradient, first, second, step);
     }
     let inner = |tensor: Tensor<D>| {
@@ -103,6 +104,10 @@ pub fn adam<const D: usize>(
 /// Elements a thread should have at least.
 const LEAST: usize = 1 << 12;
 
+/// A moment below this is 0. A unit that has died sends no gradient: its moments fade, reach the denormal numbers, stay
+/// there for ever, and each costs a hundred times as much as another number. What they would move is below 1e-22 η / ε.
+const FADED: f32 = 1e-30;
+
 vectorised! {
     /// One step on a run of elements.
     fn advance(parameter: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], step: &AdamStep) {
@@ -112,8 +117,10 @@ vectorised! {
         let [decay, gain] = [step.beta1, 1.0 - step.beta1].map(|x| x as f32);
         let [decay_square, gain_square] = [step.beta2, 1.0 - step.beta2].map(|x| x as f32);
         for (((p, g), m), v) in parameter.iter_mut().zip(gradient).zip(first).zip(second) {
-            *m = decay * *m + gain * g;
-            *v = decay_square * *v + gain_square * (g * g);
+            let mean = decay * *m + gain * g;
+            *m = if mean.abs() < FADED { 0.0 } else { mean };
+            let square = decay_square * *v + gain_square * (g * g);
+            *v = if square < FADED { 0.0 } else { square };
             *p = keep * *p - rate * *m / (v.sqrt() * root + epsilon);
         }
     }

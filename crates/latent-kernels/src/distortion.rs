@@ -1,7 +1,7 @@
 //! −ln p(x) of rows in one pass: values, and where they are wanted the gradients by the way.
 //!
-//! The gradient of a row's sum doesn't depend on the other rows, so the forward pass leaves it in the
-//! parameters' own buffers and the backward pass only scales its rows.
+//! The gradient of a row's sum doesn't depend on the other rows, so the forward pass leaves it in the parameters' own
+//! buffers (or beside them, where somebody else holds those too) and the backward pass only scales its rows.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
@@ -13,7 +13,7 @@ use burn_flex::FlexTensor;
 use crate::elementwise::{Shared, total};
 use crate::math::{exp, expm1, ln, softplus_and_sigmoid, vectorised};
 use crate::parallel;
-use crate::storage::{in_order, own, sides, tensor_from, values};
+use crate::storage::{in_order, own, own_or_shared, sides, tensor_from, values};
 
 /// Elements a thread should have at least.
 const LEAST: usize = 1 << 12;
@@ -151,28 +151,108 @@ fn complement<const FMA: bool>(gap: f32, t: f32) -> f32 {
     if gap < 0.5 { -expm1::<FMA>(-gap) } else { 1.0 - t }
 }
 
-/// −ln p of each row; the gradients take the parameters' places when `write`.
+/// Where a parameter lies and its gradient goes.
+struct Place<'a> {
+    /// The parameter, where somebody else holds it too; else it is in `over`.
+    from: Option<&'a [f32]>,
+    /// The gradient's place; none where no gradient is wanted.
+    over: Option<Shared>,
+}
+
+impl<'a> Place<'a> {
+    /// Read only.
+    fn read(parameter: &'a FlexTensor) -> Self {
+        Place { from: Some(values(parameter)), over: None }
+    }
+
+    /// Row r in a place where it may be overwritten.
+    ///
+    /// # Safety
+    /// Row r is inside the buffers and this thread's alone.
+    unsafe fn row<'b>(&'b self, r: usize, scratch: &'b mut Vec<f32>, features: usize) -> &'b mut [f32] {
+        let start = r * features;
+        match (self.from, &self.over) {
+            // SAFETY: the caller's promise.
+            (Some(from), Some(over)) => unsafe { over.write(start, &from[start..start + features]) },
+            // SAFETY: as above.
+            (None, Some(over)) => unsafe { over.slice(start, features) },
+            (from, None) => {
+                scratch.clear();
+                scratch.extend_from_slice(&from.unwrap_or_default()[start..start + features]);
+                scratch
+            }
+        }
+    }
+}
+
+/// A parameter's gradient under way: over the parameter itself where nobody else holds it, else beside it.
+enum Gradient {
+    Over(FlexTensor),
+    Beside(FlexTensor, Vec<f32>),
+}
+
+impl Gradient {
+    fn of(parameter: FlexTensor) -> Gradient {
+        match own_or_shared(parameter) {
+            Ok(own) => Gradient::Over(own),
+            Err(shared) => {
+                let room = Vec::with_capacity(values(&shared).len());
+                Gradient::Beside(shared, room)
+            }
+        }
+    }
+
+    fn place(&mut self) -> Place<'_> {
+        match self {
+            Gradient::Over(own) => {
+                Place { from: None, over: Some(Shared(own.storage_mut::<f32>().as_mut_ptr())) }
+            }
+            Gradient::Beside(shared, room) => {
+                Place { from: Some(values(shared)), over: Some(Shared(room.as_mut_ptr())) }
+            }
+        }
+    }
+
+    /// The gradient, once [`rows`] has gone through the place of every row.
+    ///
+    /// # Safety
+    /// Every row of the place has been written.
+    unsafe fn done(self) -> FlexTensor {
+        match self {
+            Gradient::Over(own) => own,
+            Gradient::Beside(shared, mut room) => {
+                // SAFETY: the capacity is the parameter's length, and the caller has written every row.
+                unsafe { room.set_len(values(&shared).len()) };
+                tensor_from(room, shared.layout().shape().clone())
+            }
+        }
+    }
+}
+
+/// −ln p of each row; the gradients go to the parameters' places, where there are such.
 ///
 /// The parameters have `rows × features` elements, x `n × features`; row r meets row r mod n of x.
-pub(crate) fn rows(
+fn rows(
     family: Family,
-    parameters: [Option<&mut [f32]>; 2],
+    [first, second]: [Option<Place<'_>>; 2],
     x: &[f32],
     [rows, n, features]: [usize; 3],
-    write: bool,
 ) -> Vec<f32> {
     let mut sums = vec![0f32; rows];
     let sums_at = Shared(sums.as_mut_ptr());
-    let [first, second] = parameters.map(|p| p.map(|p| Shared(p.as_mut_ptr())));
     let least = (LEAST / features.max(1)).max(1);
     parallel::ranges(rows, least, |range| {
         // SAFETY: each part has rows of its own, inside all buffers, which outlive this call.
         let sums = unsafe { sums_at.slice(range.start, range.len()) };
+        let mut scratch = [Vec::new(), Vec::new()];
+        let [scratch_one, scratch_two] = &mut scratch;
         for (sum, r) in sums.iter_mut().zip(range) {
             let x = &x[(r % n) * features..][..features];
+            let write = first.as_ref().is_some_and(|place| place.over.is_some());
             // SAFETY: as above.
-            let [first, second] =
-                [&first, &second].map(|p| p.as_ref().map(|p| unsafe { p.slice(r * features, features) }));
+            let first = first.as_ref().map(|place| unsafe { place.row(r, scratch_one, features) });
+            // SAFETY: as above.
+            let second = second.as_ref().map(|place| unsafe { place.row(r, scratch_two, features) });
             *sum = match (first, second) {
                 (Some(first), Some(second)) => row_two(family, first, second, x, write),
                 (Some(first), None) => row(family, first, x, write),
@@ -215,18 +295,17 @@ fn sizes(parameter: &FlexTensor, x: &FlexTensor) -> [usize; 3] {
     [rows, n, features]
 }
 
-/// The sums alone; the parameters are left as they were.
+/// The sums alone.
 pub(crate) fn values_only(
     first: FlexTensor,
     second: Option<FlexTensor>,
     x: FlexTensor,
     family: Family,
 ) -> FlexTensor {
-    // `rows` takes its parameters as mutable, though it leaves them as they are when `write` is false.
-    let (mut first, mut second, x) = (own(first), second.map(own), in_order(x));
+    let (first, second, x) = (in_order(first), second.map(in_order), in_order(x));
     let sizes = sizes(&first, &x);
-    let parameters = [Some(first.storage_mut()), second.as_mut().map(FlexTensor::storage_mut)];
-    tensor_from(rows(family, parameters, values(&x), sizes, false), [sizes[0]])
+    let places = [Some(Place::read(&first)), second.as_ref().map(Place::read)];
+    tensor_from(rows(family, places, values(&x), sizes), [sizes[0]])
 }
 
 /// A family with one parameter, with a node in the graph; x is a constant.
@@ -239,10 +318,11 @@ pub(crate) fn recorded<C: CheckpointStrategy>(
     let x = in_order(x.into_primitive());
     match DistortionBackward.prepare::<C>([node]).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
-            let mut gradient = own(parameter);
-            let sizes = sizes(&gradient, &x);
-            let sums = rows(family, [Some(gradient.storage_mut()), None], values(&x), sizes, true);
-            prepared.finish([gradient], tensor_from(sums, [sizes[0]]))
+            let sizes = sizes(&parameter, &x);
+            let mut gradient = Gradient::of(parameter);
+            let sums = rows(family, [Some(gradient.place()), None], values(&x), sizes);
+            // SAFETY: `rows` has gone through every row.
+            prepared.finish([unsafe { gradient.done() }], tensor_from(sums, [sizes[0]]))
         }
         OpsKind::UnTracked(prepared) => prepared.finish(values_only(parameter, None, x, family)),
     }
@@ -259,12 +339,13 @@ pub(crate) fn recorded_of_two<C: CheckpointStrategy>(
     let x = in_order(x.into_primitive());
     match DistortionBackward.prepare::<C>([first_node, second_node]).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
-            let (mut first, mut second) = (own(first), own(second));
             let sizes = sizes(&first, &x);
             assert_eq!(sides::<2>(&first), sides::<2>(&second), "distortion: the parameters differ in shape");
-            let parameters = [Some(first.storage_mut()), Some(second.storage_mut())];
-            let sums = rows(family, parameters, values(&x), sizes, true);
-            prepared.finish([first, second], tensor_from(sums, [sizes[0]]))
+            let (mut first, mut second) = (Gradient::of(first), Gradient::of(second));
+            let sums = rows(family, [Some(first.place()), Some(second.place())], values(&x), sizes);
+            // SAFETY: `rows` has gone through every row.
+            let gradients = unsafe { [first.done(), second.done()] };
+            prepared.finish(gradients, tensor_from(sums, [sizes[0]]))
         }
         OpsKind::UnTracked(prepared) => prepared.finish(values_only(first, Some(second), x, family)),
     }

@@ -123,11 +123,38 @@ vectorised! {
         total(&partial)
     }
 
-    /// out ← exp(½ log variance) noise, the deviation of a reparameterised draw.
-    pub(crate) fn deviations(log_variance: &[f32], noise: &[f32], out: &mut [f32]) {
-        for ((out, log_variance), noise) in out.iter_mut().zip(log_variance).zip(noise) {
-            *out = exp::<FMA>(0.5 * log_variance) * noise;
+    /// out ← exp(½ log variance), the deviation of a normal.
+    pub(crate) fn deviations(log_variance: &[f32], out: &mut [f32]) {
+        out.iter_mut().zip(log_variance).for_each(|(out, λ)| *out = exp::<FMA>(0.5 * λ));
+    }
+
+    /// out ← exp(−log variance), the precision of a normal.
+    pub(crate) fn precisions(log_variance: &[f32], out: &mut [f32]) {
+        out.iter_mut().zip(log_variance).for_each(|(out, λ)| *out = exp::<FMA>(-λ));
+    }
+
+    /// deviation ← σ ε, z ← μ + deviation
+    pub(crate) fn deviate(mean: &[f32], sigma: &[f32], noise: &[f32], deviation: &mut [f32], z: &mut [f32]) {
+        for ((((mean, sigma), noise), deviation), z) in mean.iter().zip(sigma).zip(noise).zip(deviation).zip(z) {
+            *deviation = sigma * noise;
+            *z = mean + *deviation;
         }
+    }
+
+    /// sums += a b
+    pub(crate) fn accumulate_products(sums: &mut [f32], a: &[f32], b: &[f32]) {
+        sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum += a * b);
+    }
+
+    /// The sum of squares, in double precision and eight interleaved partial sums.
+    pub(crate) fn squares(values: &[f32]) -> f64 {
+        let mut partial = [0f64; 8];
+        let (chunks, rest) = values.as_chunks::<8>();
+        for chunk in chunks {
+            partial.iter_mut().zip(chunk).for_each(|(sum, v)| *sum += f64::from(*v) * f64::from(*v));
+        }
+        rest.iter().zip(&mut partial).for_each(|(v, sum)| *sum += f64::from(*v) * f64::from(*v));
+        partial.iter().sum()
     }
 
     /// out ← (μ² + e^λ − λ − 1) / 2

@@ -11,7 +11,8 @@ use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use crate::Activation;
 use crate::convolution_node::{self, Kind};
 use crate::distortion::Family;
-use crate::{dense, distortion, normal};
+use crate::storage::in_order;
+use crate::{dense, distortion, log_density, normal};
 
 /// What [`burn::backend::Dispatch`] learns from this crate.
 #[backend_extension(Flex, Autodiff)]
@@ -42,6 +43,19 @@ pub(crate) trait Fused: Backend {
 
     /// See [`crate::standard_normal_rate`].
     fn fused_rate(mean: FloatTensor<Self>, log_variance: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`crate::normal_log_density`].
+    fn fused_normal_log_density(
+        z: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        log_variance: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// See [`crate::standard_normal_log_density`].
+    fn fused_standard_normal_log_density(z: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`crate::log_mean_exp`].
+    fn fused_log_mean_exp(log_weights: FloatTensor<Self>, draws: usize) -> FloatTensor<Self>;
 
     /// −ln p(x) under a family with one parameter.
     fn fused_distortion(
@@ -89,6 +103,22 @@ impl Fused for Flex {
 
     fn fused_rate(mean: FloatTensor<Self>, log_variance: FloatTensor<Self>) -> FloatTensor<Self> {
         normal::rate(&mean, &log_variance)
+    }
+
+    fn fused_normal_log_density(
+        z: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        log_variance: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        log_density::normal(&in_order(z), &in_order(mean), &in_order(log_variance))
+    }
+
+    fn fused_standard_normal_log_density(z: FloatTensor<Self>) -> FloatTensor<Self> {
+        log_density::standard(&in_order(z))
+    }
+
+    fn fused_log_mean_exp(log_weights: FloatTensor<Self>, draws: usize) -> FloatTensor<Self> {
+        log_density::log_mean_exp(&in_order(log_weights), draws).0
     }
 
     fn fused_distortion(
@@ -139,6 +169,22 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
 
     fn fused_rate(mean: FloatTensor<Self>, log_variance: FloatTensor<Self>) -> FloatTensor<Self> {
         normal::recorded_rate::<C>(mean, log_variance)
+    }
+
+    fn fused_normal_log_density(
+        z: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        log_variance: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        log_density::recorded_normal::<C>(z, mean, log_variance)
+    }
+
+    fn fused_standard_normal_log_density(z: FloatTensor<Self>) -> FloatTensor<Self> {
+        log_density::recorded_standard::<C>(z)
+    }
+
+    fn fused_log_mean_exp(log_weights: FloatTensor<Self>, draws: usize) -> FloatTensor<Self> {
+        log_density::recorded_log_mean_exp::<C>(log_weights, draws)
     }
 
     fn fused_distortion(

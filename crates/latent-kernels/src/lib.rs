@@ -3,15 +3,20 @@
 //! Model code calls `dense(x, …)` and sees nothing else. Each function has two bodies: a plain composition
 //! of burn operations, which runs anywhere in any float type ([`plain`], also the oracle of the tests),
 //! and a fused one for f32 on the CPU backend `flex`, forward and backward, which is chosen at run time.
+//! The environment variable `LATENT_KERNELS` = `plain`, `base` or `avx2` allows less than the machine has, for
+//! comparisons: the plain bodies alone, no wide vectors, no AVX-512.
 
-#![deny(missing_docs)]
+#![deny(missing_docs, clippy::undocumented_unsafe_blocks)]
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use burn::Tensor;
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, Flex};
 
 use crate::convolution_node::Kind;
 use crate::distortion::Family;
 use crate::extension::Fused;
+use crate::launches::counted;
 use crate::storage::fusable;
 
 mod activation;
@@ -24,6 +29,10 @@ mod dense;
 mod distortion;
 mod elementwise;
 mod extension;
+pub mod host;
+mod launches;
+mod limit;
+mod log_density;
 mod math;
 mod matrix;
 pub mod memory;
@@ -36,13 +45,14 @@ mod tests;
 
 pub use activation::{Activation, LEAKY_SLOPE, UnknownActivation};
 pub use adam::{AdamStep, adam};
+pub use launches::{Launches, launches};
 
 /// y = φ(x W + b)
 ///
 /// x `[rows, in]`, weight `[in, out]`, bias `[out]` → `[rows, out]`.
 #[must_use]
 pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
-    if ![&x, &weight].into_iter().all(fusable) || !fusable(&bias) {
+    if !counted(fusable(&x) && fusable(&weight) && fusable(&bias)) {
         return plain::dense(x, weight, bias, activation);
     }
     let (last, activation) = unfused(activation);
@@ -65,7 +75,7 @@ pub fn conv2d(
     padding: [usize; 2],
     activation: Activation,
 ) -> Tensor<4> {
-    if !(fusable(&x) && fusable(&weight) && fusable(&bias)) {
+    if !counted(fusable(&x) && fusable(&weight) && fusable(&bias)) {
         return plain::conv2d(x, weight, bias, stride, padding, activation);
     }
     convolution_of(x, weight, bias, Kind::Straight { upsampled: None, stride, padding }, activation)
@@ -85,7 +95,7 @@ pub fn conv_transpose2d(
     output_padding: [usize; 2],
     activation: Activation,
 ) -> Tensor<4> {
-    if !(fusable(&x) && fusable(&weight) && fusable(&bias)) {
+    if !counted(fusable(&x) && fusable(&weight) && fusable(&bias)) {
         return plain::conv_transpose2d(x, weight, bias, stride, padding, output_padding, activation);
     }
     convolution_of(x, weight, bias, Kind::Transposed { stride, padding, output_padding }, activation)
@@ -105,7 +115,7 @@ pub fn upsample_nearest_conv2d(
     padding: [usize; 2],
     activation: Activation,
 ) -> Tensor<4> {
-    if !(fusable(&x) && fusable(&weight) && fusable(&bias)) {
+    if !counted(fusable(&x) && fusable(&weight) && fusable(&bias)) {
         return plain::upsample_nearest_conv2d(x, size, weight, bias, padding, activation);
     }
     convolution_of(
@@ -119,10 +129,10 @@ pub fn upsample_nearest_conv2d(
 
 /// z = μ + σ ε with σ² = e^{log variance}, the reparameterised draw; no gradient flows to the noise.
 ///
-/// All `[rows, latent]`.
+/// mean and log variance `[n, latent]`, noise `[k·n, latent]`, draw-major: row d·n + i is draw d for row i.
 #[must_use]
 pub fn reparameterise(mean: Tensor<2>, log_variance: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
-    if ![&mean, &log_variance, &noise].into_iter().all(fusable) {
+    if !counted([&mean, &log_variance, &noise].into_iter().all(fusable)) {
         return plain::reparameterise(mean, log_variance, noise.detach());
     }
     let [mean, log_variance, noise] = [mean, log_variance, noise].map(Tensor::into_dispatch);
@@ -134,10 +144,78 @@ pub fn reparameterise(mean: Tensor<2>, log_variance: Tensor<2>, noise: Tensor<2>
 /// All `[rows, latent]`.
 #[must_use]
 pub fn standard_normal_rate(mean: Tensor<2>, log_variance: Tensor<2>) -> Tensor<2> {
-    if ![&mean, &log_variance].into_iter().all(fusable) {
+    if !counted([&mean, &log_variance].into_iter().all(fusable)) {
         return plain::standard_normal_rate(mean, log_variance);
     }
     Tensor::from_dispatch(Dispatch::fused_rate(mean.into_dispatch(), log_variance.into_dispatch()))
+}
+
+/// log N(z; μ, σ²) = −½ Σ (ln 2π + ln σ² + (z − μ)² / σ²) of each row, in nats.
+///
+/// z `[k·n, latent]`, mean and log variance `[n, latent]`, draw-major: row d·n + i of z meets row i.
+#[must_use]
+pub fn normal_log_density(z: Tensor<2>, mean: Tensor<2>, log_variance: Tensor<2>) -> Tensor<1> {
+    if !counted([&z, &mean, &log_variance].into_iter().all(fusable)) {
+        return plain::normal_log_density(z, mean, log_variance);
+    }
+    let [z, mean, log_variance] = [z, mean, log_variance].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::fused_normal_log_density(z, mean, log_variance))
+}
+
+/// log N(z; 0, 1) of each row, in nats; z `[rows, latent]`.
+#[must_use]
+pub fn standard_normal_log_density(z: Tensor<2>) -> Tensor<1> {
+    if !counted(fusable(&z)) {
+        return plain::standard_normal_log_density(z);
+    }
+    Tensor::from_dispatch(Dispatch::fused_standard_normal_log_density(z.into_dispatch()))
+}
+
+/// ln (1/k Σ_d e^{w_d}) over k draws, with the greatest taken out first; −∞ where all are.
+///
+/// log weights `[k·n]`, draw-major → `[n]`.
+#[must_use]
+pub fn log_mean_exp(log_weights: Tensor<1>, draws: usize) -> Tensor<1> {
+    if !counted(fusable(&log_weights)) {
+        return plain::log_mean_exp(log_weights, draws);
+    }
+    Tensor::from_dispatch(Dispatch::fused_log_mean_exp(log_weights.into_dispatch(), draws))
+}
+
+/// Σ v², in double precision where it is fused.
+#[must_use]
+pub fn sum_of_squares<const D: usize>(values: &Tensor<D>) -> f64 {
+    if !counted(fusable(values) && !values.is_autodiff()) {
+        return plain::sum_of_squares(values.clone());
+    }
+    match values.clone().try_into_primitive::<Flex>() {
+        Ok(values) => sum_of_parts(storage::values(&storage::in_order(values))),
+        Err(_) => plain::sum_of_squares(values.clone()),
+    }
+}
+
+/// Runs `work(row, its values)` on each row of a buffer of rows, `width` wide, on several threads where each has
+/// `least` numbers or more. For numbers that are made on the host, such as noise.
+pub fn each_row(values: &mut [f32], width: usize, least: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let rows = values.len().checked_div(width).unwrap_or(0);
+    let target = elementwise::Shared(values.as_mut_ptr());
+    parallel::ranges(rows, least.div_ceil(width.max(1)), |range| {
+        for row in range {
+            // SAFETY: each part has rows of its own, inside the buffer, which is borrowed for the whole call.
+            work(row, unsafe { target.slice(row * width, width) });
+        }
+    });
+}
+
+/// The squares of parts of one length, added in order whatever the number of threads.
+fn sum_of_parts(values: &[f32]) -> f64 {
+    const PART: usize = 1 << 14;
+    let sums: Vec<AtomicU64> = values.chunks(PART).map(|_| AtomicU64::new(0)).collect();
+    parallel::each(sums.len(), |part| {
+        let values = &values[part * PART..values.len().min((part + 1) * PART)];
+        sums[part].store(elementwise::squares(values).to_bits(), Relaxed);
+    });
+    sums.into_iter().map(|sum| f64::from_bits(sum.into_inner())).sum()
 }
 
 /// −ln p(x) under Bernoulli pixels: Σ ln(1 + eˡ) − x l, in nats a row. x is data: no gradient flows to it.
@@ -194,7 +272,7 @@ fn one_parameter(
     family: Family,
     plain: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<1>,
 ) -> Tensor<1> {
-    if ![&parameter, &x].into_iter().all(fusable) {
+    if !counted([&parameter, &x].into_iter().all(fusable)) {
         return plain(parameter, x.detach());
     }
     Tensor::from_dispatch(Dispatch::fused_distortion(parameter.into_dispatch(), x.into_dispatch(), family))
@@ -207,7 +285,7 @@ fn two_parameters(
     family: Family,
     plain: impl Fn(Tensor<2>, Tensor<2>, Tensor<2>) -> Tensor<1>,
 ) -> Tensor<1> {
-    if ![&first, &second, &x].into_iter().all(fusable) {
+    if !counted([&first, &second, &x].into_iter().all(fusable)) {
         return plain(first, second, x.detach());
     }
     let [first, second, x] = [first, second, x].map(Tensor::into_dispatch);

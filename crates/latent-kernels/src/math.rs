@@ -5,6 +5,11 @@
 //! the last two give the same bits.
 
 use std::f32::consts::LOG2_E;
+#[cfg(target_arch = "x86_64")]
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "x86_64")]
+use crate::limit::{Limit, limit};
 
 /// Defines functions whose bodies are compiled for each [`Width`] of machine.
 ///
@@ -51,20 +56,25 @@ pub(crate) enum Width {
     Widest,
 }
 
-/// This machine's [`Width`].
+/// The [`Width`] to be used on this machine.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(crate) fn width() -> Width {
-    let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    let avx512 = is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq");
-    match (fma, avx512) {
-        (true, true) => Width::Widest,
-        (true, false) => Width::Wide,
-        _ => Width::Base,
-    }
+    static WIDTH: OnceLock<Width> = OnceLock::new();
+    *WIDTH.get_or_init(|| {
+        let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx512 = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq");
+        if fma && avx512 && limit() > Limit::Avx2 {
+            Width::Widest
+        } else if fma && limit() > Limit::Base {
+            Width::Wide
+        } else {
+            Width::Base
+        }
+    })
 }
 
 #[inline(always)]

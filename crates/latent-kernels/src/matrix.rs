@@ -58,6 +58,11 @@ impl Target {
         Target { data: data.as_mut_ptr(), stride }
     }
 
+    /// A place that may hold no values yet; who writes through it answers for its length.
+    pub(crate) fn over(data: *mut f32, stride: usize) -> Target {
+        Target { data, stride }
+    }
+
     /// A row's elements from `start` to `end`.
     ///
     /// # Safety

@@ -5,7 +5,7 @@
 //! anew at each step; [`keep_freed_pages`] makes that last for ever.
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use mimalloc::MiMalloc;
 
@@ -14,6 +14,8 @@ use crate::parallel::Apart;
 // Apart from what other threads spin on: every allocation writes these.
 static CURRENT: Apart<AtomicUsize> = Apart(AtomicUsize::new(0));
 static PEAK: Apart<AtomicUsize> = Apart(AtomicUsize::new(0));
+// The bytes of all requests so far in the lower 40 bits, their number above.
+static ASKED: Apart<AtomicU64> = Apart(AtomicU64::new(0));
 
 /// The counting allocator; a program takes it by `#[global_allocator]`.
 ///
@@ -44,6 +46,25 @@ pub fn reset_peak() {
     PEAK.0.store(current(), Relaxed);
 }
 
+/// A moment from which requests for memory are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u64);
+
+impl Mark {
+    /// Now.
+    #[must_use]
+    pub fn now() -> Mark {
+        Mark(ASKED.0.load(Relaxed))
+    }
+
+    /// How many requests there have been since, and for how many bytes together (less than a terabyte).
+    #[must_use]
+    pub fn since(self) -> (u64, u64) {
+        let asked = ASKED.0.load(Relaxed).wrapping_sub(self.0);
+        (asked >> 40, asked & ((1 << 40) - 1))
+    }
+}
+
 /// Keeps freed pages in the process for reuse instead of handing them back to the system.
 pub fn keep_freed_pages() {
     unsafe extern "C" {
@@ -57,6 +78,7 @@ pub fn keep_freed_pages() {
 }
 
 fn grown(size: usize) {
+    ASKED.0.fetch_add(1 << 40 | size as u64, Relaxed);
     let now = CURRENT.0.fetch_add(size, Relaxed) + size;
     if now > PEAK.0.load(Relaxed) {
         PEAK.0.fetch_max(now, Relaxed);

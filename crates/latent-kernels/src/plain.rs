@@ -10,6 +10,9 @@ use burn::tensor::{Int, TensorData};
 
 use crate::{Activation, AdamStep};
 
+/// ln 2π
+const LOG_TWO_PI: f64 = 1.837_877_066_409_345_5;
+
 /// See [`crate::dense`].
 #[must_use]
 pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
@@ -82,7 +85,42 @@ pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
 /// See [`crate::reparameterise`].
 #[must_use]
 pub fn reparameterise(mean: Tensor<2>, log_variance: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {
-    mean + log_variance.mul_scalar(0.5).exp() * noise
+    let rows = noise.dims()[0];
+    per_draw(mean, rows) + per_draw(log_variance.mul_scalar(0.5).exp(), rows) * noise
+}
+
+/// See [`crate::normal_log_density`].
+#[must_use]
+pub fn normal_log_density(z: Tensor<2>, mean: Tensor<2>, log_variance: Tensor<2>) -> Tensor<1> {
+    let rows = z.dims()[0];
+    let (mean, log_variance) = (per_draw(mean, rows), per_draw(log_variance, rows));
+    let apart = z - mean;
+    let square = apart.clone() * apart * log_variance.clone().neg().exp();
+    sum_rows((log_variance + square).add_scalar(LOG_TWO_PI).mul_scalar(-0.5))
+}
+
+/// See [`crate::standard_normal_log_density`].
+#[must_use]
+pub fn standard_normal_log_density(z: Tensor<2>) -> Tensor<1> {
+    sum_rows((z.clone() * z).add_scalar(LOG_TWO_PI).mul_scalar(-0.5))
+}
+
+/// See [`crate::log_mean_exp`].
+#[must_use]
+pub fn log_mean_exp(log_weights: Tensor<1>, draws: usize) -> Tensor<1> {
+    let n = log_weights.dims()[0] / draws.max(1);
+    let w = log_weights.reshape([draws, n]);
+    // −∞ − (−∞) would be NaN.
+    let greatest = w.clone().detach().max_dim(0).clamp_min(f32::MIN);
+    let sum = (w - greatest.clone()).exp().sum_dim(0).log() + greatest;
+    sum.reshape([n]).sub_scalar((draws as f64).ln())
+}
+
+/// See [`crate::sum_of_squares`].
+#[must_use]
+pub fn sum_of_squares<const D: usize>(values: Tensor<D>) -> f64 {
+    let sum = (values.clone() * values).sum();
+    sum.try_to_vec_as::<f64>().ok().and_then(|sum| sum.first().copied()).unwrap_or(f64::NAN)
 }
 
 /// See [`crate::standard_normal_rate`].
@@ -110,9 +148,8 @@ pub fn squared_error(mean: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
 pub fn normal_distortion(mean: Tensor<2>, log_variance: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
     let difference = mean.clone() - per_draw(x, mean.dims()[0]);
     let square = difference.clone() * difference;
-    let log_two_pi = (2.0 * std::f64::consts::PI).ln();
     sum_rows(
-        (square * log_variance.clone().neg().exp() + log_variance).add_scalar(log_two_pi).mul_scalar(0.5),
+        (square * log_variance.clone().neg().exp() + log_variance).add_scalar(LOG_TWO_PI).mul_scalar(0.5),
     )
 }
 

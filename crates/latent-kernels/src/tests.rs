@@ -35,8 +35,8 @@ fn convolutions() {
         let n = keyed.between(1, if round % 10 == 0 { 20 } else { 4 });
         let [inputs, outputs] = [(); 2].map(|()| keyed.between(1, 9));
         let size = [(); 2].map(|()| keyed.between(1, 17));
-        let kernel = [(); 2].map(|()| keyed.between(1, 5));
-        let stride = [(); 2].map(|()| keyed.between(1, 3));
+        let kernel = [(); 2].map(|()| keyed.between(1, 7));
+        let stride = [(); 2].map(|()| keyed.between(1, 4));
         // Padding enough for the kernel to fit.
         let padding = [0, 1].map(|axis| {
             let least = kernel[axis].saturating_sub(size[axis]).div_ceil(2);
@@ -80,26 +80,130 @@ fn convolutions() {
 #[test]
 fn draws_and_rates() {
     let mut keyed = Numbers::new(2);
-    for _ in 0..20 {
-        let shape = [keyed.between(1, 50), keyed.between(1, 50)];
-        let (mean, log_variance) = (keyed.array(&shape), keyed.array(&shape));
-        let noise = keyed.array(&shape);
+    for round in 0..20 {
+        let draws = if round % 2 == 0 { 1 } else { keyed.between(2, 9) };
+        let [n, dims] = [keyed.between(1, 50), keyed.between(1, 50)];
+        let (mean, log_variance) = (keyed.array(&[n, dims]), keyed.array(&[n, dims]));
+        let noise = keyed.array(&[draws * n, dims]);
         let (noise32, noise64) = (noise.leaf::<2>(DType::F32, false).1, noise.leaf::<2>(DType::F64, false).1);
         let noise = |like: &Tensor<2>| {
             if like.dtype() == DType::F32 { noise32.clone().detach() } else { noise64.clone().detach() }
         };
         compare!(
-            format!("draw {shape:?}"),
+            format!("{draws} draws of {n}×{dims}"),
             [mean: 2, log_variance: 2],
             |m: Tensor<2>, l| { let e = noise(&m); crate::reparameterise(m, l, e) },
             |m: Tensor<2>, l| { let e = noise(&m); plain::reparameterise(m, l, e) }
         );
         compare!(
-            format!("rate {shape:?}"),
+            format!("rate {n}×{dims}"),
             [mean: 2, log_variance: 2],
             crate::standard_normal_rate,
             plain::standard_normal_rate
         );
+    }
+}
+
+#[test]
+fn log_densities_of_codes() {
+    let mut keyed = Numbers::new(11);
+    for round in 0..20 {
+        let (draws, n) = (keyed.between(1, 9), if round % 5 == 0 { 1 } else { keyed.between(1, 40) });
+        let dims = keyed.between(1, 60);
+        let (z, mean) = (keyed.array(&[draws * n, dims]), keyed.array(&[n, dims]));
+        let log_variance = keyed.array(&[n, dims]);
+        compare!(
+            format!("normal, {draws} draws of {n}×{dims}"),
+            [z: 2, mean: 2, log_variance: 2],
+            crate::normal_log_density,
+            plain::normal_log_density
+        );
+        compare!(
+            format!("standard normal, {}×{dims}", draws * n),
+            [z: 2],
+            crate::standard_normal_log_density,
+            plain::standard_normal_log_density
+        );
+        let mut weights = keyed.array(&[draws * n]);
+        weights.values.iter_mut().for_each(|w| *w = *w * 30.0 - 500.0);
+        compare!(
+            format!("mean of {draws} weights of {n}"),
+            [weights: 1],
+            |w| crate::log_mean_exp(w, draws),
+            |w| plain::log_mean_exp(w, draws)
+        );
+    }
+}
+
+#[test]
+fn impossible_draws_weigh_nothing() {
+    let weights = [0.0, f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
+    let weights = Tensor::<1>::from_floats(weights, &Device::flex());
+    let [some, none] = numbers(crate::log_mean_exp(weights, 2))[..] else { panic!("two rows") };
+    assert!((some + 2f64.ln()).abs() < 1e-6 && none == f64::NEG_INFINITY, "{some} {none}");
+}
+
+#[test]
+fn squares_are_summed_in_double_precision() {
+    let mut keyed = Numbers::new(12);
+    for size in [0, 1, 7, 8, 1 << 14, (1 << 14) + 3, 100_000] {
+        let values = keyed.normals(size);
+        let exact = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+        let sum = crate::sum_of_squares(&Tensor::<1>::from_floats(values.as_slice(), &Device::flex()));
+        assert!((sum - exact).abs() <= 1e-12 * exact, "{size}: {sum} {exact}");
+    }
+    // Where single precision would overflow.
+    let large = Tensor::<1>::from_floats([1e30f32, 1.0], &Device::flex());
+    assert!((crate::sum_of_squares(&large) / 1e60 - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn shared_parameters_are_left_as_they_are() {
+    let mut keyed = Numbers::new(13);
+    let (logits, x) = (keyed.array(&[9, 50]), keyed.array(&[9, 50]));
+    let (leaf, x) = (logits.leaf::<2>(DType::F32, false).0, x.leaf::<2>(DType::F32, false).0.inner());
+    // A node of the graph whose tensor is held here as well, and one that nobody else holds.
+    let held = leaf.clone() * 2.0;
+    let before = numbers(held.clone().inner());
+    let beside = crate::bernoulli_distortion(held.clone(), x.clone());
+    let over = crate::bernoulli_distortion(leaf.clone() * 2.0, x);
+    assert_eq!(numbers(held.inner()), before);
+    assert_eq!(numbers(beside.clone().inner()), numbers(over.clone().inner()));
+    let gradients = [beside, over].map(|loss| numbers(leaf.grad(&loss.sum().backward()).expect("used")));
+    assert_eq!(gradients[0], gradients[1]);
+}
+
+#[test]
+fn moments_that_fade_become_zero() {
+    let device = Device::flex();
+    let full = |value: f32| Tensor::<1>::full([40], value, &device);
+    let [p, m, v] = crate::adam(full(0.5), full(0.0), full(1e-30), full(1e-30), &AdamStep::default());
+    assert_eq!((numbers(m)[0], numbers(v)[0], numbers(p)[0]), (0.0, 0.0, 0.5));
+    let [_, m, v] = crate::adam(full(0.5), full(1e-3), full(0.0), full(0.0), &AdamStep::default());
+    assert!(numbers(m)[0] > 0.0 && numbers(v)[0] > 0.0);
+}
+
+/// The tests of this file that compare with the plain bodies, again on a machine that has less.
+#[test]
+fn the_functions_are_as_exact_without_wide_vectors() {
+    let program = std::env::current_exe().expect("this test's program");
+    let again = [
+        "tests::dense_layers",
+        "tests::convolutions",
+        "tests::draws_and_rates",
+        "tests::log_densities_of_codes",
+        "tests::distortions",
+        "tests::adam_steps",
+    ];
+    for limit in ["base", "avx2"] {
+        let output = std::process::Command::new(&program)
+            .args(again)
+            .arg("--exact")
+            .env("LATENT_KERNELS", limit)
+            .output()
+            .expect("the program runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains("6 passed"), "{limit}: {text}");
     }
 }
 

@@ -142,6 +142,9 @@ pub struct Noise<'a> {
     pub first: usize,
 }
 
+/// Numbers that a thread should draw at least.
+const NOISE_A_THREAD: usize = 1 << 10;
+
 impl<'a> Noise<'a> {
     /// Noise for these rows from draw 0.
     pub fn new(key: Key, ids: &'a [u64]) -> Self {
@@ -161,13 +164,11 @@ impl<'a> Noise<'a> {
     fn fill(self, draws: usize, dims: usize, device: &Device, draw: fn(Key, &mut [f32])) -> Tensor<2> {
         let n = self.ids.len();
         let mut values = vec![0.0; draws * n * dims];
-        for (i, &id) in self.ids.iter().enumerate() {
-            let row = self.key.fold(id);
-            for d in 0..draws {
-                let start = (d * n + i) * dims;
-                draw(row.fold(self.first + d), &mut values[start..start + dims]);
-            }
-        }
+        let keys: Vec<Key> = self.ids.iter().map(|&id| self.key.fold(id)).collect();
+        // Row d·n + i is draw d of row i.
+        latent_kernels::each_row(&mut values, dims, NOISE_A_THREAD, |row, out| {
+            draw(keys[row % n].fold(self.first + row / n), out);
+        });
         device.tensor(values, [draws * n, dims])
     }
 }

@@ -14,6 +14,7 @@ pub struct Device {
 
 /// The device that was asked for is not in this machine or this build.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[error("device `{name}` is not available; present here: {}", present.join(", "))]
 pub struct DeviceError {
     name: String,
@@ -91,16 +92,22 @@ impl Device {
 }
 
 /// A tensor's numbers on the host, row-major.
+///
+/// # Panics
+/// Where the device has failed: no input brings that about, and no number may stand for what was lost.
 pub fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    tensor.try_to_vec_as().unwrap_or_default()
+    tensor.try_to_vec_as().unwrap_or_else(|error| panic!("the device failed: {error:?}"))
 }
 
 /// A tensor's numbers on the host in double precision, row-major.
+///
+/// # Panics
+/// Where the device has failed.
 pub fn host_f64<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
-    tensor.try_to_vec_as().unwrap_or_default()
+    tensor.try_to_vec_as().unwrap_or_else(|error| panic!("the device failed: {error:?}"))
 }
 
-/// The number in a tensor of one element; NaN if the device failed.
+/// The number in a tensor of one element; NaN where it is empty.
 pub fn scalar<const D: usize>(tensor: &Tensor<D>) -> f64 {
     host_f64(tensor).first().copied().unwrap_or(f64::NAN)
 }

@@ -7,12 +7,14 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
 use crate::figure::FigureError;
+use crate::generate::sampler::SamplerError;
 use crate::model::ModelError;
 use crate::store::StoreError;
 use crate::train::TrainError;
 
 /// Anything that can go wrong in the library.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum Error {
     /// A preset, a file of settings, a `--set`.
@@ -36,6 +38,9 @@ pub enum Error {
     /// Drawing or writing a picture or a report.
     #[error(transparent)]
     Figure(#[from] FigureError),
+    /// Fitting or drawing from a sampler.
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
 }
 
 /// The result of a library call.

@@ -10,6 +10,9 @@
 //! between. A model is a choice on each of a few axes (likelihood, posterior, prior, objective,
 //! network); a paper is a preset that names those choices.
 
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
 pub mod array;
 pub mod batch;
 pub mod config;

@@ -33,6 +33,7 @@ fn a_model_of_shapes_is_judged_on_their_factors() {
         held_out: (&data, Split::Test),
         train: None,
         foreign: None,
+        samplers: &[],
         seconds: Some(0.001),
         key: Key::from_seed(1),
         progress: &|_, _| {},

@@ -85,10 +85,10 @@ impl Trainable for Regression {
 
     fn loss(&self, _: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> latent::Result<Loss> {
         let total = self.errors(weights, batch, moment).mean();
-        Ok(Loss { terms: vec![("loss".into(), total.clone())], total })
+        Ok(Loss { terms: vec![("loss".into(), total.clone())], total, kept: vec![] })
     }
 
-    fn after_step(&mut self, _: &Batch, moment: Moment) -> latent::Result<()> {
+    fn after_step(&mut self, _: &Batch, moment: Moment, _: Vec<Tensor<1>>) -> latent::Result<()> {
         if moment.progress.map(|p| p.step) == self.breaks {
             self.breaks = None;
             self.weights.set_values(self.w, vec![f32::INFINITY, 0.0]);

@@ -26,6 +26,7 @@ fn section(settings: &str, seconds: Option<f64>) -> Section {
         held_out: (&data, Split::Validation),
         train: Some(&data),
         foreign: None,
+        samplers: &[],
         seconds,
         key: Key::from_seed(3),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),

@@ -9,7 +9,7 @@ use clap::Args;
 use latent::data::{DataError, Split};
 use latent::evaluate::compare::{compare, compare_methods, methods};
 use latent::evaluate::disentanglement::ranking_of_models;
-use latent::evaluate::{Better, Estimate, Measure, Section};
+use latent::evaluate::{Better, Estimate, Evaluation, Measure, Section};
 use latent::generate::some_rows;
 use serde_json::json;
 
@@ -176,18 +176,12 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
 
 /// What `latent evaluate` has written of a run.
 fn evaluation(run: &Path) -> Result<Vec<Section>, Failure> {
-    let path = run.join("evaluation.json");
-    if !path.is_file() {
-        return Err(Failure::Flag {
+    match Evaluation::load(run)? {
+        Some(evaluation) => Ok(evaluation.sections),
+        None => Err(Failure::Flag {
             flag: "RUN",
             what: format!("{} has no evaluation.json", run.display()),
             remedy: format!("judge it first: latent evaluate {}", run.display()),
-        });
+        }),
     }
-    let text = std::fs::read(&path).map_err(|source| DataError::Io { path: path.clone(), source })?;
-    serde_json::from_slice(&text).map_err(|error| Failure::Flag {
-        flag: "RUN",
-        what: format!("{}: not an evaluation ({error})", path.display()),
-        remedy: format!("judge it again: latent evaluate {}", run.display()),
-    })
 }

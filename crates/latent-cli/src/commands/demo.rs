@@ -10,7 +10,7 @@ use latent::train::Options;
 use serde_json::json;
 
 use super::train::{Stop, train};
-use crate::failure::Done;
+use crate::failure::{Done, Failure};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -35,6 +35,13 @@ pub struct Demo {
 impl Demo {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
+        if let Some(taken) = self.out.as_ref().filter(|path| path.join("run.toml").exists()) {
+            return Err(Failure::Flag {
+                flag: "--out",
+                what: format!("{} holds a run already", taken.display()),
+                remedy: "choose another folder, or leave --out away".into(),
+            });
+        }
         let folder = self.out.clone().unwrap_or_else(|| first_free(Path::new("runs/demo")));
         let plane = folder.join("plane");
         let stop = Stop::on_interrupt();

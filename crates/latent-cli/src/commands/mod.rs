@@ -6,6 +6,8 @@ pub mod decode;
 pub mod demo;
 pub mod devices;
 pub mod encode;
+pub mod evaluate;
+pub mod fit_sampler;
 pub mod inspect;
 pub mod interpolate;
 pub mod presets;
@@ -17,7 +19,7 @@ pub mod textbook;
 pub mod train;
 pub mod traverse;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use latent::array::Array;
 use latent::data::{Data, DataError, Rows, Split};
@@ -49,6 +51,14 @@ pub fn load(run: &Path, device: &str) -> Result<Model, Failure> {
         });
     }
     Ok(Model::load_with(run, &device, &Registry::default())?)
+}
+
+/// The run folder that a model belongs to: the one given, or that in which a model file lies.
+pub fn run_folder(run: &Path) -> PathBuf {
+    match run.parent() {
+        Some(parent) if !run.is_dir() => parent.into(),
+        _ => run.into(),
+    }
 }
 
 /// The key of a command's own draws.

@@ -7,7 +7,8 @@ use clap::Args;
 use latent::data::{Column, Split, StoredType, write_csv, write_npy};
 use latent::figure::{GridLabels, image_sheet};
 use latent::generate::Samples;
-use latent::model::BaseMeasure;
+use latent::generate::sampler::FittedSampler;
+use latent::model::{BaseMeasure, Registry};
 use serde_json::json;
 
 use super::{Chosen, key, load, own_data, trained_on};
@@ -40,6 +41,9 @@ pub struct Score {
     /// Importance samples a row
     #[arg(long, default_value_t = 100)]
     k: usize,
+    /// What stands for p(z): prior, or a fitted sampler that has a density
+    #[arg(long, default_value = "prior")]
+    sampler: String,
     /// Where to: scores.csv or scores.npy
     #[arg(long)]
     out: PathBuf,
@@ -80,6 +84,8 @@ impl Score {
         if let Some(sheet) = &sheet {
             sheet.suits(&model)?;
         }
+        let registry = Registry::default();
+        let prior = FittedSampler::load(&model, &super::run_folder(&self.run), &self.sampler, &registry)?;
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
         // A model trained on rows of a known test set is not judged on that test set.
         if let Some(known) = trained_on(&model, &chosen.data) {
@@ -97,9 +103,9 @@ impl Score {
             None => None,
             Some(_) => Some(Chosen { data: own_data(&model, out)?, split: Split::Validation }),
         };
-        let table = self.table(&model, &chosen, usize::MAX)?;
+        let table = self.table(&model, &prior, &chosen, usize::MAX)?;
         let mut against = match &reference {
-            Some(own) => self.table(&model, own, self.reference)?.first,
+            Some(own) => self.table(&model, &prior, own, self.reference)?.first,
             None => table.first.clone(),
         };
         against.sort_by(f64::total_cmp);
@@ -118,7 +124,10 @@ impl Score {
         }
         let mean = table.first.iter().sum::<f64>() / table.first.len().max(1) as f64;
         let (shown, sign) = if table.has_density { ("log_p_lower", 1.0) } else { ("distortion", -1.0) };
-        let reason = table.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+        let reason = match &table.reason {
+            Some(reason) => format!(" ({reason})"),
+            None => format!(" under {}", self.prior_in_words(&model)),
+        };
         out.result(
             format!(
                 "{}, mean {shown} {:.2} nats{reason}: {}{}",
@@ -133,14 +142,32 @@ impl Score {
             &json!({
                 "rows": table.first.len(), "mean": sign * mean, "column": shown, "reason": table.reason,
                 "base_measure": model.model.likelihood.measure().name(), "k": self.k,
+                "prior": table.has_density.then(|| self.prior_in_words(&model)),
                 "out": self.out, "sheet": self.sheet, "seed": self.seed
             }),
         );
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Which p(z) the scores are under.
+    fn prior_in_words(&self, model: &latent::Model) -> String {
+        match self.sampler.as_str() {
+            "prior" => {
+                let kind = model.run.prior.get("kind").and_then(|kind| kind.as_str()).unwrap_or("own");
+                format!("the model's {kind} prior")
+            }
+            sampler => format!("the fitted {sampler} in the prior's place"),
+        }
+    }
+
     /// Scores up to `most` rows.
-    fn table(&self, model: &latent::Model, chosen: &Chosen, most: usize) -> Result<Scores, Failure> {
+    fn table(
+        &self,
+        model: &latent::Model,
+        prior: &FittedSampler,
+        chosen: &Chosen,
+        most: usize,
+    ) -> Result<Scores, Failure> {
         let measure = model.model.likelihood.measure();
         let reason = match measure {
             _ if !model.model.posterior.has_density() => {
@@ -157,7 +184,7 @@ impl Score {
             }
             left = left.saturating_sub(rows.len());
             if scores.has_density {
-                for score in model.score(&rows, self.k, key(self.seed, "score"))? {
+                for score in model.score_with(prior, &rows, self.k, key(self.seed, "score"))? {
                     scores.first.push(score.log_p_lower);
                     scores.error.push(score.standard_error);
                     scores.effective.push(score.effective_samples);

@@ -140,3 +140,13 @@ pub fn write_npy_bytes(path: &Path, descr: &str, shape: &str, data: &[u8]) {
     bytes.extend(data);
     fs::write(path, bytes).expect("an array");
 }
+
+/// What `latent evaluate` writes of a run, with one section of these measures as JSON.
+#[allow(dead_code, reason = "not every test program compares")]
+pub fn evaluation(measures: &str) -> String {
+    format!(
+        r#"{{"program":"0","model":"","data":"d","split":"test","rows":100,"data_hash":"","base_measure":"none","seed":1,
+        "full":false,"seconds":1.0,"pictures":[],
+        "sections":[{{"name":"r","title":"How near?","measures":[{measures}],"warnings":[],"absent":[]}}]}}"#
+    )
+}

@@ -1,5 +1,7 @@
 //! The innermost loop: a tile of C held in registers while the depth runs by.
 
+use crate::limit::{Limit, limit};
+
 /// One tile: `rows × columns` of C += (or =) a panel of A times a panel of B.
 pub(crate) struct Call {
     pub rows: usize,
@@ -32,9 +34,16 @@ pub(crate) struct Kernel {
 impl Kernel {
     const PORTABLE: Kernel = Kernel { rows: 4, columns: 8, reads_in_place: false, run: portable };
 
-    /// The fastest that this machine can run.
+    /// The fastest that this machine can and may run.
     pub(crate) fn detect() -> Kernel {
-        Kernel::all().remove(0)
+        let mut kernels = Kernel::all();
+        let allowed = match limit() {
+            Limit::Plain | Limit::Base => Kernel::PORTABLE.columns,
+            Limit::Avx2 => 16,
+            Limit::None => usize::MAX,
+        };
+        kernels.retain(|kernel| kernel.columns <= allowed);
+        kernels.remove(0)
     }
 
     /// Every kernel that this machine can run, the fastest first.

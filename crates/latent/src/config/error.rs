@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// A preset, a TOML file, a `--set` or their combination is wrong.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum ConfigError {
     /// No setting has that name.
@@ -27,6 +28,18 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("{}", crate::files::refusal(path, source))]
     Io { path: PathBuf, source: std::io::Error },
+}
+
+impl ConfigError {
+    /// The same of a key that stands in `section`.
+    pub(crate) fn within(self, section: &str) -> Self {
+        match self {
+            Self::Value { key, what, remedy } => {
+                Self::Value { key: format!("{section}.{key}"), what, remedy }
+            }
+            other => other,
+        }
+    }
 }
 
 fn hint(nearest: &Option<String>) -> String {

@@ -1,6 +1,7 @@
 //! The axes and their members, by the names that configurations use.
 
 use super::Axis;
+use crate::generate::sampler::{SamplerSettings, samplers};
 use crate::model::likelihood::{LikelihoodSettings, likelihoods};
 use crate::model::posterior::{PosteriorSettings, posteriors};
 use crate::model::prior::{PriorSettings, priors};
@@ -19,6 +20,8 @@ pub struct Registry {
     pub networks: Axis<dyn NetworkSettings>,
     /// What training minimises.
     pub terms: Axis<dyn TermSettings>,
+    /// p̂(z), fitted after training.
+    pub samplers: Axis<dyn SamplerSettings>,
 }
 
 impl Default for Registry {
@@ -30,6 +33,7 @@ impl Default for Registry {
             priors: priors(),
             networks: networks(),
             terms: terms(),
+            samplers: samplers(),
         }
     }
 }

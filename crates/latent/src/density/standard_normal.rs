@@ -20,6 +20,10 @@ impl Density for StandardNormal {
         Latent::new(noise.normals(draws, self.dims, &self.device))
     }
 
+    fn log_density(&self, z: &Latent) -> Option<Tensor<1>> {
+        Some(latent_kernels::standard_normal_log_density(z.z.clone()))
+    }
+
     fn log_density_per_dimension(&self, z: &Latent) -> Option<Tensor<2>> {
         Some((z.z.clone() * z.z.clone() + LN_2PI) * -0.5)
     }

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::samples::SampleSource;
 use crate::data::{Data, Split};
 use crate::key::Key;
 use crate::store::Model;
@@ -22,9 +23,9 @@ pub struct Estimate {
     pub high: f64,
 }
 
-/// JSON has null for what is not finite.
-fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
+/// JSON has no NaN: it is null there.
+fn number<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(source)?.unwrap_or(f64::NAN))
 }
 
 /// 97.5 % of a standard normal lie below this.
@@ -55,6 +56,26 @@ impl Estimate {
         let mean = without_group.iter().sum::<f64>() / g;
         let squares: f64 = without_group.iter().map(|v| (v - mean).powi(2)).sum();
         Self::normal(value, ((g - 1.0) / g * squares).sqrt())
+    }
+}
+
+impl std::fmt::Display for Estimate {
+    /// `−223.4 [−225.0, −221.9]`, with as many decimals as the interval's width gives a meaning to.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let half = (self.high - self.low) / 2.0;
+        let whole = half == 0.0 && self.value.fract() == 0.0;
+        let scale = if half > 0.0 && half.is_finite() { half } else { self.value.abs() * 1e-2 };
+        // Two digits of the half width; at most six decimals.
+        let decimals = match scale > 0.0 && !whole {
+            true => (1.0 - scale.log10().floor()).clamp(0.0, 6.0) as usize,
+            false => 0,
+        };
+        let number = |value: f64| format!("{value:.decimals$}").replace('-', "−");
+        f.write_str(&number(self.value))?;
+        if half != 0.0 {
+            write!(f, " [{}, {}]", number(self.low), number(self.high))?;
+        }
+        Ok(())
     }
 }
 
@@ -160,6 +181,8 @@ pub struct Subject<'a> {
     pub train: Option<&'a Data>,
     /// Data from elsewhere, to tell apart from the model's own.
     pub foreign: Option<&'a Data>,
+    /// Where samples come from, by name; the model's prior alone where it is empty.
+    pub samplers: &'a [(String, SampleSource<'a>)],
     /// About how many seconds each section may take; none for all rows, whatever it takes.
     pub seconds: Option<f64>,
     /// What every draw descends from.

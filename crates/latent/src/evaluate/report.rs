@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::judged::judged;
+use super::sampled::sampled;
 use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
 use crate::batch::{Latent, Support};
 use crate::data::{Data, SampleShape, Split};
@@ -64,9 +66,20 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
         SampleShape::Image { .. } => pictures(&mut book, &model, data, &findings, key)?,
         SampleShape::Vector { .. } => tables(&mut book, &model, data, key)?,
     }
+    if let Some((section, figure)) = sampled(&model, folder, key)? {
+        if let Some(figure) = figure {
+            book.save("samples-fitted", &figure)?;
+        }
+        book.section(section);
+    }
     codes(&mut book, &model, data, key)?;
     curves(&mut book, &model, &log, best.map(|(step, _)| step))?;
     numbers(&mut book, &model, &findings);
+    let file = super::checksum(&folder.join("model.safetensors"))?;
+    if let Some(evaluation) = super::Evaluation::load(folder)?.filter(|e| e.model == file) {
+        let report = std::mem::replace(&mut book.report, Report::new(""));
+        book.report = judged(report, &evaluation, &book.figures);
+    }
     let settings = model.run.without_statistics().to_toml()?;
     book.report = book.report.details("Settings (run.toml)", settings).details("Environment", environment());
     let path = folder.join("report.html");
@@ -84,9 +97,11 @@ struct Book {
 
 impl Book {
     fn save(&mut self, name: &str, figure: &Figure) -> Result<()> {
-        let path = self.figures.join(format!("{name}.png"));
-        figure.save(&path)?;
-        self.files.push(path);
+        for ending in ["png", "svg"] {
+            let path = self.figures.join(format!("{name}.{ending}"));
+            figure.save(&path)?;
+            self.files.push(path);
+        }
         Ok(())
     }
 
@@ -387,7 +402,8 @@ fn numbers(book: &mut Book, model: &Model, findings: &Findings) {
     };
     row("rows", &|t| t.rows.to_string());
     row("distortion, nats", &|t| cell(t.distortion));
-    row("rate, nats", &|t| optional(t.rate));
+    let how = if model.view().rate_is_exact() == Some(false) { " (mean over draws)" } else { "" };
+    row(&format!("rate{how}, nats"), &|t| optional(t.rate));
     let measure = model.model.likelihood.measure();
     let bound =
         if measure == BaseMeasure::None { "distortion + rate (no density), nats" } else { "−ELBO, nats" };

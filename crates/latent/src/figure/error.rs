@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Drawing or writing a picture or a report failed.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum FigureError {
     /// The operating system refused to write.

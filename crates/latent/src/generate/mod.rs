@@ -4,6 +4,7 @@
 //! part at a time so that memory stays flat, and is a function of its key.
 
 mod paths;
+pub mod sampler;
 mod samples;
 
 use burn::tensor::Tensor;
@@ -17,8 +18,9 @@ use crate::data::{Data, Rows, SampleShape, Split};
 use crate::device::host;
 use crate::error::Result;
 use crate::key::Key;
-use crate::model::{ModelError, Score, score};
+use crate::model::{ModelError, Score, score, score_under};
 use crate::store::Model;
+use sampler::{FittedSampler, How, SamplerError};
 
 /// What is shown of p(x|z).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,22 @@ impl Model {
     /// New samples, with a choice of what is shown.
     pub fn sample_as(&self, count: usize, observe: Observe, key: Key) -> Result<Samples> {
         let codes = self.prior_codes(count, key);
+        self.decode_as(&codes, observe, key)
+    }
+
+    /// New samples whose codes a fitted sampler draws: its codes for `how`, then what `observe` says of p(x|z).
+    ///
+    /// # Errors
+    /// [`SamplerError::Request`] for what the sampler cannot give.
+    pub fn sample_with(
+        &self,
+        sampler: &FittedSampler,
+        count: usize,
+        how: &How,
+        observe: Observe,
+        key: Key,
+    ) -> Result<Samples> {
+        let codes = sampler.draw(self, count, how, key)?;
         self.decode_as(&codes, observe, key)
     }
 
@@ -139,6 +157,31 @@ impl Model {
         let mut scores = Vec::with_capacity(rows.len());
         self.parts(rows, |batch| {
             scores.extend(score(&self.view(), batch, k, key.fold("score"))?);
+            Ok(())
+        })?;
+        Ok(scores)
+    }
+
+    /// log p(x) of each row by importance sampling with `k` draws, under a fitted sampler in the prior's place: of another
+    /// model, whose p(z) is that sampler.
+    ///
+    /// # Errors
+    /// [`SamplerError::NoDensity`] for a sampler without a density.
+    pub fn score_with(&self, sampler: &FittedSampler, rows: &Rows, k: usize, key: Key) -> Result<Vec<Score>> {
+        if sampler.kind() == "prior" {
+            return self.score(rows, k, key);
+        }
+        if sampler.log_density(self, &vec![0.5; self.model.latent.dims()]).is_none() {
+            return Err(SamplerError::NoDensity { sampler: sampler.kind().into() }.into());
+        }
+        let log_prior = |z: &Latent| {
+            let values = sampler.log_density(self, &host(&z.z))?;
+            let rows = values.len();
+            Some(self.weights.device().tensor_f64(values, [rows]))
+        };
+        let mut scores = Vec::with_capacity(rows.len());
+        self.parts(rows, |batch| {
+            scores.extend(score_under(&self.view(), batch, k, key.fold("score"), &log_prior)?);
             Ok(())
         })?;
         Ok(scores)

@@ -29,6 +29,16 @@ impl Pictures {
     pub fn images(&self) -> Result<Images<'_>, FigureError> {
         Images::new(&self.pixels, self.channels, self.height, self.width)
     }
+
+    /// The numbers, `[n, channels, height, width]`.
+    pub fn pixels(&self) -> &[f32] {
+        &self.pixels
+    }
+
+    /// Channels (1 or 3), height and width.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
 }
 
 impl Samples {

@@ -44,8 +44,8 @@ fn assemble(
     let (decoder, _) = registry.networks.resolve(&run.decoder, "decoder")?;
     let latent = posterior.latent();
     check(&run.facts, &latent, likelihood.as_ref(), posterior.as_ref(), prior.as_ref())?;
-    encoder.check(run.facts.shape)?;
-    decoder.check(run.facts.shape)?;
+    encoder.check(run.facts.shape).map_err(|error| error.within("network"))?;
+    decoder.check(run.facts.shape).map_err(|error| error.within("network"))?;
 
     let shape = DecoderShape {
         latent: latent.dims(),

@@ -2,6 +2,7 @@
 
 /// A model was asked for what it cannot give.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum ModelError {
     /// The model has no density to score with.
@@ -15,6 +16,9 @@ pub enum ModelError {
     /// The numbers do not fit the model.
     #[error("{what}: {found} numbers a row, and the model has {wanted}; {remedy}")]
     Shape { what: String, found: usize, wanted: usize, remedy: String },
+    /// Foreign rows do not fit the model.
+    #[error("{what}; {remedy}")]
+    Foreign { what: String, remedy: String },
     /// Rows of a table have no picture.
     #[error("rows of {columns} columns are not pictures; write .csv or .npy instead")]
     NoPicture { columns: usize },

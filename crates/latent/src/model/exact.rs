@@ -7,7 +7,7 @@ use crate::batch::{Latent, Support};
 use crate::density::log_sum_exp;
 
 /// The most bits that are summed over.
-const MOST_BITS: usize = 16;
+pub(crate) const MOST_BITS: usize = 16;
 
 /// Rows that go through the likelihood at once.
 const PART_ROWS: usize = 8192;

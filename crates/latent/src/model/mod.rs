@@ -19,6 +19,7 @@ use burn::tensor::Tensor;
 pub use crate::config::Registry;
 pub use build::{build, outline};
 pub use error::ModelError;
+pub(crate) use exact::MOST_BITS;
 pub use exact::log_density_by_enumeration;
 pub use likelihood::{BaseMeasure, Likelihood};
 pub use linear::LinearGaussian;
@@ -26,7 +27,8 @@ pub use monte_carlo::plain_monte_carlo;
 pub use posterior::Posterior;
 pub use prior::Prior;
 pub use rate::{ACTIVE_NATS, Rate};
-pub use score::{Score, log_weights, score};
+pub(crate) use score::Weighed;
+pub use score::{Score, log_weights, score, score_under};
 
 use crate::batch::{Latent, LatentShape};
 use crate::data::SampleShape;
@@ -72,6 +74,16 @@ impl<'a> View<'a> {
     /// q(z|x) of each row of x `[n, features]`.
     pub fn encode(&self, x: Tensor<2>) -> Box<dyn Density> {
         self.model.posterior.density(self, self.model.encoder.forward(self.weights, x))
+    }
+
+    /// Whether the rate of this pair of posterior and prior has a closed form, or is a mean over draws; none where it is
+    /// infinite.
+    pub fn rate_is_exact(&self) -> Option<bool> {
+        let device = self.weights.device();
+        let features = self.model.sample.features();
+        let q = self.encode(device.tensor(vec![0.0; features], [1, features]));
+        let z = q.draw(1, crate::batch::Noise::new(crate::Key::from_seed(0), &[0]));
+        Some(Rate::new(q.as_ref(), self.prior().as_ref(), &z, 1)?.exact)
     }
 
     /// p(z)

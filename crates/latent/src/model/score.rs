@@ -35,8 +35,22 @@ pub fn log_weights(
     draws: usize,
     noise: Noise<'_>,
 ) -> Result<(Tensor<1>, Latent), ModelError> {
+    log_weights_under(view, x, q, &|z| p.log_density(z), draws, noise)
+}
+
+/// ln p(z) of codes, from wherever it comes.
+type LogPrior<'a> = dyn Fn(&Latent) -> Option<Tensor<1>> + 'a;
+
+fn log_weights_under(
+    view: &View<'_>,
+    x: &Tensor<2>,
+    q: &dyn Density,
+    log_p: &LogPrior<'_>,
+    draws: usize,
+    noise: Noise<'_>,
+) -> Result<(Tensor<1>, Latent), ModelError> {
     let z = q.draw(draws, noise);
-    let (Some(log_q), Some(log_p)) = (q.log_density(&z), p.log_density(&z)) else {
+    let (Some(log_q), Some(log_p)) = (q.log_density(&z), log_p(&z)) else {
         return Err(ModelError::NoDensity {
             what: "the posterior is a point and has no density, so the model gives no log P(x)".into(),
             remedy: "read the distortion instead, or train a model with posterior.kind = \"diagonal-normal\""
@@ -48,15 +62,27 @@ pub fn log_weights(
 
 /// Scores each row of a batch with `k` draws, a part of the draws at a time so that memory stays flat.
 pub fn score(view: &View<'_>, batch: &Batch, k: usize, key: Key) -> Result<Vec<Score>, ModelError> {
+    let p = view.prior();
+    score_under(view, batch, k, key, &|z| p.log_density(z))
+}
+
+/// The same under another p(z), whose log density in nats `log_prior` gives for each code.
+pub fn score_under(
+    view: &View<'_>,
+    batch: &Batch,
+    k: usize,
+    key: Key,
+    log_prior: &dyn Fn(&Latent) -> Option<Tensor<1>>,
+) -> Result<Vec<Score>, ModelError> {
     let n = batch.len();
-    let (q, p) = (view.encode(batch.x.clone()), view.prior());
+    let q = view.encode(batch.x.clone());
     let mut sums = vec![Weighed::default(); n];
     let part = (PART_ROWS / n.max(1)).clamp(1, k.max(1));
     let mut first = 0;
     while first < k {
         let draws = part.min(k - first);
         let noise = Noise { key, ids: &batch.ids, first };
-        let (log_w, _) = log_weights(view, &batch.x, q.as_ref(), p.as_ref(), draws, noise)?;
+        let (log_w, _) = log_weights_under(view, &batch.x, q.as_ref(), log_prior, draws, noise)?;
         for (index, log_w) in host_f64(&log_w).into_iter().enumerate() {
             sums[index % n].add(log_w);
         }
@@ -66,11 +92,11 @@ pub fn score(view: &View<'_>, batch: &Batch, k: usize, key: Key) -> Result<Vec<S
 }
 
 /// Rows that go through the decoder at once.
-pub(super) const PART_ROWS: usize = 2048;
+pub(crate) const PART_ROWS: usize = 2048;
 
 /// Σ w and Σ w² relative to the greatest weight so far, so that nothing overflows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Weighed {
+pub(crate) struct Weighed {
     count: f64,
     greatest: f64,
     sum: f64,
@@ -84,7 +110,7 @@ impl Default for Weighed {
 }
 
 impl Weighed {
-    pub(super) fn add(&mut self, log_w: f64) {
+    pub(crate) fn add(&mut self, log_w: f64) {
         self.count += 1.0;
         if log_w == f64::NEG_INFINITY {
             // An impossible draw counts and weighs nothing.
@@ -100,7 +126,7 @@ impl Weighed {
         }
     }
 
-    pub(super) fn score(&self) -> Score {
+    pub(crate) fn score(&self) -> Score {
         let k = self.count;
         let mean = self.sum / k;
         let variance = (self.squares / k - mean * mean).max(0.0) * k / (k - 1.0);

@@ -1,9 +1,9 @@
-//! Strided convolutions down to a small map, a dense layer to the code, and the way back.
+//! Strided convolutions down to a small map, dense layers to the code, and the way back.
 //!
 //! The encoder halves the map with each layer (rounding up), so that any height, width and number of
 //! channels fits; the decoder remembers each size and goes back to it exactly. Up goes by nearest-neighbour
 //! upsampling and a 3×3 convolution, which leaves no checkerboard (Odena et al. 2016), or by transposed
-//! convolution.
+//! convolutions, the mirror of the encoder.
 
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
@@ -22,6 +22,10 @@ pub struct ConvSettings {
     /// Channels after each halving; the decoder has them in reverse. At most as many halvings are used as
     /// the image allows.
     pub channels: Vec<usize>,
+    /// The side of the encoder's kernels.
+    pub kernel: usize,
+    /// Widths of dense layers between the smallest map and the code; the decoder has them in reverse.
+    pub dense: Vec<usize>,
     /// The activation between layers.
     #[serde(with = "activation")]
     pub activation: Activation,
@@ -35,13 +39,19 @@ pub struct ConvSettings {
 pub enum Up {
     /// Nearest-neighbour upsampling, then a 3×3 convolution.
     Nearest,
-    /// A 4×4 transposed convolution with stride 2.
+    /// A 4×4 transposed convolution with stride 2; the last one gives the outputs.
     Transposed,
 }
 
 impl Default for ConvSettings {
     fn default() -> Self {
-        Self { channels: vec![32, 64, 128], activation: Activation::Silu, up: Up::Nearest }
+        Self {
+            channels: vec![32, 64, 128],
+            kernel: 3,
+            dense: Vec::new(),
+            activation: Activation::Silu,
+            up: Up::Nearest,
+        }
     }
 }
 
@@ -66,6 +76,9 @@ pub(super) fn image(sample: SampleShape) -> [usize; 3] {
     }
 }
 
+/// Larger kernels are taken for a mistake.
+const GREATEST_KERNEL: usize = 15;
+
 /// Refuses vectors and empty or zero channel lists.
 pub(super) fn check(sample: SampleShape, channels: &[usize]) -> Result<(), ConfigError> {
     if let SampleShape::Vector { columns } = sample {
@@ -86,6 +99,20 @@ pub(super) fn check(sample: SampleShape, channels: &[usize]) -> Result<(), Confi
 
 impl NetworkSettings for ConvSettings {
     fn check(&self, sample: SampleShape) -> Result<(), ConfigError> {
+        if !(2..=GREATEST_KERNEL).contains(&self.kernel) {
+            return Err(ConfigError::Value {
+                key: "kernel".into(),
+                what: format!("a kernel of {0}×{0}", self.kernel),
+                remedy: format!("give a side from 2 to {GREATEST_KERNEL}"),
+            });
+        }
+        if self.dense.contains(&0) {
+            return Err(ConfigError::Value {
+                key: "dense".into(),
+                what: format!("{:?} has a layer of width 0", self.dense),
+                remedy: "give each layer at least one unit, or leave the layer out".into(),
+            });
+        }
         check(sample, &self.channels)
     }
 
@@ -95,12 +122,19 @@ impl NetworkSettings for ConvSettings {
         let mut inputs = channels;
         let mut down = Vec::new();
         for (index, &next) in self.channels.iter().take(sizes.len() - 1).enumerate() {
-            down.push(Conv::new(init, &format!("down{index}"), [inputs, next], 3, 2, self.activation));
+            let (name, pair) = (format!("down{index}"), [inputs, next]);
+            down.push(Conv::new(init, &name, pair, self.kernel, 2, self.activation));
             inputs = next;
         }
         let [h, w] = sizes[sizes.len() - 1];
-        let head = Dense::new(init, "head", inputs * h * w, outputs, Activation::Identity, None);
-        Box::new(ConvEncoder { input: [channels, height, width], down, head })
+        let mut units = inputs * h * w;
+        let mut dense = Vec::new();
+        for (index, &next) in self.dense.iter().enumerate() {
+            dense.push(Dense::new(init, &format!("dense{index}"), units, next, self.activation, None));
+            units = next;
+        }
+        dense.push(Dense::new(init, "head", units, outputs, Activation::Identity, None));
+        Box::new(ConvEncoder { input: [channels, height, width], down, dense })
     }
 
     fn decoder(&self, shape: &DecoderShape, init: &mut Init<'_>) -> Box<dyn Network> {
@@ -108,26 +142,41 @@ impl NetworkSettings for ConvSettings {
         let sizes = sizes(height, width, self.channels.len());
         let steps = sizes.len() - 1;
         let [h, w] = sizes[steps];
-        let smallest = if steps == 0 { self.channels[0] } else { self.channels[steps - 1] };
-        let start = [smallest, h, w];
-        let stem = Dense::new(init, "stem", shape.latent, start.iter().product(), self.activation, None);
-        let mut inputs = smallest;
+        let mut units = shape.latent;
+        let mut dense = Vec::new();
+        for (index, &next) in self.dense.iter().rev().enumerate() {
+            dense.push(Dense::new(init, &format!("dense{index}"), units, next, self.activation, None));
+            units = next;
+        }
+        let mut inputs = if steps == 0 { self.channels[0] } else { self.channels[steps - 1] };
+        let start = [inputs, h, w];
+        dense.push(Dense::new(init, "stem", units, start.iter().product(), self.activation, None));
+        let (outputs, bias) = (shape.parameters * channels, channel_bias(shape));
         let mut up = Vec::new();
         for step in (0..steps).rev() {
-            let next = if step == 0 { self.channels[0] } else { self.channels[step - 1] };
-            let (name, pair) = (format!("up{step}"), [inputs, next]);
-            let layer = match self.up {
-                Up::Nearest => UpLayer::Nearest(Conv::new(init, &name, pair, 3, 1, self.activation)),
-                Up::Transposed => {
-                    UpLayer::Transposed(ConvTranspose::new(init, &name, pair, self.activation, None))
+            let next = self.channels[step.saturating_sub(1)];
+            let (name, size) = (format!("up{step}"), sizes[step]);
+            up.push(match self.up {
+                Up::Nearest => {
+                    let conv = Conv::new(init, &name, [inputs, next], 3, 1, self.activation);
+                    Layer::Nearest(conv, size)
                 }
-            };
-            up.push((layer, sizes[step]));
+                Up::Transposed if step > 0 => {
+                    let conv = ConvTranspose::new(init, &name, [inputs, next], self.activation, None);
+                    Layer::Transposed(conv, size)
+                }
+                Up::Transposed => {
+                    let pair = [inputs, outputs];
+                    let conv = ConvTranspose::new(init, "head", pair, Activation::Identity, bias.clone());
+                    Layer::Transposed(conv, size)
+                }
+            });
             inputs = next;
         }
-        let outputs = shape.parameters * channels;
-        let head = Conv::last(init, "head", [inputs, outputs], 3, channel_bias(shape));
-        Box::new(ConvDecoder { start, stem, up, head })
+        if self.up == Up::Nearest || steps == 0 {
+            up.push(Layer::Same(Conv::last(init, "head", [inputs, outputs], 3, bias)));
+        }
+        Box::new(ConvDecoder { start, dense, up })
     }
 }
 
@@ -141,7 +190,7 @@ pub(super) fn channel_bias(shape: &DecoderShape) -> Option<Vec<f32>> {
 struct ConvEncoder {
     input: [usize; 3],
     down: Vec<Conv>,
-    head: Dense,
+    dense: Vec<Dense>,
 }
 
 impl Network for ConvEncoder {
@@ -150,31 +199,34 @@ impl Network for ConvEncoder {
         let [channels, height, width] = self.input;
         let map = input.reshape([rows, channels, height, width]);
         let map = self.down.iter().fold(map, |map, layer| layer.apply(weights, map));
-        self.head.apply(weights, map.flatten(1, 3))
+        self.dense.iter().fold(map.flatten(1, 3), |hidden, layer| layer.apply(weights, hidden))
     }
 }
 
 struct ConvDecoder {
+    dense: Vec<Dense>,
     start: [usize; 3],
-    stem: Dense,
-    up: Vec<(UpLayer, [usize; 2])>,
-    head: Conv,
+    up: Vec<Layer>,
 }
 
-enum UpLayer {
-    Nearest(Conv),
-    Transposed(ConvTranspose),
+/// A layer of the decoder and the size that it goes to.
+enum Layer {
+    Nearest(Conv, [usize; 2]),
+    Transposed(ConvTranspose, [usize; 2]),
+    Same(Conv),
 }
 
 impl Network for ConvDecoder {
     fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
         let rows = input.dims()[0];
         let [channels, height, width] = self.start;
-        let map = self.stem.apply(weights, input).reshape([rows, channels, height, width]);
-        let map = self.up.iter().fold(map, |map, (layer, size)| match layer {
-            UpLayer::Nearest(conv) => conv.apply_upsampled(weights, map, *size),
-            UpLayer::Transposed(conv) => conv.apply(weights, map, *size),
+        let hidden = self.dense.iter().fold(input, |hidden, layer| layer.apply(weights, hidden));
+        let map = hidden.reshape([rows, channels, height, width]);
+        let map = self.up.iter().fold(map, |map, layer| match layer {
+            Layer::Nearest(conv, size) => conv.apply_upsampled(weights, map, *size),
+            Layer::Transposed(conv, size) => conv.apply(weights, map, *size),
+            Layer::Same(conv) => conv.apply(weights, map),
         });
-        self.head.apply(weights, map).flatten(1, 3)
+        map.flatten(1, 3)
     }
 }

@@ -42,14 +42,14 @@ impl Dense {
 pub struct Conv {
     weight: WeightId,
     bias: WeightId,
-    stride: [usize; 2],
-    padding: [usize; 2],
+    kernel: usize,
+    stride: usize,
     activation: Activation,
 }
 
 impl Conv {
-    /// A square kernel of odd side, padded so that stride 1 keeps the size and stride s divides it, rounding
-    /// up. Glorot-uniform weights.
+    /// A square kernel, padded so that stride 1 keeps the size (odd kernels) and stride 2 halves it, rounding up.
+    /// Glorot-uniform weights.
     pub fn new(
         init: &mut Init<'_>,
         name: &str,
@@ -96,8 +96,8 @@ impl Conv {
         Self {
             weight: init.weight("weight", &[outputs, inputs, kernel, kernel], weight),
             bias: init.weight("bias", &[outputs], bias),
-            stride: [stride; 2],
-            padding: [kernel / 2; 2],
+            kernel,
+            stride,
             activation,
         }
     }
@@ -105,13 +105,20 @@ impl Conv {
     /// Applies the convolution.
     pub fn apply(&self, weights: &Weights, x: Tensor<4>) -> Tensor<4> {
         let (weight, bias) = (weights.get(self.weight), weights.get(self.bias));
-        conv2d(x, weight, bias, self.stride, self.padding, self.activation)
+        let [_, _, height, width] = x.dims();
+        let padding = [height, width].map(|size| self.padding(size));
+        conv2d(x, weight, bias, [self.stride; 2], padding, self.activation)
+    }
+
+    /// An even kernel halves an even side with one column of padding less than an odd side.
+    fn padding(&self, size: usize) -> usize {
+        self.kernel / 2 - usize::from(self.kernel.is_multiple_of(2) && size.is_multiple_of(2))
     }
 
     /// Nearest upsampling to `size`, then the convolution (which must have stride 1).
     pub fn apply_upsampled(&self, weights: &Weights, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         let (weight, bias) = (weights.get(self.weight), weights.get(self.bias));
-        latent_kernels::upsample_nearest_conv2d(x, size, weight, bias, self.padding, self.activation)
+        latent_kernels::upsample_nearest_conv2d(x, size, weight, bias, [self.kernel / 2; 2], self.activation)
     }
 }
 
@@ -124,7 +131,7 @@ pub struct ConvTranspose {
 }
 
 impl ConvTranspose {
-    /// Kernel 4, stride 2, padding 1: doubles the size. Glorot-uniform weights.
+    /// Kernel 4, stride 2, padding 1: doubles the size. Glorot-uniform weights; the bias starts at `bias` or 0.
     pub fn new(
         init: &mut Init<'_>,
         name: &str,

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pass, Schedule, TermSettings};
 use crate::config::ConfigError;
-use crate::density::log_sum_exp;
 use crate::model::posterior::PosteriorSettings;
 
 /// Which estimator and how many draws.
@@ -59,6 +58,18 @@ impl Estimator {
                 what: "a point posterior has no density to weigh draws with, so there is no importance-weighted bound"
                     .into(),
                 remedy: "use objective.estimator.kind = \"plain\", or posterior.kind = \"diagonal-normal\"".into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses to call a bound what is none.
+    pub(super) fn check_bound(&self, posterior: &dyn PosteriorSettings) -> Result<(), ConfigError> {
+        if self.kind == EstimatorKind::Elbo && !posterior.has_density() {
+            return Err(ConfigError::Combination {
+                what: "a point posterior has no density, so there is no evidence lower bound".into(),
+                remedy: "use objective.estimator.kind = \"plain\", or posterior.kind = \"diagonal-normal\""
+                    .into(),
             });
         }
         Ok(())
@@ -122,8 +133,6 @@ impl Estimator {
         if self.kind != EstimatorKind::Importance {
             return None;
         }
-        let n = pass.batch.len();
-        let log_w = pass.log_weights()?.reshape([pass.draws, n]).transpose();
-        Some(log_sum_exp(log_w).mean().neg() + (pass.draws as f64).ln())
+        Some(latent_kernels::log_mean_exp(pass.log_weights()?, pass.draws).mean().neg())
     }
 }

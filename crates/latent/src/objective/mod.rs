@@ -19,6 +19,7 @@ pub use pass::Pass;
 pub use schedule::Schedule;
 
 use crate::config::{Axis, ConfigError, Registry, parse_table, table_of};
+use crate::device::untracked;
 use crate::model::posterior::PosteriorSettings;
 
 /// Something to minimise, a function of one pass through the model.
@@ -112,6 +113,8 @@ pub struct Loss {
     pub total: Tensor<1>,
     /// Named values, each the mean over the batch.
     pub terms: Vec<(String, Tensor<1>)>,
+    /// What the task wants back once the step is taken, outside any gradient graph: statistics that its buffers follow.
+    pub kept: Vec<Tensor<1>>,
 }
 
 impl Objective {
@@ -172,6 +175,7 @@ impl Objective {
                 term: settings.init(),
             });
         }
+        estimator.check_bound(posterior)?;
         if terms.is_empty() {
             return Err(ConfigError::Value {
                 key: "objective.terms".into(),
@@ -191,7 +195,8 @@ impl Objective {
         let mut total: Option<Tensor<1>> = None;
         for weighted in self.terms.iter().filter(|weighted| weighted.term.is_defined(pass)) {
             let weight = weighted.weight * progress.map_or(1.0, |p| weighted.schedule.factor(p));
-            terms.push((weighted.name.clone(), weighted.term.value(pass).mean()));
+            // For the log alone: no gradient goes through it.
+            terms.push((weighted.name.clone(), untracked(weighted.term.value(pass)).mean()));
             if self.estimator.holds(&weighted.name) || weight == 0.0 {
                 continue;
             }
@@ -209,7 +214,7 @@ impl Objective {
         }
         let total = total.unwrap_or_else(|| pass.distortion.clone().mean());
         terms.insert(0, ("loss".into(), total.clone()));
-        Loss { total, terms }
+        Loss { total, terms, kept: Vec::new() }
     }
 
     /// The name of the first term that couples rows, if any does.

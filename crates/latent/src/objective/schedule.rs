@@ -14,10 +14,18 @@ pub enum Schedule {
     /// 1 from the start.
     #[default]
     Constant,
-    /// From 0 to 1 in a straight line over that many epochs (a fraction is fine).
-    Linear { epochs: f64 },
-    /// Cycles over the whole run: up in a straight line for `ratio` of each cycle, 1 for the rest.
-    Cyclic { cycles: u32, ratio: f64 },
+    /// From 0 to 1 in a straight line.
+    Linear {
+        /// Over that many epochs; a fraction is fine.
+        epochs: f64,
+    },
+    /// Cycles over the whole run: up in a straight line, then 1.
+    Cyclic {
+        /// How many.
+        cycles: u32,
+        /// The share of a cycle in which it rises.
+        ratio: f64,
+    },
 }
 
 impl Schedule {

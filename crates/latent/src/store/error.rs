@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// A model file or checkpoint cannot be read or written.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum StoreError {
     /// The operating system refused.

@@ -1,5 +1,7 @@
 //! A latent-variable model and its objective, as the loop sees them.
 
+use burn::tensor::Tensor;
+
 use super::collapse::BIT_MEANS;
 use super::trainable::{Moment, Player, Traced, Trainable};
 use crate::batch::{Batch, Noise, Support};
@@ -18,14 +20,12 @@ pub struct Autoencoder {
     pub weights: Weights,
     /// What is minimised.
     pub objective: Objective,
-    /// The mean statistic of a measured scale on the last batch, until the step is over.
-    scale: std::sync::Mutex<Option<burn::tensor::Tensor<1>>>,
 }
 
 impl Autoencoder {
     /// Joins a model with what it is trained for.
     pub fn new(model: LatentModel, weights: Weights, objective: Objective) -> Self {
-        Self { model, weights, objective, scale: std::sync::Mutex::new(None) }
+        Self { model, weights, objective }
     }
 
     fn pass<'a>(&'a self, weights: &'a Weights, batch: &'a Batch, moment: Moment) -> Pass<'a> {
@@ -49,13 +49,13 @@ impl Trainable for Autoencoder {
 
     fn loss(&self, _: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss> {
         let pass = self.pass(weights, batch, moment);
+        let mut loss = self.objective.loss(&pass, moment.progress);
         if moment.progress.is_some()
             && let Some(scale) = self.model.likelihood.scale()
-            && let Ok(mut last) = self.scale.lock()
         {
-            *last = Some(untracked(scale.statistic(pass.outputs.clone(), &batch.x).mean()));
+            loss.kept.push(untracked(scale.statistic(pass.outputs.clone(), &batch.x).mean()));
         }
-        Ok(self.objective.loss(&pass, moment.progress))
+        Ok(loss)
     }
 
     fn diagnostics(&self, weights: &Weights, batch: &Batch, key: Key) -> Result<Vec<(String, Vec<f32>)>> {
@@ -74,9 +74,8 @@ impl Trainable for Autoencoder {
         self.objective.settled(progress)
     }
 
-    fn after_step(&mut self, _: &Batch, _: Moment) -> Result<()> {
-        let last = self.scale.lock().ok().and_then(|mut last| last.take());
-        if let (Some(scale), Some(mean)) = (self.model.likelihood.scale(), last) {
+    fn after_step(&mut self, _: &Batch, _: Moment, mut kept: Vec<Tensor<1>>) -> Result<()> {
+        if let (Some(scale), Some(mean)) = (self.model.likelihood.scale(), kept.pop()) {
             scale.follow(&mut self.weights, mean);
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Training could not start, go on, or save.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum TrainError {
     /// Another process writes to the run folder.

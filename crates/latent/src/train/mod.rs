@@ -26,7 +26,7 @@ mod validation;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use autoencoder::Autoencoder;
 use checkpoint::load_weights;
@@ -70,6 +70,8 @@ pub enum Event<'a> {
         line: &'a Line,
         /// Steps in all.
         total: u64,
+        /// How long the loop waited for the step's rows.
+        waited: Duration,
     },
     /// The validation split was read.
     Validated {
@@ -137,7 +139,10 @@ impl Trainer<'_> {
 
         let mut rows = plan.loader(&self.examples, state.counters.step)?;
         while state.counters.step < plan.total && !state.counters.stopped_early {
-            let batch = Batch::new(rows.next()?, self.examples.features(), task.weights().device());
+            let waiting = Instant::now();
+            let next = rows.next()?;
+            let waited = waiting.elapsed();
+            let batch = Batch::new(next, self.examples.features(), task.weights().device());
             let validates = plan.validates_after(state.counters.step + 1);
             let planned =
                 validates || (state.counters.step + 1).is_multiple_of(self.settings.checkpoint_every);
@@ -145,7 +150,7 @@ impl Trainer<'_> {
                 Ok(line) => {
                     state.counters.step += 1;
                     log.write(&line)?;
-                    observe(Event::Step { line: &line, total: plan.total });
+                    observe(Event::Step { line: &line, total: plan.total, waited });
                     // A checkpoint must be worth going back to.
                     if planned { guard::unsound(task.weights(), state.counters.step) } else { None }
                 }

@@ -15,7 +15,6 @@ use latent_kernels::AdamStep;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
-use crate::device::scalar;
 use crate::weights::{WeightId, Weights};
 
 /// Which Adam.
@@ -115,7 +114,7 @@ pub fn flat_gradients(tracked: &Weights, mut gradients: Gradients) -> FlatGradie
 
 /// The Euclidean norm of all gradients together.
 pub fn global_norm(gradients: &FlatGradients) -> f64 {
-    gradients.iter().map(|(_, g)| scalar(&(g.clone() * g.clone()).sum())).sum::<f64>().sqrt()
+    gradients.iter().map(|(_, g)| latent_kernels::sum_of_squares(g)).sum::<f64>().sqrt()
 }
 
 impl Optimizer {

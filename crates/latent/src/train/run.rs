@@ -8,8 +8,9 @@ use toml::{Table, Value};
 
 use super::board::Board;
 use super::checkpoint::{load_weights, save_weights};
+use super::plan::Plan;
 use super::{
-    Autoencoder, Counters, Event, Outcome, Preflight, RunFolder, TrainError, Trainer, memory, preflight,
+    Autoencoder, Counters, Event, Keep, Outcome, Preflight, RunFolder, TrainError, Trainer, memory, preflight,
 };
 use crate::config::{Layers, Run, resolve, table_of};
 use crate::data::Data;
@@ -17,8 +18,8 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::files::write_whole;
 use crate::key::Key;
-use crate::model::{Registry, build, outline};
-use crate::objective::Objective;
+use crate::model::{Registry, View, build, outline};
+use crate::objective::{Objective, Progress};
 use crate::store::Model;
 
 /// How a run is started.
@@ -88,10 +89,20 @@ impl Training {
             notes.into_iter().for_each(&mut *note);
             (run, data)
         };
+        let data = Arc::new(data);
         preflight::check_outline(&outline(&run, &options.registry)?, memory::limit())?;
         let (model, mut weights) = build(&run, &options.registry, &options.device)?;
         let (posterior, _) = options.registry.posteriors.resolve(&run.posterior, "posterior")?;
         let (objective, _) = Objective::resolve(&run.objective, &options.registry, posterior.as_ref())?;
+        if View::evaluation(&model, &weights).rate_is_exact() == Some(false) {
+            note("rate: a mean over draws, as this posterior and prior have no closed form".into());
+        }
+        let plan = Plan::new(&run.train, data.as_ref(), Key::from_seed(run.seed))?;
+        let end = Progress { step: plan.total, steps_per_epoch: plan.steps_per_epoch, total: plan.total };
+        if run.train.keep == Keep::Best && !objective.settled(end) {
+            note("best checkpoint: none will count, as a term's weight still moves when training ends; the last \
+                  weights are kept".into());
+        }
         if let Some(path) = options.init_from.filter(|_| !exists) {
             let (taken, all) = Model::load(path)?.give_weights(&mut weights);
             note(format!("weights: {taken} of {all} arrays from {}", path.display()));
@@ -118,7 +129,7 @@ impl Training {
                 .map_err(TrainError::io(&run_path))?;
         }
         let task = Autoencoder::new(model, weights, objective);
-        Ok(Self { run, data: Arc::new(data), task, folder, resume: exists })
+        Ok(Self { run, data, task, folder, resume: exists })
     }
 
     /// A run that goes on: its own settings, but for how long it lasts; its own data, or an error.

@@ -11,30 +11,47 @@ pub enum LearningRate {
     /// 1 throughout.
     #[default]
     Constant,
-    /// A straight line from 1 to `last` at the end, after a warm-up from 0 of that many steps.
+    /// A straight line from 1 to `last` at the end, after a warm-up.
     Linear {
+        /// Steps from 0 up to 1 before.
         #[serde(default)]
         warmup: u64,
+        /// The factor at the end.
         #[serde(default)]
         last: f64,
     },
     /// Half a cosine from 1 to `last` at the end, after a warm-up (Loshchilov & Hutter, arXiv 1608.03983).
     Cosine {
+        /// Steps from 0 up to 1 before.
         #[serde(default)]
         warmup: u64,
+        /// The factor at the end.
         #[serde(default)]
         last: f64,
     },
     /// `gamma` to the power of the epoch.
-    Exponential { gamma: f64 },
-    /// `gamma` once for each milestone passed, in epochs.
-    Step { milestones: Vec<f64>, gamma: f64 },
+    Exponential {
+        /// From (0, 1].
+        gamma: f64,
+    },
+    /// `gamma` once for each milestone passed.
+    Step {
+        /// In epochs.
+        milestones: Vec<f64>,
+        /// The factor of each.
+        gamma: f64,
+    },
     /// Up over `warmup` steps, then with 1/√step (Vaswani et al., arXiv 1706.03762).
-    Noam { warmup: u64 },
+    Noam {
+        /// Steps.
+        warmup: u64,
+    },
     /// Up to 1 over the first `rise` share of the run, then a cosine down to `last` (Smith & Topin, arXiv 1708.07120).
     OneCycle {
+        /// The share of the run.
         #[serde(default = "third")]
         rise: f64,
+        /// The factor at the end.
         #[serde(default)]
         last: f64,
     },

@@ -1,5 +1,7 @@
 //! One step: each player whose turn it is computes the gradient of its mean loss and moves its weights.
 
+use burn::tensor::Tensor;
+
 use super::guard;
 use super::optimizer::{FlatGradients, flat_gradients, global_norm};
 use super::plan::Plan;
@@ -29,13 +31,15 @@ impl Trainer<'_> {
         }
         let factor = state.counters.rate_factor
             * self.settings.schedule.factor(step, plan.steps_per_epoch, plan.total);
+        let mut kept = Vec::new();
         for (index, player) in task.players().into_iter().enumerate() {
             if !step.is_multiple_of(player.every.max(1)) {
                 continue;
             }
             let settings = player.optimizer.as_ref().unwrap_or(&self.settings.optimizer);
             let tracked = task.weights().tracked(player.moves);
-            let (values, mut gradients) = self.gradients(task, &player, &tracked, batch, moment)?;
+            let (values, mut gradients) =
+                self.gradients(task, &player, &tracked, batch, moment, &mut kept)?;
             drop(tracked);
             let norm = global_norm(&gradients);
             let finite = norm.is_finite() && values.iter().all(|(_, value)| value.is_finite());
@@ -54,7 +58,7 @@ impl Trainer<'_> {
             line.push(&prefixed(&player.name, "gradient_norm"), norm);
             line.push(&prefixed(&player.name, "learning_rate"), rate);
         }
-        task.after_step(batch, moment)?;
+        task.after_step(batch, moment, kept)?;
         if let Some(average) = &mut state.average {
             follow(average, task.weights(), self.settings.ema, step);
         }
@@ -69,6 +73,7 @@ impl Trainer<'_> {
         tracked: &Weights,
         batch: &Batch,
         moment: Moment,
+        kept: &mut Vec<Tensor<1>>,
     ) -> Result<(Vec<(String, f64)>, FlatGradients)> {
         let parts = self.settings.accumulate.min(batch.len());
         let mut values: Vec<(String, f64)> = Vec::new();
@@ -78,6 +83,7 @@ impl Trainer<'_> {
             let share = (to - from) as f64 / batch.len() as f64;
             let piece = if parts == 1 { batch.clone() } else { batch.slice(from, to - from) };
             let loss = task.loss(player, tracked, &piece, moment)?;
+            kept.extend(loss.kept);
             let total = if parts == 1 { loss.total } else { loss.total * share };
             for (index, (name, value)) in loss.terms.into_iter().enumerate() {
                 let value = scalar(&value) * share;

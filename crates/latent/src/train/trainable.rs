@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use burn::tensor::Tensor;
+
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::key::Key;
@@ -62,9 +64,9 @@ pub trait Trainable: Send {
         Ok(())
     }
 
-    /// After each step: state that is not a gradient's moves here.
-    fn after_step(&mut self, batch: &Batch, moment: Moment) -> Result<()> {
-        let _ = (batch, moment);
+    /// After each step: state that is not a gradient's moves here. `kept` is what the step's losses kept.
+    fn after_step(&mut self, batch: &Batch, moment: Moment, kept: Vec<Tensor<1>>) -> Result<()> {
+        let _ = (batch, moment, kept);
         Ok(())
     }
 

@@ -36,7 +36,10 @@ fn a_point_with_a_rate() {
 #[test]
 fn a_rate_that_is_infinite_is_absent_not_zero() {
     let text = "posterior = { kind = 'point', latent = 2 }\nobjective.terms.rate.weight = 0.0";
-    let made = make(text, &table());
+    let remedy = "use objective.estimator.kind = \"plain\", or posterior.kind = \"diagonal-normal\"";
+    let what = "a point posterior has no density, so there is no evidence lower bound";
+    refused(text, &table(), what, remedy);
+    let made = make(&format!("{text}\nobjective.estimator.kind = 'plain'"), &table());
     let rows = batch(vec![0.5; 8], 4);
     let pass = latent::objective::Pass::new(made.view(), &rows, 1, latent::Key::from_seed(1));
     let names: Vec<String> =

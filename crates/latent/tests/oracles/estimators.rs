@@ -12,23 +12,23 @@ use latent::objective::Pass;
 use crate::common::*;
 
 /// A random linear model with an encoder of its exact posterior, which can be widened and shifted.
-struct Linear {
-    made: Made,
+pub struct Linear {
+    pub made: Made,
     columns: usize,
-    latent: usize,
+    pub latent: usize,
     p: Normal,
     /// μ(x) = x A + a of the exact posterior.
     slope: Vec<f64>,
     intercept: Vec<f64>,
     /// Variances of the exact posterior, where it factorises.
-    variance: Vec<f64>,
+    pub variance: Vec<f64>,
     /// The greatest variance of the exact posterior in any direction.
-    widest: f64,
+    pub widest: f64,
 }
 
 impl Linear {
     /// With `orthogonal` rows of W the exact posterior factorises.
-    fn new(key: Key, orthogonal: bool) -> Self {
+    pub fn new(key: Key, orthogonal: bool) -> Self {
         let size = uniforms(key.fold("sizes"), 3);
         let latent = 1 + (size[0] * 3.0) as usize;
         let columns = latent + 1 + (size[1] * 6.0) as usize;
@@ -73,7 +73,7 @@ impl Linear {
     }
 
     /// q(z|x) = N(exact mean + shift, these variances).
-    fn encode_with(&mut self, variance: &[f64], shift: &[f64]) {
+    pub fn encode_with(&mut self, variance: &[f64], shift: &[f64]) {
         let latent = self.latent;
         let mut weight = vec![0.0; self.columns * 2 * latent];
         for c in 0..self.columns {
@@ -86,12 +86,12 @@ impl Linear {
     }
 
     /// Rows drawn from P(X).
-    fn rows(&self, key: Key, n: usize) -> Batch {
+    pub fn rows(&self, key: Key, n: usize) -> Batch {
         let noise = normals(key.fold("rows"), n * self.columns);
         batch(noise.chunks(self.columns).flat_map(|e| self.p.draw(e)).collect(), self.columns)
     }
 
-    fn exact(&self, batch: &Batch) -> Vec<f64> {
+    pub fn exact(&self, batch: &Batch) -> Vec<f64> {
         host_f64(&batch.x).chunks(self.columns).map(|x| self.p.log_density(x)).collect()
     }
 }

@@ -251,6 +251,7 @@ fn of_the_networks() {
     for (name, network) in [
         ("conv", "{ kind = 'conv', channels = [2, 3], activation = 'silu' }"),
         ("transposed conv", "{ kind = 'conv', channels = [2, 3], activation = 'tanh', up = 'transposed' }"),
+        ("4×4 conv", "{ kind = 'conv', channels = [2, 3], kernel = 4, dense = [3], activation = 'silu' }"),
         ("residual conv", "{ kind = 'residual-conv', channels = [2, 3], blocks = 1, activation = 'silu' }"),
     ] {
         for (likelihood, parameters) in

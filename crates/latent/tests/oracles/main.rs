@@ -4,6 +4,8 @@
 //! One program, so that it links once; one file a subject. Noise is keyed: a number here is the same on each run.
 //! `cargo test --release --test oracles -- --nocapture` prints what was measured.
 
+mod annealing;
+mod anomaly;
 mod bits;
 mod combinations;
 mod common;
@@ -12,6 +14,7 @@ mod discrepancy;
 mod divergences;
 mod estimators;
 mod gradients;
+mod likelihood_section;
 mod likelihoods;
 mod linear_vae;
 mod networks;

@@ -71,6 +71,7 @@ fn sizes_from_1_to_97() {
     let networks = [
         "kind = 'conv'\nactivation = 'silu'\nup = 'nearest'\nchannels = ",
         "kind = 'conv'\nactivation = 'silu'\nup = 'transposed'\nchannels = ",
+        "kind = 'conv'\nkernel = 4\ndense = [5, 3]\nup = 'transposed'\nchannels = ",
         "kind = 'residual-conv'\nactivation = 'silu'\nblocks = 1\nchannels = ",
     ];
     let lists = ["[2]", "[2, 3]", "[3, 2, 4]", "[2, 2, 2, 2, 2, 2, 2, 2]"];
@@ -125,10 +126,10 @@ fn a_fresh_residual_block_is_the_identity_and_weights_are_keyed_by_their_path() 
 fn a_fresh_decoder_starts_at_the_mean_of_the_data() {
     let mut grey = facts(image(2, 6, 5), latent::data::ValueKind::Colour);
     grey.mean = (0..60).map(|i| if i < 30 { 0.2 } else { 0.7 }).collect();
-    for network in ["linear", "mlp", "conv", "residual-conv"] {
+    for network in ["linear", "mlp", "conv", "conv'\nnetwork.up = 'transposed", "residual-conv"] {
         for likelihood in ["normal", "bernoulli"] {
             let text =
-                format!("posterior.latent = 2\nnetwork.kind = '{network}'\nlikelihood.kind = '{likelihood}'");
+                format!("posterior.latent = 2\nlikelihood.kind = '{likelihood}'\nnetwork.kind = '{network}'");
             let mut made = try_make(&text, &grey, &Device::cpu()).unwrap();
             // Without weights only biases speak.
             let weights: Vec<_> = made.weights.iter().filter(|(_, w)| w.path().ends_with("weight")).collect();

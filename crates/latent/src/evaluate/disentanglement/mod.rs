@@ -44,6 +44,11 @@ const LEAST: usize = 2000;
 /// Groups of the jackknife, and of the dearer one around forests.
 const GROUPS: [usize; 2] = [10, 5];
 
+/// Whether the factors of the held-out rows are known.
+pub fn applies(subject: &Subject) -> bool {
+    shapes::is_source_of(subject.held_out.0.facts())
+}
+
 /// All disentanglement metrics of a model of the source `shapes`, on random rows of all combinations of factors; absent for
 /// other data, whose factors are not known.
 ///
@@ -52,7 +57,7 @@ const GROUPS: [usize; 2] = [10, 5];
 pub fn disentanglement(subject: &Subject) -> Result<Section> {
     let mut section = Section::new("disentanglement", "Does each dimension know one factor?");
     let (model, facts) = (subject.model, subject.held_out.0.facts());
-    if !shapes::is_source_of(facts) {
+    if !applies(subject) {
         section.absent.push(format!(
             "everything: the factors of {} are not known; those of --data {} are",
             facts.source,

@@ -23,7 +23,7 @@ pub fn rates(rates: &[f64]) -> Result<Picture> {
         title: "Rate of each dimension".into(),
         caption,
         value_label: "rate [nats]".into(),
-        labels: shown.iter().map(|d| format!("z{d}")).collect(),
+        labels: shown.iter().map(|d| format!("z{}", d + 1)).collect(),
         groups: vec![BarGroup { name: String::new(), values: shown.iter().map(|&d| rates[d]).collect() }],
     })?;
     Ok((

@@ -1,0 +1,187 @@
+//! `latent evaluate`: how good is a model? Every number with its interval.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use latent::Model;
+use latent::data::{Data, Split};
+use latent::evaluate::samples::{SampleSource, prior_source, source_of_codes};
+use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
+use latent::generate::sampler::{Choice, FittedSampler, How};
+use latent::model::Registry;
+use serde_json::json;
+
+use super::{key, load, own_data, trained_on};
+use crate::failure::{Done, Failure};
+use crate::output::Output;
+use crate::progress::{Bar, duration};
+
+const EXAMPLES: &str = "\
+Examples:
+  latent evaluate runs/one --minutes 0.5
+  latent evaluate runs/one --sections likelihood,latents --minutes 0.2
+
+Costly estimators read as many rows as the time allows; n stands beside each number. The numbers go to
+RUN/evaluation.json, the values by row to RUN/evaluation-rows.csv, and all of it into RUN/report.html.";
+
+/// Judge a trained model, every number with its interval
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\nSections:\n{}", known_sections()))]
+pub struct Evaluate {
+    /// A run folder
+    run: PathBuf,
+    /// Held-out rows; by default the test split of the model's own data
+    #[arg(long)]
+    data: Option<String>,
+    /// Other data, to be told apart from the model's own (anomalies)
+    #[arg(long, value_name = "DATA")]
+    against: Option<String>,
+    /// Which sections, by name; all that apply unless given
+    #[arg(long, value_delimiter = ',')]
+    sections: Vec<String>,
+    /// About how long it may take
+    #[arg(long, default_value_t = 8.0)]
+    minutes: f64,
+    /// Read all rows for everything, whatever it takes
+    #[arg(long, conflicts_with = "minutes")]
+    full: bool,
+    /// What every draw descends from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+impl Evaluate {
+    /// Runs the command.
+    pub fn run(self, out: &Output) -> Done {
+        let known: Vec<&str> = questions().iter().map(|question| question.name).collect();
+        if let Some(unknown) = self.sections.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(Failure::Flag {
+                flag: "--sections",
+                what: format!("there is no section `{unknown}`"),
+                remedy: format!("known: {}", known.join(", ")),
+            });
+        }
+        if !(self.minutes.is_finite() && self.minutes > 0.0) {
+            return Err(Failure::Flag {
+                flag: "--minutes",
+                what: format!("{} is not a time", self.minutes),
+                remedy: "give a number above 0".into(),
+            });
+        }
+        if self.run.is_file() {
+            return Err(Failure::Flag {
+                flag: "RUN",
+                what: format!("{} is a file, and an evaluation is kept in a run folder", self.run.display()),
+                remedy: "give the run folder".into(),
+            });
+        }
+        let model = load(&self.run, &self.device)?;
+        let own = own_data(&model, out);
+        let mut note = |line: String| out.note(line);
+        let given = match &self.data {
+            Some(source) => Some(model.open(source, &mut note)?),
+            None => None,
+        };
+        if let Some(known) = given.as_ref().and_then(|data| trained_on(&model, data)) {
+            return Err(Failure::Flag {
+                flag: "--data",
+                what: format!("the model was trained on rows of {known}, so these rows are no test of it"),
+                remedy: "leave --data away: the test split of its own data was kept from it".into(),
+            });
+        }
+        let foreign: Option<Data> = match &self.against {
+            Some(source) => Some(model.open(source, &mut note)?),
+            None => None,
+        };
+        // Held-out rows given elsewhere do without the model's own data.
+        let own = match (own, &given) {
+            (Ok(own), _) => Some(own),
+            (Err(failure), Some(_)) => {
+                note(format!("without the training rows: {failure}"));
+                None
+            }
+            (Err(failure), None) => return Err(failure),
+        };
+        let held_out = match (&given, &own) {
+            (Some(data), _) => (data, Split::Test),
+            (None, Some(own)) => (own, Split::Test),
+            (None, None) => unreachable!("refused above"),
+        };
+        let samplers = samplers(&self.run, &model)?;
+        let bar = Bar::new(out);
+        let progress = |what: &str, part: f64| bar.show(what, part);
+        let mut subject = Subject {
+            model: &model,
+            held_out,
+            train: own.as_ref(),
+            foreign: foreign.as_ref(),
+            samplers: &samplers,
+            seconds: None,
+            key: key(self.seed, "evaluate"),
+            progress: &progress,
+        };
+        let asked = |name: &str| self.sections.is_empty() || self.sections.iter().any(|s| s == name);
+        let count = questions().iter().filter(|q| asked(q.name) && (q.applies)(&subject)).count();
+        subject.seconds = (!self.full).then(|| 60.0 * self.minutes / count.max(1) as f64);
+        let file = checksum(&self.run.join("model.safetensors"))?;
+        let evaluation = Evaluation::of(&subject, &self.sections, file, self.seed);
+        bar.end();
+        let evaluation = evaluation?;
+        let mut files = evaluation.save(&self.run)?;
+        let mut text: String = evaluation.sections.iter().map(said).collect();
+        text.push_str(&format!(
+            "{} rows of {} ({} split), {}",
+            evaluation.rows,
+            evaluation.data,
+            evaluation.split,
+            duration(evaluation.seconds)
+        ));
+        if let Some(own) = &own {
+            let written = report(&self.run, own, key(model.run.seed, "report"))?;
+            if let Some(page) = written.files.last() {
+                text.push_str(&format!("\nreport: {}", page.display()));
+                files.push(page.clone());
+            }
+        }
+        out.result(text, &json!({ "evaluation": evaluation, "files": files }));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn known_sections() -> String {
+    questions().iter().map(|question| format!("  {:<16} {}\n", question.name, question.about)).collect()
+}
+
+/// The prior and the samplers that were fitted, each as a source of samples.
+fn samplers<'a>(run: &Path, model: &'a Model) -> Result<Vec<(String, SampleSource<'a>)>, Failure> {
+    let registry = Registry::default();
+    let mut sources = vec![("prior".to_string(), prior_source(model))];
+    let fitted = Choice::of(model, run)?.map(|choice| choice.table).unwrap_or_default();
+    for name in fitted.into_iter().map(|row| row.sampler).filter(|name| name != "prior") {
+        let sampler = FittedSampler::load(model, run, &name, &registry)?;
+        let draw = move |count, key| sampler.draw(model, count, &How::default(), key);
+        sources.push((name, source_of_codes(model, draw)));
+    }
+    Ok(sources)
+}
+
+/// A section as text: a line a measure, then what to be warned of and what is absent.
+fn said(section: &Section) -> String {
+    let mut text = format!("{}\n", section.title);
+    let width = section.measures.iter().map(|m| m.title.chars().count()).max().unwrap_or(0);
+    for measure in &section.measures {
+        let pad = " ".repeat(width - measure.title.chars().count());
+        let unit = if measure.unit.is_empty() { String::new() } else { format!(" {}", measure.unit) };
+        text.push_str(&format!(
+            "  {}{pad}  {}{unit}  (n = {})\n",
+            measure.title, measure.estimate, measure.n
+        ));
+    }
+    section.warnings.iter().for_each(|warning| text.push_str(&format!("  WARNING: {warning}\n")));
+    section.absent.iter().for_each(|absent| text.push_str(&format!("  without {absent}\n")));
+    text + "\n"
+}

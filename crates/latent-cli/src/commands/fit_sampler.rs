@@ -1,0 +1,237 @@
+//! `latent fit-sampler`: fits a sampler on the codes of training rows, judges it, and keeps both beside the model.
+
+use std::cell::Cell;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use latent::generate::sampler::{
+    Choice, CodeSet, FitOptions, FittedSampler, Judged, auto_kinds, fit_auto, fit_one,
+};
+use latent::model::Registry;
+use serde_json::json;
+use toml::{Table, Value};
+
+use super::{key, load, own_data};
+use crate::failure::{Done, Failure};
+use crate::output::Output;
+use crate::progress::duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  latent fit-sampler runs/one --sampler gaussian-mixture --set components=5
+  latent fit-sampler runs/one --minutes 0.2
+  latent sample runs/one --sampler gaussian-mixture --out mixture.png
+
+Samplers:
+SAMPLERS
+auto (the default) fits a few of them within --minutes. The table says how well
+a classifier tells the codes of each from those of validation rows (50 % is
+best) and how far apart they lie (mmd, 0 is best). The best is what
+`latent sample` draws from unless told otherwise.";
+
+/// Fit what codes are drawn from on the codes of training rows, and keep the best
+#[derive(Args)]
+#[command(after_help = help())]
+pub struct FitSampler {
+    /// A run folder
+    run: PathBuf,
+    /// Which sampler, or auto
+    #[arg(long, default_value = "auto")]
+    sampler: String,
+    /// A setting of that sampler; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// How long fits may take together; [default: 2 for auto, else no limit]
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Rows whose codes are used, at most, of each split
+    #[arg(long, default_value_t = 60_000)]
+    rows: usize,
+    /// What the fits' noise descends from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to encode
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Fit anew what is fitted already
+    #[arg(long)]
+    force: bool,
+}
+
+/// The help's end, with the samplers that there are.
+fn help() -> String {
+    let registry = Registry::default();
+    let lines: Vec<String> =
+        registry.samplers.list().map(|(name, about)| format!("  {name:20} {about}")).collect();
+    EXAMPLES.replace("SAMPLERS", &lines.join("\n"))
+}
+
+/// What `auto` takes unless told otherwise.
+const AUTO_MINUTES: f64 = 2.0;
+
+impl FitSampler {
+    /// Runs the command.
+    pub fn run(self, out: &Output) -> Done {
+        if self.run.is_file() {
+            return Err(Failure::Flag {
+                flag: "RUN",
+                what: format!("{} is a file, and a sampler is kept in the run folder", self.run.display()),
+                remedy: "give the run folder".into(),
+            });
+        }
+        if let Some(minutes) = self.minutes
+            && !(minutes.is_finite() && minutes > 0.0)
+        {
+            return Err(Failure::Flag {
+                flag: "--minutes",
+                what: format!("{minutes} minutes"),
+                remedy: "give a positive number".into(),
+            });
+        }
+        let table = self.table()?;
+        let registry = Registry::default();
+        let is_auto = self.sampler == "auto";
+        if !is_auto {
+            // A misspelt name or key is refused before anything is read.
+            registry.samplers.resolve(&table, "sampler")?;
+        }
+        let model = load(&self.run, &self.device)?;
+        let data = own_data(&model, out)?;
+        let bar = Bar::new(out);
+        let rows = self.rows.max(1);
+        let codes = CodeSet::of(&model, &data, rows, key(self.seed, "fit-sampler"), &|share| {
+            bar.at("encoding", share)
+        })?;
+        bar.end();
+        out.note(format!(
+            "codes: {} of training rows, {} of validation rows, {} dimensions",
+            codes.train.rows(),
+            codes.validation.rows(),
+            codes.train.width()
+        ));
+        let options = FitOptions {
+            seed: self.seed,
+            minutes: self.minutes.or(is_auto.then_some(AUTO_MINUTES)),
+            registry: &registry,
+            progress: &|what, share| bar.at(what, share),
+        };
+        let choice = if is_auto {
+            out.note(format!("fitting {}", auto_kinds(&model).join(", ")));
+            fit_auto(&model, &self.run, &codes, self.force, &options)
+        } else {
+            fit_one(&model, &self.run, &codes, &table, self.force, &options)
+        };
+        bar.end();
+        let choice = choice?;
+        self.say(&choice, out);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The sampler's table: its name and what `--set` says.
+    fn table(&self) -> Result<Table, Failure> {
+        let mut table = Table::from_iter([("kind".to_string(), Value::from(self.sampler.as_str()))]);
+        for assignment in &self.set {
+            let wrong = |what: &str| Failure::Flag {
+                flag: "--set",
+                what: format!("`{assignment}` {what}"),
+                remedy: "write --set key=value, such as --set components=20".into(),
+            };
+            let Some((name, value)) = assignment.split_once('=') else { return Err(wrong("has no `=`")) };
+            let (name, value) = (name.trim(), value.trim());
+            if name.is_empty() || name == "kind" || self.sampler == "auto" {
+                return Err(match self.sampler == "auto" {
+                    true => wrong("is a setting, and auto fits several samplers; name one by --sampler"),
+                    false => wrong("sets nothing"),
+                });
+            }
+            let parsed = format!("v = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
+            table.insert(name.into(), parsed.unwrap_or_else(|| Value::String(value.into())));
+        }
+        Ok(table)
+    }
+
+    fn say(&self, choice: &Choice, out: &Output) {
+        let mut text =
+            format!("{:20} {:>24} {:>20} {:>9}\n", "sampler", "told apart (95 %)", "mmd ± error", "fit");
+        for row in &choice.table {
+            let t = &row.two_sample;
+            text.push_str(&format!(
+                "{:20} {:>24} {:>20} {:>9}{}\n",
+                row.sampler,
+                format!(
+                    "{:.1} % [{:.1}, {:.1}]",
+                    100.0 * t.accuracy,
+                    100.0 * t.accuracy_low,
+                    100.0 * t.accuracy_high
+                ),
+                format!("{:.4} ± {:.4}", t.mmd, t.mmd_error),
+                if row.sampler == "prior" { "–".into() } else { duration(row.seconds) },
+                if row.sampler == choice.chosen { "  chosen" } else { "" },
+            ));
+        }
+        let files: Vec<PathBuf> = choice
+            .table
+            .iter()
+            .filter(|row| row.sampler != "prior")
+            .map(|row| FittedSampler::path(&self.run, &row.sampler))
+            .collect();
+        text.push_str(&format!(
+            "chosen: {}; draw from it by: latent sample {} --out samples.png",
+            choice.chosen,
+            self.run.display()
+        ));
+        let rows: Vec<&Judged> = choice.table.iter().collect();
+        out.result(
+            text,
+            &json!({ "chosen": choice.chosen, "table": rows, "files": files, "run": self.run, "seed": self.seed }),
+        );
+    }
+}
+
+/// A bar on a terminal; nothing elsewhere.
+struct Bar {
+    bar: Option<ProgressBar>,
+    what: Cell<u64>,
+}
+
+impl Bar {
+    fn new(out: &Output) -> Self {
+        let shows = !out.is_json() && std::io::stderr().is_terminal();
+        let bar = shows.then(|| {
+            let bar = ProgressBar::new(1000);
+            if let Ok(style) = ProgressStyle::with_template("{msg:28} {bar:30} {percent} %") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar, what: Cell::new(0) }
+    }
+
+    fn at(&self, what: &str, share: f64) {
+        let Some(bar) = &self.bar else { return };
+        let place = (1000.0 * share.clamp(0.0, 1.0)) as u64;
+        if place != self.what.get() || place == 0 {
+            self.what.set(place);
+            bar.set_message(what.to_string());
+            bar.set_position(place);
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(0);
+            bar.reset();
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! One call, every number with an interval: the questions of an evaluation, their answers, and the files that keep them.
+//!
+//! `evaluation.json` holds the sections; `evaluation-rows.csv` the value of each row for those measures that are means over
+//! rows, so that two models can be compared row by row; `figures/` the pictures. The report shows all of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Section, Subject};
+use crate::data::{Column, write_csv};
+use crate::error::Result;
+use crate::figure::FigureError;
+use crate::files::write_whole;
+use crate::store::StoreError;
+
+/// A question and who answers it.
+pub struct Question {
+    /// The section's name.
+    pub name: &'static str,
+    /// What is asked, in words.
+    pub about: &'static str,
+    /// Whether it can be asked of this subject.
+    pub applies: fn(&Subject<'_>) -> bool,
+    /// The answer.
+    pub answer: fn(&Subject<'_>) -> Result<Section>,
+}
+
+/// Every question, in the order of the report.
+pub fn questions() -> Vec<Question> {
+    fn always(_: &Subject<'_>) -> bool {
+        true
+    }
+    vec![
+        Question {
+            name: "likelihood",
+            about: "bounds of log P(x), annealed importance sampling, bits per dimension, gaps",
+            applies: always,
+            answer: super::likelihood,
+        },
+        Question {
+            name: "latents",
+            about: "rate by dimension, mutual information, codes against the prior, holes, probes",
+            applies: always,
+            answer: super::latents,
+        },
+        Question {
+            name: "reconstruction",
+            about: "squared error, PSNR, SSIM, distance of features",
+            applies: always,
+            answer: super::reconstruction,
+        },
+        Question {
+            name: "samples",
+            about: "Fréchet and kernel distance, precision and recall, of each sampler",
+            applies: always,
+            answer: |subject| super::samples(subject, subject.samplers),
+        },
+        Question {
+            name: "memorisation",
+            about: "nearest training rows of samples against those of held-out rows, C_T",
+            applies: |subject| subject.train.is_some(),
+            answer: |subject| super::memorisation(subject, subject.samplers),
+        },
+        Question {
+            name: "anomaly",
+            about: "AUROC against the rows of --against",
+            applies: |subject| subject.foreign.is_some(),
+            answer: super::anomaly,
+        },
+        Question {
+            name: "disentanglement",
+            about: "MIG, SAP, DCI, FactorVAE and β-VAE scores, for models of the shapes",
+            applies: super::disentanglement::applies,
+            answer: super::disentanglement,
+        },
+    ]
+}
+
+/// The answers about one model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The version that made it.
+    pub program: String,
+    /// The checksum of the model file: another model needs another evaluation.
+    pub model: String,
+    /// The held-out rows.
+    pub data: String,
+    /// Which part of them.
+    pub split: String,
+    /// How many there are.
+    pub rows: usize,
+    /// The hash of their contents: per-row values are paired only where it is the same.
+    pub data_hash: String,
+    /// What the likelihood is a density with respect to: models are ranked only within one.
+    pub base_measure: String,
+    /// What every draw descended from.
+    pub seed: u64,
+    /// Whether all rows were read for everything.
+    pub full: bool,
+    /// How long it took.
+    pub seconds: f64,
+    /// The answers.
+    pub sections: Vec<Section>,
+    /// The pictures of each section, files of that name in `figures/`.
+    pub pictures: Vec<PictureFile>,
+}
+
+/// A picture of an evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PictureFile {
+    /// The section that it belongs to.
+    pub section: String,
+    /// The file's name without its ending.
+    pub name: String,
+    /// What the reader should see in it.
+    pub caption: String,
+}
+
+/// The name of the file in a run folder.
+const FILE: &str = "evaluation.json";
+/// The name of the file of values by row.
+const ROWS_FILE: &str = "evaluation-rows.csv";
+
+impl Evaluation {
+    /// Asks those questions that `wanted` names (all that apply where it is empty). `model` is the checksum of its file.
+    ///
+    /// # Errors
+    /// What a section meets that is no matter of the model: unreadable rows, a figure that cannot be drawn.
+    pub fn of(subject: &Subject<'_>, wanted: &[String], model: String, seed: u64) -> Result<Self> {
+        let begun = Instant::now();
+        let (data, split) = subject.held_out;
+        let mut sections = Vec::new();
+        for question in questions() {
+            let asked = wanted.is_empty() || wanted.iter().any(|name| name == question.name);
+            if asked && (question.applies)(subject) {
+                sections.push((question.answer)(subject)?);
+            }
+        }
+        let picture = |section: &Section, (name, caption): (&String, &String)| PictureFile {
+            section: section.name.clone(),
+            name: name.clone(),
+            caption: caption.clone(),
+        };
+        let pictures = sections
+            .iter()
+            .flat_map(|s| s.figures.iter().map(move |(name, caption, _)| picture(s, (name, caption))))
+            .collect();
+        Ok(Self {
+            program: env!("CARGO_PKG_VERSION").into(),
+            model,
+            data: data.facts().source.clone(),
+            split: split.to_string(),
+            rows: data.len(split),
+            data_hash: data.facts().hash.clone(),
+            base_measure: subject.model.model.likelihood.measure().name(),
+            seed,
+            full: subject.seconds.is_none(),
+            seconds: begun.elapsed().as_secs_f64(),
+            sections,
+            pictures,
+        })
+    }
+
+    /// Writes `evaluation.json`, `evaluation-rows.csv` and the figures (PNG and SVG) into a run folder, each whole or not at
+    /// all. Returns what was written.
+    ///
+    /// # Errors
+    /// Where a file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let figures = folder.join("figures");
+        std::fs::create_dir_all(&figures)
+            .map_err(|source| FigureError::Io { path: figures.clone(), source })?;
+        for (name, _, figure) in self.sections.iter().flat_map(|section| &section.figures) {
+            for ending in ["png", "svg"] {
+                let path = figures.join(format!("{name}.{ending}"));
+                figure.save(&path)?;
+                files.push(path);
+            }
+        }
+        let path = folder.join(ROWS_FILE);
+        let (header, columns) = self.by_row();
+        write_csv(&path, &header, &columns)?;
+        files.push(path);
+        let path = folder.join(FILE);
+        let text = serde_json::to_vec_pretty(self).map_err(|error| StoreError::Malformed {
+            path: path.clone(),
+            what: format!("it cannot be written as JSON: {error}"),
+            remedy: "report this as a bug".into(),
+        })?;
+        write_whole(&path, |out| out.write_all(&text))
+            .map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        files.push(path);
+        Ok(files)
+    }
+
+    /// Reads the evaluation of a run folder, with its values by row; none where there is none.
+    ///
+    /// # Errors
+    /// Where the file is there and cannot be read.
+    pub fn load(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let malformed = |what: String| StoreError::Malformed {
+            path: path.clone(),
+            what,
+            remedy: "make it anew with `latent evaluate`".into(),
+        };
+        let text = std::fs::read(&path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        let mut evaluation: Self = serde_json::from_slice(&text)
+            .map_err(|error| malformed(format!("not an evaluation: {error}")))?;
+        let rows = folder.join(ROWS_FILE);
+        if rows.exists() {
+            evaluation.take_rows(&rows).map_err(malformed)?;
+        }
+        Ok(Some(evaluation))
+    }
+
+    /// `row`, then a column for each measure that has values by row; empty where a measure did not read the row.
+    fn by_row(&self) -> (Vec<String>, Vec<Column>) {
+        let mut header = vec!["row".to_string()];
+        let mut table: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        let measures = self.sections.iter().flat_map(|s| s.measures.iter().map(move |m| (s, m)));
+        let with_rows: Vec<_> = measures.filter(|(_, measure)| !measure.rows.is_empty()).collect();
+        for (column, (section, measure)) in with_rows.iter().enumerate() {
+            header.push(format!("{}.{}", section.name, measure.name));
+            for &(id, value) in &measure.rows {
+                table.entry(id).or_insert_with(|| vec![f64::NAN; with_rows.len()])[column] = value;
+            }
+        }
+        let mut columns = vec![Column::Names(table.keys().map(u64::to_string).collect())];
+        columns.extend(
+            (0..with_rows.len()).map(|c| Column::Numbers(table.values().map(|values| values[c]).collect())),
+        );
+        (header, columns)
+    }
+
+    fn take_rows(&mut self, path: &Path) -> std::result::Result<(), String> {
+        let bad = |error: csv::Error| format!("{}: {error}", path.display());
+        let mut reader = csv::Reader::from_path(path).map_err(bad)?;
+        let header = reader.headers().map_err(bad)?.clone();
+        for record in reader.records() {
+            let record = record.map_err(bad)?;
+            let Some(Ok(id)) = record.get(0).map(str::parse::<u64>) else {
+                return Err(format!("{}: a row without a number", path.display()));
+            };
+            for (name, cell) in header.iter().zip(record.iter()).skip(1) {
+                let (Some((section, measure)), Ok(value)) = (name.split_once('.'), cell.parse::<f64>())
+                else {
+                    continue;
+                };
+                let section = self.sections.iter_mut().find(|s| s.name == section);
+                if let Some(measure) = section.and_then(|s| s.measures.iter_mut().find(|m| m.name == measure))
+                {
+                    measure.rows.push((id, value));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The checksum of a model's file.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn checksum(model: &Path) -> Result<String> {
+    let bytes = std::fs::read(model).map_err(|source| StoreError::Io { path: model.into(), source })?;
+    Ok(format!("{:08x}", crc32c::crc32c(&bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Better, Estimate, Measure};
+    use super::*;
+
+    fn example() -> Evaluation {
+        let mut likelihood = Section::new("likelihood", "How likely?");
+        let elbo = Measure::new(
+            "elbo",
+            "ELBO",
+            "nats",
+            Estimate { value: -90.0, low: -91.0, high: -89.5 },
+            3,
+            Better::Higher,
+        );
+        likelihood.add(elbo.note("one draw").rows(&[7, 3, 9], &[-89.0, -91.25, -89.75]));
+        let bound = Measure::new("iw", "bound", "nats", Estimate::exact(-88.0), 2, Better::Higher);
+        likelihood.add(bound.rows(&[3, 9], &[-88.5, -87.5]));
+        likelihood.warnings.push("Loose: more draws".into());
+        Evaluation {
+            program: "0".into(),
+            model: "00".into(),
+            data: "x.npy".into(),
+            split: "test".into(),
+            rows: 3,
+            data_hash: "h".into(),
+            base_measure: "Lebesgue measure".into(),
+            seed: 1,
+            full: false,
+            seconds: 1.5,
+            sections: vec![likelihood],
+            pictures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_with_its_values_by_row() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Evaluation::load(folder.path()).unwrap().is_none());
+        let saved = example();
+        saved.save(folder.path()).unwrap();
+        let loaded = Evaluation::load(folder.path()).unwrap().unwrap();
+        let (mut ours, theirs) = (saved.sections, loaded.sections);
+        // Rows come back in the order of their ids.
+        ours[0].measures.iter_mut().for_each(|measure| measure.rows.sort_by_key(|(id, _)| *id));
+        assert_eq!(ours, theirs);
+        std::fs::write(folder.path().join(FILE), "{").unwrap();
+        let error = Evaluation::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("evaluation.json") && error.contains("latent evaluate"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_finite_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut saved = example();
+        saved.sections[0].measures[0].estimate = Estimate::normal(-90.0, f64::NAN);
+        saved.save(folder.path()).unwrap();
+        let estimate = Evaluation::load(folder.path()).unwrap().unwrap().sections[0].measures[0].estimate;
+        assert!(estimate.value == -90.0 && estimate.low.is_nan());
+        assert_eq!(estimate.to_string(), "−90.00 [NaN, NaN]");
+    }
+
+    #[test]
+    fn numbers_have_the_decimals_that_their_intervals_give_a_meaning_to() {
+        let text = |value, low, high| Estimate { value, low, high }.to_string();
+        assert_eq!(text(-223.4567, -225.02, -221.9), "−223.5 [−225.0, −221.9]");
+        assert_eq!(text(0.123456, 0.1220, 0.1249), "0.1235 [0.1220, 0.1249]");
+        assert_eq!(text(12345.6, 12000.0, 12700.0), "12346 [12000, 12700]");
+        assert_eq!(text(0.5, 0.5, 0.5), "0.5000");
+        assert_eq!(text(0.0, 0.0, 0.0), "0");
+        assert_eq!(text(17.0, 17.0, 17.0), "17");
+    }
+}

@@ -1,0 +1,79 @@
+//! What a log-likelihood is measured in, so that only comparable numbers are compared.
+//!
+//! A density of real numbers changes with their unit: for values v = s x + o, log p(v) = log p(x) − Σ_i ln s_i. All
+//! densities are given for v, the numbers in the user's files; probabilities of levels have no unit.
+
+use crate::data::{Binarize, Normalisation};
+use crate::model::BaseMeasure;
+use crate::store::Model;
+
+/// The base measure of a model's likelihood, and the way to the user's units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Units {
+    /// With respect to what p(x|z) is a density.
+    pub measure: BaseMeasure,
+    /// Σ_i ln s_i in nats: log p(x) − this is log p(v). 0 for probabilities.
+    pub log_scale: f64,
+    /// Numbers in a row.
+    pub features: usize,
+    /// The measure in words.
+    pub words: String,
+    levels_in_files: bool,
+}
+
+impl Units {
+    /// The units of a model's log-likelihoods.
+    pub fn of(model: &Model) -> Self {
+        let measure = model.model.likelihood.measure();
+        let (facts, features) = (&model.run.facts, model.model.sample.features());
+        let log_scale = match measure {
+            BaseMeasure::Lebesgue => log_scale(&facts.normalisation, features),
+            _ => 0.0,
+        };
+        let levels_in_files = facts.normalisation.stored.is_integer();
+        let words = match measure {
+            BaseMeasure::Counting { levels } => {
+                let drawn = match model.run.data.binarize {
+                    Binarize::None => "",
+                    Binarize::Threshold => " (x cut to bits at a threshold)",
+                    Binarize::Static => " (x drawn to bits once, by the seed)",
+                    Binarize::Dynamic => " (x drawn to bits; held-out rows once, by the seed)",
+                };
+                format!("probabilities on {levels} levels{drawn}")
+            }
+            BaseMeasure::Lebesgue => format!(
+                "density in the units of the data's files: log p(x) of normalised x less {log_scale:.2} nats{}",
+                if levels_in_files {
+                    "; x are whole levels without dequantisation noise, so this bounds no probability of levels"
+                } else {
+                    ""
+                }
+            ),
+            BaseMeasure::None => "a cross-entropy, no density".into(),
+        };
+        Self { measure, log_scale, features, words, levels_in_files }
+    }
+
+    /// log p(x) of normalised x, in the user's units.
+    pub fn log_density(&self, log_p: f64) -> f64 {
+        log_p - self.log_scale
+    }
+
+    /// −log₂ P / D of a log-likelihood in the user's units, where that has a meaning: levels of images and bits. None for
+    /// columns of real numbers, each with a unit of its own, and where there is no density.
+    pub fn bits_per_dimension(&self, log_p: f64) -> Option<f64> {
+        let defined = match self.measure {
+            BaseMeasure::Counting { .. } => true,
+            BaseMeasure::Lebesgue => self.levels_in_files,
+            BaseMeasure::None => false,
+        };
+        defined.then(|| -log_p / (self.features.max(1) as f64 * std::f64::consts::LN_2))
+    }
+}
+
+/// Σ_i ln s_i over the numbers of a row.
+fn log_scale(normalisation: &Normalisation, features: usize) -> f64 {
+    let scale = &normalisation.scale;
+    let sum: f64 = scale.iter().map(|s| f64::from(s.abs()).ln()).sum();
+    if scale.len() == 1 { sum * features as f64 } else { sum }
+}

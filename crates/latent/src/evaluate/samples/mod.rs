@@ -1,0 +1,197 @@
+//! How like the data are the samples? Distances between sets of features, every set of n rows against the same n held-out
+//! ones, so that the numbers stand beside each other.
+//!
+//! ```text
+//! held-out rows ─┬─ reference ◀── compared with ──┬── other held-out rows: the floor, what the data itself reaches
+//!                └─ others                        ├── their reconstructions: the floor of any sampler
+//!                                                 └── samples, one set a sampler
+//! ```
+//!
+//! Measures are named `frechet:prior`, `kid:held-out`, `coverage:reconstruction`: what is measured, of which set.
+
+mod frechet;
+mod kernel_distance;
+mod neighbours;
+
+use std::time::Instant;
+
+pub use frechet::frechet;
+pub use kernel_distance::kernel_distance;
+pub use neighbours::{Neighbourhoods, neighbourhoods};
+
+use super::features::{Features, features_for, features_in_parts};
+use super::{Better, Measure, Section, Subject};
+use crate::array::Array;
+use crate::data::ValueKind;
+use crate::error::Result;
+use crate::generate::{Observe, Samples};
+use crate::key::Key;
+use crate::store::Model;
+
+/// Draws so many samples with that key. Called for a part at a time, each with a key of its own.
+pub type SampleSource<'a> = Box<dyn Fn(usize, Key) -> Result<Samples> + 'a>;
+
+/// What of p(x|z) is compared with rows of the data: draws where these are bits, whose mean is grey and like none of them.
+pub(crate) fn compared(model: &Model) -> Observe {
+    if model.run.facts.kind == ValueKind::Binary { Observe::Draw } else { model.observe() }
+}
+
+/// The model's own prior as a source.
+pub fn prior_source(model: &Model) -> SampleSource<'_> {
+    Box::new(|count, key| model.sample_as(count, compared(model), key))
+}
+
+/// A source of codes, decoded into what is compared with the data.
+pub fn source_of_codes<'a>(
+    model: &'a Model,
+    codes: impl Fn(usize, Key) -> Result<Array> + 'a,
+) -> SampleSource<'a> {
+    Box::new(move |count, key| {
+        model.decode_as(&codes(count, key.fold("codes"))?, compared(model), key.fold("decode"))
+    })
+}
+
+/// The neighbour whose distance is the radius of a ball.
+pub const NEIGHBOURS: usize = 5;
+
+/// A set has at most this many rows: pairs of rows grow with the square.
+const MOST: usize = 10_000;
+
+/// And at least this many.
+const LEAST: usize = 100;
+
+/// The distances of each sampler's samples from held-out rows, on the [features](features_for) of the model's data. Without
+/// samplers it is the prior.
+///
+/// # Errors
+/// Where data cannot be read, or a sampler fails.
+pub fn samples(subject: &Subject<'_>, samplers: &[(String, SampleSource<'_>)]) -> Result<Section> {
+    samples_on(subject, samplers, features_for(subject)?.as_ref())
+}
+
+/// [`samples`] on features of one's own.
+///
+/// # Errors
+/// As [`samples`].
+pub fn samples_on(
+    subject: &Subject<'_>,
+    samplers: &[(String, SampleSource<'_>)],
+    features: &dyn Features,
+) -> Result<Section> {
+    let mut section = Section::new("samples", "How like the data are the samples?");
+    let (data, split) = subject.held_out;
+    let prior = [("prior".to_string(), prior_source(subject.model))];
+    let samplers = if samplers.is_empty() { &prior[..] } else { samplers };
+
+    let order = subject.key.fold("samples").fold("rows").permutation(data.len(split));
+    let n = size(subject, features, &order, samplers.len() + 3)?;
+    if n < LEAST {
+        section.absent.push(format!(
+            "Distances between sets need two sets of {LEAST} held-out rows; there are {} rows: give more held-out data.",
+            data.len(split)
+        ));
+        return Ok(section);
+    }
+    let facts = &subject.model.run.facts;
+    let total = samplers.len() + 3;
+    let of = |what: &str, done: usize, part: &mut dyn FnMut(std::ops::Range<usize>) -> Result<Samples>| {
+        let progress = |share: f64| {
+            (subject.progress)(&format!("features of {what}"), (done as f64 + share) / total as f64)
+        };
+        features_in_parts(features, n, part, &progress)
+    };
+    let rows = |range: std::ops::Range<usize>| data.rows(split, &order[range], 0);
+    let reference = of("the reference", 0, &mut |range| Ok(Samples::new(rows(range)?.x, facts)))?;
+    let other = |range: std::ops::Range<usize>| rows(range.start + n..range.end + n);
+    let floor = of("other held-out rows", 1, &mut |range| Ok(Samples::new(other(range)?.x, facts)))?;
+    let rebuilt = of("reconstructions", 2, &mut |range| {
+        let codes = subject.model.encode(&other(range.clone())?)?.mean;
+        subject.model.decode_as(
+            &codes,
+            compared(subject.model),
+            subject.key.fold("rebuilt").fold(range.start),
+        )
+    })?;
+
+    let note =
+        format!("against {n} other held-out rows; on {} features; expectation at this n", features.name());
+    measure(&mut section, "held-out", "held-out rows themselves", &note, &reference, &floor);
+    measure(&mut section, "reconstruction", "reconstructions of held-out rows", &note, &reference, &rebuilt);
+    for (index, (name, source)) in samplers.iter().enumerate() {
+        let key = subject.key.fold("samples").fold(name.as_str());
+        let set = of(&format!("samples, {name}"), index + 3, &mut |range| {
+            source(range.len(), key.fold(range.start))
+        })?;
+        if set.values.iter().any(|v| !v.is_finite()) {
+            section
+                .absent
+                .push(format!("{name}: a sample's features are not finite numbers; no distance is defined."));
+            continue;
+        }
+        measure(&mut section, name, &format!("samples, {name}"), &note, &reference, &set);
+    }
+    if n < 2 * features.dims() {
+        section.warnings.push(format!(
+            "The Fréchet distance compares covariances of {} features estimated from {n} rows: it is far too large and only \
+             fit to rank sets of that size. Give more held-out rows or more time.",
+            features.dims()
+        ));
+    }
+    (subject.progress)("distances", 1.0);
+    Ok(section)
+}
+
+/// How many rows a set has: half of the held-out rows, or as many as the time allows, from the time that a first part takes.
+fn size(subject: &Subject<'_>, features: &dyn Features, order: &[usize], sets: usize) -> Result<usize> {
+    const PROBE: usize = 32;
+    let half = (order.len() / 2).min(MOST);
+    let Some(seconds) = subject.seconds.filter(|_| half >= LEAST) else { return Ok(half) };
+    let (data, split) = subject.held_out;
+    let rows = data.rows(split, &order[..PROBE.min(half)], 0)?;
+    let probe = Samples::new(rows.x, &subject.model.run.facts);
+    let started = Instant::now();
+    features.of(&probe)?;
+    let each = started.elapsed().as_secs_f64() / probe.len() as f64;
+    // Distances take about a fifth of the time that features take.
+    let affordable = 0.8 * seconds / (each * sets as f64).max(1e-9);
+    Ok(half.min(affordable as usize).max(LEAST))
+}
+
+/// The six numbers of one set.
+fn measure(section: &mut Section, set: &str, words: &str, note: &str, reference: &Array, found: &Array) {
+    let n = found.rows();
+    let mut add = |name: &str, title: &str, estimate, better, note: String| {
+        let title = format!("{title}, {words}");
+        section.add(Measure::new(&format!("{name}:{set}"), &title, "", estimate, n, better).note(note));
+    };
+    if let Some(estimate) = frechet(reference, found) {
+        add("frechet", "Fréchet distance", estimate, Better::Lower, note.into());
+    }
+    if let Some(estimate) = kernel_distance(reference, found) {
+        let note = format!("{note} (unbiased at any n)");
+        add("kid", "kernel distance", estimate, Better::Lower, note);
+    }
+    if let Some(found) = neighbourhoods(reference, found, NEIGHBOURS) {
+        let note = format!("{note}; k = {NEIGHBOURS}");
+        for (name, title, estimate) in [
+            ("precision", "improved precision", found.precision),
+            ("recall", "improved recall", found.recall),
+            ("density", "density", found.density),
+            ("coverage", "coverage", found.coverage),
+        ] {
+            add(name, title, estimate, Better::Higher, note.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::key::Key;
+
+    /// Standard normal rows.
+    pub(super) fn normals(seed: u64, rows: usize, dims: usize) -> Vec<f32> {
+        let mut values = vec![0.0; rows * dims];
+        Key::from_seed(seed).normals(&mut values);
+        values
+    }
+}

@@ -1,0 +1,212 @@
+//! The coordinates that samplers see: u = (r − mean) / deviation of each dimension, with r = z on the reals and
+//! r = ln z/(1 − z) on the unit interval; bits are left as they are. A dimension that never varies is left out and filled in
+//! again. Densities change with the volume:
+//!
+//! ln p(z) = ln p(u) + Σ_j ln |du_j/dz_j|,   du/dz = 1/deviation, and on the unit interval 1/(deviation · z(1 − z))
+
+use crate::array::Array;
+use crate::batch::Support;
+use crate::store::Model;
+
+use super::{Arrays, CodeSet};
+
+/// What codes are, in a chart's coordinates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// The number of dimensions.
+    pub dims: usize,
+    /// [`Support::Bits`], or [`Support::Reals`].
+    pub support: Support,
+    /// The names of the classes; empty without labels.
+    pub classes: Vec<String>,
+}
+
+/// The way from codes to coordinates and back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    support: Support,
+    offset: Vec<f32>,
+    /// 0 where a dimension never varies.
+    scale: Vec<f32>,
+}
+
+/// Codes are kept this far from 0 and 1, where the logit has no end.
+const EDGE: f64 = 1e-6;
+
+impl Chart {
+    /// Coordinates that are the codes themselves.
+    pub fn identity(dims: usize, support: Support) -> Self {
+        Self { support, offset: vec![0.0; dims], scale: vec![1.0; dims] }
+    }
+
+    /// Coordinates in which these codes have mean 0 and variance 1.
+    pub fn fit(codes: &Array, support: Support) -> Self {
+        let dims = codes.width();
+        if support == Support::Bits {
+            return Self::identity(dims, support);
+        }
+        let n = codes.rows().max(1) as f64;
+        let (mut mean, mut square) = (vec![0.0; dims], vec![0.0; dims]);
+        let values = || codes.values.iter().enumerate().map(|(i, z)| (i % dims, real(*z, support)));
+        values().for_each(|(j, r)| mean[j] += r / n);
+        values().for_each(|(j, r)| square[j] += (r - mean[j]).powi(2) / n);
+        let scale = |(mean, square): (&f64, &f64)| {
+            let deviation = square.sqrt();
+            // Below single precision a spread is rounding.
+            if deviation <= 1e-6 * mean.abs().max(1e-12) { 0.0 } else { deviation as f32 }
+        };
+        let scale = mean.iter().zip(&square).map(scale).collect();
+        Self { support, offset: mean.into_iter().map(|m| m as f32).collect(), scale }
+    }
+
+    /// Keeps dimensions that never vary too, on a scale of 1.
+    pub(super) fn keep_all(&mut self) {
+        self.scale.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = 1.0);
+    }
+
+    /// From a saved file.
+    pub(super) fn restore(arrays: &mut Arrays, dims: usize, support: Support) -> Result<Self, String> {
+        let mut take = |name: &str| match arrays.remove(name) {
+            Some(array) if array.values.len() == dims && array.values.iter().all(|v| v.is_finite()) => {
+                Ok(array.values)
+            }
+            _ => Err(format!("the array `{name}` is missing or does not fit the model's {dims} dimensions")),
+        };
+        Ok(Self { support, offset: take("chart.offset")?, scale: take("chart.scale")? })
+    }
+
+    pub(super) fn arrays(&self) -> Arrays {
+        let row = |values: &Vec<f32>| Array { shape: vec![values.len()], values: values.clone() };
+        [("chart.offset".into(), row(&self.offset)), ("chart.scale".into(), row(&self.scale))].into()
+    }
+
+    /// What the coordinates are.
+    pub fn space(&self, model: &Model) -> Space {
+        let support = if self.support == Support::Bits { Support::Bits } else { Support::Reals };
+        Space { dims: self.kept().count(), support, classes: model.run.facts.classes.clone() }
+    }
+
+    fn kept(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.scale.len()).filter(|&j| self.scale[j] != 0.0)
+    }
+
+    /// `rows × dims` → `rows × coordinates`
+    pub fn u_from_z(&self, z: &[f32]) -> Vec<f32> {
+        let rows = z.chunks(self.scale.len().max(1));
+        rows.flat_map(|row| self.kept().map(|j| self.u(j, row[j]))).collect()
+    }
+
+    /// `rows × coordinates` → `rows × dims`
+    pub fn z_from_u(&self, u: &[f32]) -> Vec<f32> {
+        let dims = self.scale.len();
+        let kept: Vec<usize> = self.kept().collect();
+        let mut z = Vec::with_capacity(u.len() / kept.len().max(1) * dims);
+        for row in u.chunks(kept.len().max(1)) {
+            let start = z.len();
+            z.extend((0..dims).map(|j| self.z(j, 0.0)));
+            for (&j, &u) in kept.iter().zip(row) {
+                z[start + j] = self.z(j, u);
+            }
+        }
+        z
+    }
+
+    /// Codes in coordinates, labels as they are.
+    pub fn apply(&self, codes: &CodeSet) -> CodeSet {
+        let dims = self.kept().count();
+        let matrix = |codes: &Array| Array::matrix(self.u_from_z(&codes.values), dims);
+        CodeSet { train: matrix(&codes.train), validation: matrix(&codes.validation), ..codes.clone() }
+    }
+
+    /// Σ_j ln |du_j/dz_j| of each code; none where a dimension is left out, on which the law has no density.
+    pub fn log_volumes(&self, z: &[f32]) -> Option<Vec<f64>> {
+        if self.scale.contains(&0.0) {
+            return None;
+        }
+        let constant: f64 = -self.scale.iter().map(|s| f64::from(*s).ln()).sum::<f64>();
+        let of = |row: &[f32]| match self.support {
+            Support::UnitInterval => {
+                constant - row.iter().map(|&z| clamped(z)).map(|z| (z * (1.0 - z)).ln()).sum::<f64>()
+            }
+            Support::Reals | Support::Bits => constant,
+        };
+        Some(z.chunks(self.scale.len().max(1)).map(of).collect())
+    }
+
+    fn u(&self, j: usize, z: f32) -> f32 {
+        if self.support == Support::Bits {
+            return z;
+        }
+        ((real(z, self.support) - f64::from(self.offset[j])) / f64::from(self.scale[j])) as f32
+    }
+
+    fn z(&self, j: usize, u: f32) -> f32 {
+        let r = f64::from(u) * f64::from(self.scale[j]) + f64::from(self.offset[j]);
+        match self.support {
+            Support::Reals => r as f32,
+            Support::UnitInterval => (1.0 / (1.0 + (-r).exp())) as f32,
+            Support::Bits => u,
+        }
+    }
+}
+
+/// The place on the real line.
+fn real(z: f32, support: Support) -> f64 {
+    match support {
+        Support::UnitInterval => {
+            let z = clamped(z);
+            (z / (1.0 - z)).ln()
+        }
+        Support::Reals | Support::Bits => f64::from(z),
+    }
+}
+
+fn clamped(z: f32) -> f64 {
+    f64::from(z).clamp(EDGE, 1.0 - EDGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(support: Support) -> Array {
+        let value = |i: usize| {
+            let v = ((i * 7919 % 1000) as f32 / 1000.0).mul_add(0.8, 0.1);
+            if support == Support::UnitInterval { v } else { 30.0 * v - 4.0 }
+        };
+        // The second of three dimensions never varies.
+        Array::matrix((0..300).map(|i| if i % 3 == 1 { 0.25 } else { value(i) }).collect(), 3)
+    }
+
+    #[test]
+    fn there_and_back_again_with_what_never_varies_filled_in() {
+        for support in [Support::Reals, Support::UnitInterval] {
+            let codes = codes(support);
+            let chart = Chart::fit(&codes, support);
+            let u = chart.u_from_z(&codes.values);
+            assert_eq!(u.len(), 200);
+            let mean = u.iter().map(|v| f64::from(*v)).sum::<f64>() / 200.0;
+            let square = u.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / 200.0;
+            assert!(mean.abs() < 1e-5 && (square - 1.0).abs() < 1e-4, "{mean} {square}");
+            let again = chart.z_from_u(&u);
+            assert!(again.iter().zip(&codes.values).all(|(a, b)| (a - b).abs() < 1e-5));
+            assert!(chart.log_volumes(&codes.values).is_none());
+            let mut arrays = chart.arrays();
+            assert_eq!(Chart::restore(&mut arrays, 3, support).unwrap(), chart);
+            assert!(Chart::restore(&mut chart.arrays(), 4, support).is_err());
+        }
+    }
+
+    #[test]
+    fn volumes_are_those_of_finite_differences() {
+        for support in [Support::Reals, Support::UnitInterval] {
+            let line = Array::matrix(codes(support).values.into_iter().step_by(3).collect(), 1);
+            let chart = Chart::fit(&line, support);
+            let (z, h) = (0.4f32, 1e-2f32);
+            let u = chart.u_from_z(&[z - h, z + h]);
+            let slope = f64::from(u[1] - u[0]) / f64::from(2.0 * h);
+            let volume = chart.log_volumes(&[z]).unwrap()[0];
+            assert!((slope.ln() - volume).abs() < 2e-3, "{support:?} {} {volume}", slope.ln());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Which sampler is best? Each is fitted on training codes and judged against validation codes; the one whose codes are told
+//! least from them is chosen. `RUN/samplers/chosen.toml` keeps the table.
+//!
+//! The least accuracy of the [classifier](super::judge) wins; samplers that lie within its interval are as good, and among
+//! them the one whose discrepancy is surely least (by the upper end of its interval: a few codes far out make it uncertain
+//! before they make it large). Test rows play no part.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use super::file::folder;
+use super::fitted::{identity, kind_table, support};
+use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, TwoSample, two_sample};
+use crate::batch::Support;
+use crate::config::ConfigError;
+use crate::error::Result;
+use crate::evaluate::Z_95;
+use crate::files::write_whole;
+use crate::key::Key;
+use crate::model::Registry;
+use crate::store::{Model, StoreError};
+
+/// A sampler and how well its codes are told from validation codes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The sampler.
+    pub sampler: String,
+    /// How its codes are told from validation codes.
+    #[serde(flatten)]
+    pub two_sample: TwoSample,
+    /// How long its fit took.
+    pub seconds: f64,
+}
+
+/// The samplers of a run, judged, and the one that is drawn from unless asked otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The version of this format.
+    format: u32,
+    /// The model that they were fitted on.
+    model: String,
+    /// The best.
+    pub chosen: String,
+    /// Every sampler judged so far, the best first.
+    pub table: Vec<Judged>,
+}
+
+/// The format that this program writes.
+const FORMAT: u32 = 1;
+
+impl Choice {
+    /// The choice of a run; none where no sampler was fitted, or the model has been trained since.
+    ///
+    /// # Errors
+    /// [`SamplerError::Damaged`] for a file that cannot be read.
+    pub fn of(model: &Model, run: &Path) -> Result<Option<Self>> {
+        Ok(Self::read(run)?.filter(|choice| choice.model == identity(model)))
+    }
+
+    /// The choice that the run folder holds, whatever has become of the model; none where no sampler was fitted.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn read(run: &Path) -> Result<Option<Self>> {
+        let path = folder(run).join("chosen.toml");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        let damaged = |what: String| SamplerError::Damaged { path: path.clone(), what };
+        let choice: Self = toml::from_str(&text).map_err(|error| {
+            damaged(format!("it cannot be read: {}", error.message().lines().next().unwrap_or_default()))
+        })?;
+        if choice.format > FORMAT {
+            return Err(StoreError::Newer { path, found: choice.format, known: FORMAT }.into());
+        }
+        Ok(Some(choice))
+    }
+
+    /// The sampler that a run draws from unless asked otherwise: the chosen one, or else the prior.
+    pub fn sampler(model: &Model, run: &Path, registry: &Registry) -> Result<FittedSampler> {
+        match Self::of(model, run)? {
+            Some(choice) => FittedSampler::load(model, run, &choice.chosen, registry),
+            None => FittedSampler::prior(model, registry),
+        }
+    }
+
+    fn new(model: &Model) -> Self {
+        Self { format: FORMAT, model: identity(model), chosen: "prior".into(), table: Vec::new() }
+    }
+
+    /// Takes a judged sampler in, in the place of an older fit, and chooses anew.
+    fn take(&mut self, judged: Judged) {
+        self.table.retain(|row| row.sampler != judged.sampler);
+        self.table.push(judged);
+        self.table.sort_by(|a, b| a.two_sample.accuracy.total_cmp(&b.two_sample.accuracy));
+        let Some(reach) = self.table.first().map(|best| best.two_sample.accuracy_high) else { return };
+        let alike = self.table.iter().enumerate().filter(|(_, row)| row.two_sample.accuracy <= reach);
+        let at_most = |row: &Judged| row.two_sample.mmd + Z_95 * row.two_sample.mmd_error;
+        let best = alike.min_by(|(_, a), (_, b)| at_most(a).total_cmp(&at_most(b))).map(|(i, _)| i);
+        let best = self.table.remove(best.unwrap_or(0));
+        self.chosen.clone_from(&best.sampler);
+        self.table.insert(0, best);
+    }
+
+    fn write(&self, run: &Path) -> Result<()> {
+        let path = folder(run).join("chosen.toml");
+        std::fs::create_dir_all(folder(run))
+            .map_err(|source| StoreError::Io { path: folder(run), source })?;
+        let text = toml::to_string(self)
+            .map_err(|error| ConfigError::Unwritable { key: "samplers".into(), what: error.to_string() })?;
+        write_whole(&path, |out| out.write_all(text.as_bytes()))
+            .map_err(|source| StoreError::Io { path, source }.into())
+    }
+}
+
+/// The samplers that `auto` fits, the quick ones first. Kernel density is not among them: it repeats training codes with
+/// noise, which no comparison of codes notices.
+pub fn auto_kinds(model: &Model) -> &'static [&'static str] {
+    match support(model) {
+        Support::Bits => &["prior", "autoregressive-bits"],
+        Support::Reals | Support::UnitInterval => {
+            &["prior", "normal", "gaussian-mixture", "two-stage", "maf", "flow-matching"]
+        }
+    }
+}
+
+/// Fits the sampler that `table` names, judges it, and keeps both beside the model. What was fitted before is replaced
+/// only if `force` says so.
+///
+/// # Errors
+/// [`SamplerError::Exists`]; and what [`FittedSampler::fit`] and [`FittedSampler::save`] say.
+pub fn fit_one(
+    model: &Model,
+    run: &Path,
+    codes: &CodeSet,
+    table: &Table,
+    force: bool,
+    options: &FitOptions<'_>,
+) -> Result<Choice> {
+    let (_, resolved) = options.registry.samplers.resolve(table, "sampler")?;
+    let kind = resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default();
+    refuse_fitted(run, kind, force)?;
+    let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
+    if kind != "prior" && !choice.table.iter().any(|row| row.sampler == "prior") {
+        let prior = FittedSampler::fit(model, codes, &kind_table("prior"), options)?;
+        choice.take(judged(model, codes, &prior, options)?);
+    }
+    let fitted = FittedSampler::fit(model, codes, table, options)?;
+    keep(model, run, codes, &fitted, &mut choice, options)?;
+    Ok(choice)
+}
+
+/// Fits [a few](auto_kinds) within `options.minutes` together, judges them, and keeps all. Those that are fitted already stay
+/// as they are, unless `force` says otherwise.
+pub fn fit_auto(
+    model: &Model,
+    run: &Path,
+    codes: &CodeSet,
+    force: bool,
+    options: &FitOptions<'_>,
+) -> Result<Choice> {
+    let begun = Instant::now();
+    let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
+    let kinds = auto_kinds(model);
+    for (index, &kind) in kinds.iter().enumerate() {
+        let is_there = !force && choice.table.iter().any(|row| row.sampler == kind);
+        if is_there && (kind == "prior" || FittedSampler::load(model, run, kind, options.registry).is_ok()) {
+            continue;
+        }
+        refuse_fitted(run, kind, force)?;
+        // What is left is shared by those to come.
+        let minutes = options.minutes.map(|all| {
+            let left = (all - begun.elapsed().as_secs_f64() / 60.0).max(0.0);
+            left / (kinds.len() - index) as f64
+        });
+        let fitted =
+            FittedSampler::fit(model, codes, &kind_table(kind), &FitOptions { minutes, ..*options })?;
+        keep(model, run, codes, &fitted, &mut choice, options)?;
+    }
+    choice.write(run)?;
+    Ok(choice)
+}
+
+fn refuse_fitted(run: &Path, kind: &str, force: bool) -> Result<()> {
+    let path = FittedSampler::path(run, kind);
+    if path.exists() && !force && kind != "prior" {
+        return Err(SamplerError::Exists { path, name: kind.into() }.into());
+    }
+    Ok(())
+}
+
+/// Saves, judges, and writes the choice: each step leaves the folder whole.
+fn keep(
+    model: &Model,
+    run: &Path,
+    codes: &CodeSet,
+    fitted: &FittedSampler,
+    choice: &mut Choice,
+    options: &FitOptions<'_>,
+) -> Result<()> {
+    let row = judged(model, codes, fitted, options)?;
+    if fitted.kind() != "prior" {
+        fitted.save(model, run)?;
+    }
+    choice.take(row);
+    choice.write(run)
+}
+
+/// As many draws as there are validation codes, told apart from them.
+fn judged(
+    model: &Model,
+    codes: &CodeSet,
+    fitted: &FittedSampler,
+    options: &FitOptions<'_>,
+) -> Result<Judged> {
+    (options.progress)(&format!("judging {}", fitted.kind()), 0.0);
+    // The same noise for all, whatever the seed of their fits.
+    let key = Key::from_seed(0).fold("judge");
+    let drawn = fitted.draw_unchecked(model, codes.validation.rows(), &How::default(), key.fold("draws"))?;
+    let two_sample = two_sample(&codes.validation, &drawn, key)?;
+    (options.progress)(&format!("judging {}", fitted.kind()), 1.0);
+    Ok(Judged { sampler: fitted.kind().into(), two_sample, seconds: fitted.seconds() })
+}

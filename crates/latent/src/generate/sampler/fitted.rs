@@ -1,0 +1,249 @@
+//! A sampler that has been fitted to a model's codes: what programs hold.
+
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use toml::Table;
+
+use super::{Arrays, Chart, CodeSet, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
+use crate::array::Array;
+use crate::batch::{Noise, Support};
+use crate::config::nearest;
+use crate::error::Result;
+use crate::key::Key;
+use crate::model::Registry;
+use crate::store::Model;
+
+/// How a sampler is fitted.
+pub struct FitOptions<'a> {
+    /// What the fit's noise descends from.
+    pub seed: u64,
+    /// How long it may take; none for as long as its settings say. A fit cut by the clock is not reproducible.
+    pub minutes: Option<f64>,
+    /// What names may stand for.
+    pub registry: &'a Registry,
+    /// Told what is done and how far, from 0 to 1.
+    pub progress: &'a dyn Fn(&str, f64),
+}
+
+/// A fitted sampler. It draws codes for the model that it was fitted on.
+pub struct FittedSampler {
+    pub(super) kind: String,
+    pub(super) settings: Table,
+    pub(super) seed: u64,
+    pub(super) seconds: f64,
+    pub(super) arrays: Arrays,
+    pub(super) chart: Chart,
+    space: Space,
+    sampler: Box<dyn Sampler>,
+}
+
+/// Codes that are drawn at once.
+const PART: usize = 1024;
+
+impl FittedSampler {
+    /// The model's own prior, which needs no fit.
+    pub fn prior(model: &Model, registry: &Registry) -> Result<Self> {
+        Self::load_parts(model, registry, &kind_table("prior"), 0, 0.0, Arrays::new())
+            .map_err(|(what, remedy)| SamplerError::Request { what, remedy }.into())
+    }
+
+    /// Fits the sampler that `table` names by its key `kind`, with the settings there.
+    ///
+    /// # Errors
+    /// Unknown names and keys; [`SamplerError::Unsuitable`] where the sampler is not for such codes.
+    pub fn fit(model: &Model, codes: &CodeSet, table: &Table, options: &FitOptions<'_>) -> Result<Self> {
+        let begun = Instant::now();
+        let (settings, resolved) = options.registry.samplers.resolve(table, "sampler")?;
+        let kind = kind_of(&resolved);
+        codes.enough()?;
+        let chart = match settings.takes_raw_codes() {
+            true => Chart::identity(codes.train.width(), support(model)),
+            false => Chart::fit(&codes.train, support(model)),
+        };
+        let space = chart.space(model);
+        settings.check(&space)?;
+        let charted = chart.apply(codes);
+        let progress = |share: f64| (options.progress)(&kind, share);
+        let fitting = Fitting {
+            codes: &charted,
+            space: &space,
+            key: Key::from_seed(options.seed).fold("sampler").fold(kind.as_str()),
+            deadline: options
+                .minutes
+                .map(|minutes| begun + Duration::from_secs_f64(60.0 * minutes.clamp(0.0, 1e6))),
+            progress: &progress,
+        };
+        let arrays = settings.fit(&fitting)?;
+        let sampler = built(&*settings, &space, &arrays).map_err(|what| SamplerError::Unsuitable {
+            sampler: kind.clone(),
+            what: format!("was fitted and cannot be used: {what}"),
+            remedy: "report this as a bug".into(),
+        })?;
+        let seconds = begun.elapsed().as_secs_f64();
+        Ok(Self { kind, settings: resolved, seed: options.seed, seconds, arrays, chart, space, sampler })
+    }
+
+    /// From what a file holds; the error is what is wrong and what to do.
+    pub(super) fn load_parts(
+        model: &Model,
+        registry: &Registry,
+        table: &Table,
+        seed: u64,
+        seconds: f64,
+        mut arrays: Arrays,
+    ) -> Result<Self, (String, String)> {
+        let remedy = || "fit the sampler anew".to_string();
+        let (settings, resolved) =
+            registry.samplers.resolve(table, "sampler").map_err(|error| (error.to_string(), remedy()))?;
+        let dims = model.model.latent.dims();
+        let chart = match settings.takes_raw_codes() {
+            true => Chart::identity(dims, support(model)),
+            false => Chart::restore(&mut arrays, dims, support(model)).map_err(|what| (what, remedy()))?,
+        };
+        let space = chart.space(model);
+        settings.check(&space).map_err(|error| (error.to_string(), remedy()))?;
+        let sampler = built(&*settings, &space, &arrays).map_err(|what| (what, remedy()))?;
+        Ok(Self {
+            kind: kind_of(&resolved),
+            settings: resolved,
+            seed,
+            seconds,
+            arrays,
+            chart,
+            space,
+            sampler,
+        })
+    }
+
+    /// The name of the sampler, such as `gaussian-mixture`.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Its settings, with every default filled in.
+    pub fn settings(&self) -> &Table {
+        &self.settings
+    }
+
+    /// How long the fit took.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// `count` codes for `model`, `count × dims`: a function of the key and of nothing else.
+    ///
+    /// # Errors
+    /// [`SamplerError::Request`] for a temperature, a truncation or a class that this sampler cannot give.
+    pub fn draw(&self, model: &Model, count: usize, how: &How, key: Key) -> Result<Array> {
+        let codes = self.draw_unchecked(model, count, how, key)?;
+        if codes.values.iter().all(|v| v.is_finite()) {
+            return Ok(codes);
+        }
+        Err(SamplerError::Request {
+            what: format!("the sampler `{}` drew a code that is NaN or infinite", self.kind),
+            remedy: "fit it anew with more --set steps or a lower --set learning_rate, or draw from another"
+                .into(),
+        }
+        .into())
+    }
+
+    /// The same; a code may be no number, where a flow learned for too short a time.
+    pub(super) fn draw_unchecked(&self, model: &Model, count: usize, how: &How, key: Key) -> Result<Array> {
+        how.check()?;
+        if let Some(class) = how.class
+            && !self.sampler.knows_class(class)
+        {
+            return Err(self.no_class(class).into());
+        }
+        let ids: Vec<u64> = (0..count as u64).collect();
+        let mut values = Vec::with_capacity(count * model.model.latent.dims());
+        for part in ids.chunks(PART) {
+            let u = self.sampler.draw(&model.view(), Noise::new(key.fold("prior"), part), how)?;
+            values.extend(self.chart.z_from_u(&u));
+        }
+        Ok(Array::matrix(values, model.model.latent.dims()))
+    }
+
+    /// ln p̂(z) of each of these codes in nats, with respect to the volume of z; none where the sampler has no density.
+    pub fn log_density(&self, model: &Model, codes: &[f32]) -> Option<Vec<f64>> {
+        let volumes = self.chart.log_volumes(codes)?;
+        let own = self.sampler.log_density(&model.view(), &self.chart.u_from_z(codes))?;
+        Some(own.into_iter().zip(volumes).map(|(own, volume)| own + volume).collect())
+    }
+
+    /// The number of the class of that name, which this sampler can draw.
+    ///
+    /// # Errors
+    /// [`SamplerError::Request`] where there is no such class, or the sampler knows none.
+    pub fn class(&self, name: &str) -> Result<usize> {
+        let names = &self.space.classes;
+        if names.is_empty() {
+            return Err(SamplerError::Request {
+                what: "the model's data has no classes".into(),
+                remedy:
+                    "leave the class out, or train on data with labels (--set data.label=NAME for a table)"
+                        .into(),
+            }
+            .into());
+        }
+        let Some(class) = names.iter().position(|known| known == name) else {
+            let hint = nearest(name, names.iter().map(String::as_str));
+            return Err(SamplerError::Request {
+                what: format!(
+                    "no class is called `{name}`{}",
+                    hint.map(|hint| format!(" (did you mean `{hint}`?)")).unwrap_or_default()
+                ),
+                remedy: format!("the classes are {}", names.join(", ")),
+            }
+            .into());
+        };
+        if self.sampler.knows_class(class) { Ok(class) } else { Err(self.no_class(class).into()) }
+    }
+
+    fn no_class(&self, class: usize) -> SamplerError {
+        let name = self.space.classes.get(class).map_or_else(|| class.to_string(), Clone::clone);
+        let some = (0..self.space.classes.len()).any(|class| self.sampler.knows_class(class));
+        let (what, remedy) = if some {
+            (
+                format!("class `{name}` had too few rows to fit `{}` on them", self.kind),
+                "choose another class",
+            )
+        } else {
+            (
+                format!("`{}` cannot draw codes of one class", self.kind),
+                "fit one that can (gaussian-mixture, flow-matching, normal or kernel-density, on data with labels) and \
+                 name it by --sampler",
+            )
+        };
+        SamplerError::Request { what, remedy: remedy.into() }
+    }
+}
+
+/// What the model's codes are.
+pub(super) fn support(model: &Model) -> Support {
+    model.model.latent.blocks.first().map_or(Support::Reals, |block| block.support)
+}
+
+/// What tells this model from every other: a hash of its arrays.
+pub(super) fn identity(model: &Model) -> String {
+    let mut hash = Sha256::new();
+    for (_, weight) in model.weights.iter() {
+        hash.update(weight.path());
+        weight.values().into_iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A table that names a sampler and leaves its settings as they are.
+pub(super) fn kind_table(kind: &str) -> Table {
+    Table::from_iter([("kind".to_string(), toml::Value::from(kind))])
+}
+
+fn kind_of(resolved: &Table) -> String {
+    resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default().into()
+}
+
+fn built(settings: &dyn SamplerSettings, space: &Space, arrays: &Arrays) -> Result<Box<dyn Sampler>, String> {
+    settings.restore(space, arrays.clone())
+}

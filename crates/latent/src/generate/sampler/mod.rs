@@ -1,0 +1,151 @@
+//! Samplers: P(z) as it came out, not as it was wished.
+//!
+//! Training asks the codes of all rows to lie as the prior p(z) does; they never quite do. A sampler is fitted on the codes
+//! that training rows have in the end (draws of q(z|x), its centre where q is a point) and drawn from in the prior's place:
+//!
+//! ```text
+//! x ──f──▶ q(z|x) ──▶ z ──fit──▶ p̂(z) ──draw──▶ z ──g──▶ p(x|z)
+//! ```
+//!
+//! One file a sampler, one line in [`samplers`]. A sampler is the arrays that its fit leaves: what draws is built from them,
+//! after a fit and after a load alike, so that a saved sampler draws the same codes. Members see codes in the coordinates of
+//! a [`Chart`]: the reals, each dimension with mean 0 and variance 1 (bits are left as they are).
+//!
+//! References: Ghosh et al., *From Variational to Deterministic Autoencoders* (arXiv 1903.12436); Chadebec et al.,
+//! *Pythae* (arXiv 2206.08309).
+
+mod autoregressive_bits;
+mod chart;
+mod choose;
+mod codes;
+mod em;
+mod error;
+mod file;
+mod fitted;
+mod flow;
+mod flow_matching;
+mod gaussian_mixture;
+mod how;
+mod judge;
+mod kernel_density;
+mod learn;
+mod made;
+mod maf;
+mod normal;
+mod per_class;
+mod prior;
+mod real_nvp;
+#[cfg(test)]
+mod tests;
+mod two_stage;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+pub use chart::{Chart, Space};
+pub use choose::{Choice, Judged, auto_kinds, fit_auto, fit_one};
+pub use codes::CodeSet;
+pub use error::SamplerError;
+pub use fitted::{FitOptions, FittedSampler};
+pub use how::How;
+pub use judge::{TwoSample, cubic_mmd, two_sample};
+
+use crate::array::Array;
+use crate::batch::Noise;
+use crate::config::Axis;
+use crate::error::Result;
+use crate::key::Key;
+use crate::model::View;
+
+/// What a fit leaves, by name.
+pub type Arrays = BTreeMap<String, Array>;
+
+/// A way to draw codes.
+pub trait Sampler: Send + Sync {
+    /// One code for each row of `noise`, `rows × dims`. The code of a row is the same in any batch.
+    ///
+    /// # Errors
+    /// What `how` asks for and this sampler cannot give.
+    fn draw(&self, view: &View<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>>;
+
+    /// ln p̂(z) of each of these codes in nats; none where the sampler has no density.
+    fn log_density(&self, view: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {
+        let _ = (view, codes);
+        None
+    }
+
+    /// Whether it can draw codes of that class alone.
+    fn knows_class(&self, class: usize) -> bool {
+        let _ = class;
+        false
+    }
+}
+
+/// The settings of a sampler: config → check → fit → arrays → sampler.
+pub trait SamplerSettings: Send + Sync {
+    /// Refuses settings that make no sense, and codes that it cannot be fitted on.
+    fn check(&self, space: &Space) -> Result<()>;
+
+    /// Learns from codes what [`restore`](Self::restore) builds the sampler from.
+    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arrays>;
+
+    /// Builds the sampler; says what is wrong with the arrays where they are not such a fit's.
+    fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String>;
+
+    /// Whether it takes codes as the model has them, outside a [`Chart`].
+    fn takes_raw_codes(&self) -> bool {
+        false
+    }
+}
+
+/// What a sampler is fitted on, and at what expense.
+#[derive(Clone, Copy)]
+pub struct Fitting<'a> {
+    /// The codes, in the chart's coordinates.
+    pub codes: &'a CodeSet,
+    /// What they are.
+    pub space: &'a Space,
+    /// What the fit's noise descends from.
+    pub key: Key,
+    /// When the fit should be over, if it may not take as long as it likes.
+    pub deadline: Option<Instant>,
+    /// Told how far it is, from 0 to 1.
+    pub progress: &'a dyn Fn(f64),
+}
+
+impl Fitting<'_> {
+    /// Whether the time is over.
+    pub fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+/// The samplers that ship.
+pub fn samplers() -> Axis<dyn SamplerSettings> {
+    Axis::<dyn SamplerSettings>::new("sampler")
+        .with("prior", "the model's own prior, not fitted", |s: prior::PriorSamplerSettings| Box::new(s))
+        .with("normal", "one normal with full covariance", |s: normal::NormalSamplerSettings| Box::new(s))
+        .with(
+            "gaussian-mixture",
+            "a mixture of normals with full covariance, as many as held-out codes ask for",
+            |s: gaussian_mixture::GaussianMixtureSettings| Box::new(s),
+        )
+        .with(
+            "kernel-density",
+            "a normal about each training code, as wide as held-out codes ask for",
+            |s: kernel_density::KernelDensitySettings| Box::new(s),
+        )
+        .with("two-stage", "a second VAE on the codes", |s: two_stage::TwoStageSettings| Box::new(s))
+        .with("maf", "a masked autoregressive flow", |s: maf::MafSettings| Box::new(s))
+        .with("real-nvp", "a flow of affine couplings", |s: real_nvp::RealNvpSettings| Box::new(s))
+        .with(
+            "flow-matching",
+            "a learned velocity that carries noise to codes (latent diffusion's kin)",
+            |s: flow_matching::FlowMatchingSettings| Box::new(s),
+        )
+        .with(
+            "autoregressive-bits",
+            "bits one after the other, for codes that are bits",
+            |s: autoregressive_bits::AutoregressiveBitsSettings| Box::new(s),
+        )
+}

@@ -1,0 +1,74 @@
+//! The model's own prior p(z), as a sampler among others: what the fitted ones are measured against.
+
+use std::any::Any;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Arrays, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
+use crate::batch::{Latent, Noise};
+use crate::density::{Density, FactorisedBits, NormalMixture, StandardNormal};
+use crate::device::{host, host_f64};
+use crate::error::Result;
+use crate::model::View;
+
+/// No settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriorSamplerSettings {}
+
+struct PriorSampler {
+    dims: usize,
+}
+
+impl SamplerSettings for PriorSamplerSettings {
+    fn check(&self, _: &Space) -> Result<()> {
+        Ok(())
+    }
+
+    fn fit(&self, _: &Fitting<'_>) -> Result<Arrays> {
+        Ok(Arrays::new())
+    }
+
+    fn restore(&self, space: &Space, _: Arrays) -> Result<Box<dyn Sampler>, String> {
+        Ok(Box::new(PriorSampler { dims: space.dims }))
+    }
+
+    fn takes_raw_codes(&self) -> bool {
+        true
+    }
+}
+
+impl Sampler for PriorSampler {
+    fn draw(&self, view: &View<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
+        let prior = view.prior();
+        if how.is_plain() {
+            return Ok(host(&prior.draw(1, noise).z));
+        }
+        let any: &dyn Any = prior.as_ref();
+        if any.is::<StandardNormal>() {
+            return Ok(how.normals(noise, self.dims));
+        }
+        how.without_truncation("this model's prior")?;
+        let changed: Box<dyn Density> = if let Some(mixture) = any.downcast_ref::<NormalMixture>() {
+            let log_variance = mixture.log_variance.clone() + 2.0 * how.temperature.ln();
+            Box::new(NormalMixture { log_variance, ..mixture.clone() })
+        } else if let Some(bits) = any.downcast_ref::<FactorisedBits>() {
+            let logits = bits.logits.clone() * (1.0 / how.temperature);
+            Box::new(FactorisedBits { logits, gradient: bits.gradient })
+        } else {
+            return Err(SamplerError::Request {
+                what: "this model's prior has no temperature".into(),
+                remedy: "leave the temperature at 1, or draw from a fitted sampler (latent fit-sampler)"
+                    .into(),
+            }
+            .into());
+        };
+        Ok(host(&changed.draw(1, noise).z))
+    }
+
+    fn log_density(&self, view: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {
+        let rows = codes.len() / self.dims.max(1);
+        let z = Latent::new(view.weights.device().tensor(codes.to_vec(), [rows, self.dims]));
+        view.prior().log_density(&z).map(|log_density| host_f64(&log_density))
+    }
+}

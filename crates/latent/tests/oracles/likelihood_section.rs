@@ -1,0 +1,185 @@
+//! The section `likelihood` of an evaluation: its numbers against exact ones, and what it says where there are none.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use latent::config::{Layers, resolve};
+use latent::data::{Data, Split};
+use latent::device::{Device, host_f64};
+use latent::evaluate::likelihood::Units;
+use latent::evaluate::{Section, Subject, likelihood};
+use latent::model::{LinearGaussian, Registry, build, log_density_by_enumeration};
+use latent::{Key, Model};
+
+use crate::common::*;
+
+/// Data by these settings and an untrained model of it.
+pub fn open(settings: &[&str], deviation: f64) -> (Data, Model) {
+    let mut layers = Layers::default();
+    settings.iter().for_each(|setting| layers.set(setting).expect("a known key"));
+    let data = Data::open(&layers.data().unwrap(), Key::from_seed(1), &mut |_| {}).expect("data");
+    let registry = Registry::default();
+    let (run, _) = resolve(&layers, data.facts(), &registry).expect("a sound configuration");
+    let (model, mut weights) = build(&run, &registry, &Device::cpu()).expect("a model");
+    if deviation > 0.0 {
+        randomise(&mut weights, Key::from_seed(80), deviation);
+    }
+    (data, Model { run, model, weights })
+}
+
+pub fn judge(model: &Model, data: &Data, seconds: f64) -> Section {
+    let subject = Subject {
+        model,
+        held_out: (data, Split::Test),
+        train: Some(data),
+        foreign: None,
+        samplers: &[],
+        seconds: Some(seconds),
+        key: Key::from_seed(81),
+        progress: &|_, share| assert!((0.0..=1.0).contains(&share)),
+    };
+    let section = likelihood(&subject).expect("a section");
+    for m in &section.measures {
+        println!(
+            "{} {:.3} [{:.3}, {:.3}] n {} {}",
+            m.name, m.estimate.value, m.estimate.low, m.estimate.high, m.n, m.note
+        );
+        assert!(m.estimate.low <= m.estimate.value && m.estimate.value <= m.estimate.high, "{m:?}");
+    }
+    section
+}
+
+/// Correlated columns of very unlike units.
+fn table(folder: &Path) -> String {
+    let path = folder.join("table.csv");
+    let noise = normals(Key::from_seed(82), 400 * 3);
+    let mut text = String::from("metres,grams\n");
+    for e in noise.chunks(3) {
+        writeln!(text, "{:.5},{:.3}", 5.0 + 0.02 * (e[0] + 0.3 * e[1]), 1e4 + 900.0 * (e[0] + e[2])).unwrap();
+    }
+    std::fs::write(&path, text).unwrap();
+    format!("data.source='{}'", path.display())
+}
+
+#[test]
+fn a_linear_model_is_judged_in_the_users_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = table(folder.path());
+    let net = [
+        "network.kind=linear",
+        "posterior.latent=1",
+        "likelihood={kind=\"normal\", scale=\"learned\", mean=\"line\"}",
+    ];
+    let (data, model) = open(&[[source.as_str()].as_slice(), &net].concat(), 0.4);
+    // More than it takes, so that every row is taken.
+    let section = judge(&model, &data, 30.0);
+    // log p(v) = log p(x) − Σ ln scale, exactly.
+    let scale: f64 = model.run.facts.normalisation.scale.iter().map(|s| f64::from(*s).ln()).sum();
+    assert!((Units::of(&model).log_scale - scale).abs() < 1e-12 && scale > 1.0);
+    let exact = LinearGaussian::of(&model).unwrap();
+    let positions: Vec<usize> = (0..data.len(Split::Test)).collect();
+    let rows = data.rows(Split::Test, &positions, 0).unwrap();
+    let value = |id: u64| {
+        let row = rows.ids.iter().position(|&own| own == id).expect("a test row");
+        let x: Vec<f64> = rows.x[2 * row..2 * row + 2].iter().map(|&v| f64::from(v)).collect();
+        exact.log_density(&x) - scale
+    };
+    for (name, tolerance) in [("iw_5000", 0.05), ("ais_encoder", 0.15), ("ais_prior", 0.15)] {
+        let measure = section.get(name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(measure.rows.len(), measure.n);
+        let off: Vec<f64> = measure.rows.iter().map(|(id, found)| found - value(*id)).collect();
+        let mean = off.iter().sum::<f64>() / off.len() as f64;
+        println!("{name} off by {mean:.4} on {} rows", off.len());
+        assert!(mean.abs() < tolerance, "{name}: {mean}");
+    }
+    let elbo = section.get("elbo").unwrap();
+    assert!(elbo.rows.iter().all(|(id, bound)| *bound < value(*id) + 1.0));
+    let terms = ["distortion", "rate"].map(|name| section.get(name).unwrap().estimate.value);
+    close(-terms[0] - terms[1], elbo.estimate.value, 1e-9);
+    assert!(elbo.estimate.value < section.get("iw_50").unwrap().estimate.value);
+    for start in ["encoder", "prior"] {
+        assert!(section.get(&format!("ais_{start}_gap")).unwrap().estimate.low > -0.2);
+    }
+    // What the encoder is off, on the same rows.
+    let gap = section.get("inference_gap").unwrap();
+    let annealed = section.get("ais_encoder").unwrap();
+    let bounds: Vec<f64> =
+        annealed.rows.iter().map(|(id, _)| elbo.rows.iter().find(|(own, _)| own == id).unwrap().1).collect();
+    let paired =
+        annealed.rows.iter().zip(&bounds).map(|((_, p), b)| p - b).sum::<f64>() / bounds.len() as f64;
+    close(gap.estimate.value, paired, 1e-9);
+    assert!(
+        section.get("bits_per_dimension").is_none()
+            && section.absent.iter().any(|a| a.contains("a unit of its own"))
+    );
+    assert!(section.get("train_test_gap").is_some());
+}
+
+const NET: [&str; 3] = ["data.source=embedded", "data.limit=300", "network={kind=\"mlp\", hidden=[8]}"];
+
+#[test]
+fn bits_are_summed_over_and_bits_per_dimension_follow() {
+    let more = ["data.binarize=threshold", "posterior={kind=\"bits\", latent=4}", "prior.kind=bits"];
+    let (data, model) = open(&[NET.as_slice(), &more].concat(), 0.2);
+    let section = judge(&model, &data, 2.0);
+    let measure = section.get("log_p").unwrap();
+    let rows = data.rows(Split::Test, &(0..data.len(Split::Test)).collect::<Vec<_>>(), 0).unwrap();
+    let x = Device::cpu().tensor(rows.x.clone(), [rows.len(), 784]);
+    let exact = host_f64(&log_density_by_enumeration(&model.view(), &x).unwrap());
+    for (id, found) in &measure.rows {
+        let row = rows.ids.iter().position(|own| own == id).unwrap();
+        close(*found, exact[row], 1e-5);
+    }
+    let bits = section.get("bits_per_dimension").unwrap();
+    close(bits.estimate.value, -measure.estimate.value / (784.0 * 2f64.ln()), 1e-12);
+    assert!(bits.note.contains("probabilities on 2 levels (x cut to bits at a threshold)"));
+    assert!(section.absent.iter().any(|a| a.contains("annealed") && a.contains("bits have none")));
+    assert!(section.get("elbo").unwrap().estimate.value <= section.get("iw_5000").unwrap().estimate.value);
+}
+
+#[test]
+fn what_there_is_not_is_absent_with_the_reason() {
+    // Grey values under Bernoulli: no density.
+    let (data, model) =
+        open(&[NET.as_slice(), &["posterior.latent=2", "likelihood.kind=bernoulli"]].concat(), 0.0);
+    let section = judge(&model, &data, 1.0);
+    let names: Vec<&str> = section.measures.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["distortion", "rate", "loss"]);
+    assert!(section.absent.iter().any(|a| a.contains("cross-entropy on grey values")));
+    // A point has no rate, but P(X) under the prior has an estimate.
+    let point = [
+        "data.binarize=threshold",
+        "posterior={kind=\"point\", latent=2}",
+        "objective.terms={distortion={}}",
+        "likelihood.kind=bernoulli",
+    ];
+    let (data, model) = open(&[NET.as_slice(), &point].concat(), 0.0);
+    let section = judge(&model, &data, 1.0);
+    assert!(section.get("elbo").is_none() && section.get("ais_encoder").is_none());
+    assert!(section.get("ais_prior").is_some() && section.get("bits_per_dimension").is_some());
+    assert!(section.absent.iter().any(|a| a.contains("the posterior is a point")));
+    // Levels of pixels under a density: bits per dimension, with what they are.
+    let (data, model) =
+        open(&[NET.as_slice(), &["posterior.latent=2", "likelihood.kind=normal"]].concat(), 0.0);
+    let section = judge(&model, &data, 2.0);
+    close(Units::of(&model).log_scale, 784.0 * 255f64.ln(), 1e-12);
+    let bits = section.get("bits_per_dimension").unwrap();
+    assert!(
+        bits.note.contains("no probability of levels")
+            || bits.note.contains("bounds no probability of levels")
+    );
+}
+
+/// `RUN=folder SECONDS=90 cargo test --release --test oracles print_a_run -- --ignored --nocapture`
+#[test]
+#[ignore = "prints the section of a run"]
+fn print_a_run() {
+    let model = Model::load(std::env::var("RUN").expect("RUN=folder")).unwrap();
+    let data = model.open_own(&mut |_| {}).unwrap();
+    let seconds = std::env::var("SECONDS").map_or(60.0, |s| s.parse().unwrap());
+    let begun = std::time::Instant::now();
+    let section = judge(&model, &data, seconds);
+    println!("{:.1} seconds", begun.elapsed().as_secs_f64());
+    section.warnings.iter().for_each(|w| println!("warning: {w}"));
+    section.absent.iter().for_each(|a| println!("absent: {a}"));
+}
