@@ -42,6 +42,12 @@ fn a_better_run_is_marked_in_every_form() {
     refuse(at.path(), "compare one two --html c.html", &["c.html", "exists already"]);
     refuse(at.path(), "compare one two --html c.png", &["--html", "end it in .html"]);
     refuse(at.path(), "compare one three", &["three", "no evaluation.json", "latent evaluate three"]);
+    let path = at.path().join("two/evaluation.json");
+    let text = fs::read_to_string(&path).expect("a file");
+    let other = text.replacen(r#""split":"test""#, r#""split":"validation""#, 1);
+    assert_ne!(text, other);
+    fs::write(&path, other).expect("a file");
+    assert!(succeed(at.path(), "compare one two").err.contains("different rows"));
     fs::write(at.path().join("two/evaluation.json"), "[{").expect("a file");
     refuse(at.path(), "compare one two", &["evaluation.json", "not an evaluation", "latent evaluate two"]);
 }

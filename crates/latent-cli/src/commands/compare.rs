@@ -71,9 +71,18 @@ impl Compare {
                 return Err(Failure::Exists(page.clone()));
             }
         }
-        let mut runs = Vec::new();
-        for (name, path) in names(&self.runs).into_iter().zip(&self.runs) {
-            runs.push((name, evaluation(path)?));
+        let judged = self.runs.iter().map(|run| evaluation(run)).collect::<Result<Vec<_>, _>>()?;
+        let on = |e: &Evaluation| (e.data_hash.clone(), e.split.clone());
+        let apart = judged.iter().any(|one| on(one) != on(&judged[0]));
+        let mut runs: Vec<(String, Vec<Section>)> =
+            names(&self.runs).into_iter().zip(judged.into_iter().map(|judged| judged.sections)).collect();
+        if apart {
+            out.note(
+                "the runs were judged on different rows, or on rows prepared differently: nothing is paired",
+            );
+            // Equal ids are not equal rows then: nothing is paired.
+            let measures = runs.iter_mut().flat_map(|(_, sections)| sections).flat_map(|s| &mut s.measures);
+            measures.for_each(|measure| measure.rows.clear());
         }
         if self.by_seed {
             self.rank(&mut runs, out);
@@ -175,13 +184,10 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
 }
 
 /// What `latent evaluate` has written of a run.
-fn evaluation(run: &Path) -> Result<Vec<Section>, Failure> {
-    match Evaluation::load(run)? {
-        Some(evaluation) => Ok(evaluation.sections),
-        None => Err(Failure::Flag {
-            flag: "RUN",
-            what: format!("{} has no evaluation.json", run.display()),
-            remedy: format!("judge it first: latent evaluate {}", run.display()),
-        }),
-    }
+fn evaluation(run: &Path) -> Result<Evaluation, Failure> {
+    Evaluation::load(run)?.ok_or_else(|| Failure::Flag {
+        flag: "RUN",
+        what: format!("{} has no evaluation.json", run.display()),
+        remedy: format!("judge it first: latent evaluate {}", run.display()),
+    })
 }

@@ -194,16 +194,19 @@ fn ranked(
     (0..cells.len()).map(cell).collect()
 }
 
-/// Why these numbers have no common scale.
+/// Why these numbers have no common scale: their unit, the base measure of a likelihood, and, where the expectation itself
+/// depends on the number of rows, that number.
 fn refusal(found: &[Option<Found<'_>>]) -> Option<String> {
-    let mut kinds: Vec<String> = found
-        .iter()
-        .flatten()
-        .map(|f| match base_measure(f) {
-            Some(base) => format!("{}, {base}", f.measure.unit),
-            None => f.measure.unit.clone(),
-        })
-        .collect();
+    let kind = |f: &Found<'_>| {
+        let n = f.measure.note.contains("at this n") && !f.measure.note.contains("at any n");
+        let parts = [
+            (!f.measure.unit.is_empty()).then(|| f.measure.unit.clone()),
+            base_measure(f),
+            n.then(|| format!("n = {}", f.measure.n)),
+        ];
+        parts.into_iter().flatten().collect::<Vec<String>>().join(", ")
+    };
+    let mut kinds: Vec<String> = found.iter().flatten().map(kind).collect();
     kinds.sort();
     kinds.dedup();
     let worth_a_word = found.iter().flatten().any(|f| f.measure.better != Better::Neither);
@@ -211,12 +214,17 @@ fn refusal(found: &[Option<Found<'_>>]) -> Option<String> {
         .then(|| format!("not ranked: the numbers are of different kinds ({})", kinds.join("; ")))
 }
 
-/// With respect to what a likelihood is one, as its note says: probabilities on so many levels, a density, or neither.
+/// With respect to what a likelihood is one: as its own note says, or else that of another measure of its section.
 fn base_measure(found: &Found<'_>) -> Option<String> {
     if found.section.name != "likelihood" {
         return None;
     }
-    let note = &found.measure.note;
+    let notes = std::iter::once(found.measure).chain(&found.section.measures).map(|measure| &measure.note);
+    notes.into_iter().find_map(|note| base_measure_in(note))
+}
+
+/// Probabilities on so many levels, a density, or neither.
+fn base_measure_in(note: &str) -> Option<String> {
     if let Some(at) = note.find("probabilities on ") {
         let rest = &note[at..];
         let end = rest.find(" levels").map_or(rest.len(), |end| end + " levels".len());
@@ -225,5 +233,5 @@ fn base_measure(found: &Found<'_>) -> Option<String> {
         let end = drawn.map_or(end, |close| end + " (x ".len() + close + 1);
         return Some(rest[..end].to_string());
     }
-    ["cross-entropy", "density"].into_iter().find(|word| note.contains(word)).map(String::from)
+    ["cross-entropy", "density in"].into_iter().find(|word| note.contains(word)).map(String::from)
 }

@@ -81,9 +81,31 @@ fn likelihoods_of_different_base_measures_are_not_ranked() {
         let why = found.rows[0].refused.as_ref().unwrap();
         assert!(why.contains("different kinds") && why.contains("by the seed)"), "{why}");
     }
+    // A bound whose own note has no word of it has the base of its section.
+    let with_bound = |note: &str| {
+        let mut measures = elbo(-90.0, note);
+        measures.push(measure("bound", -88.0, 0.1, Better::Higher).note("50 draws"));
+        measures
+    };
+    let found = compare(&[run("a", with_bound(bits)), run("b", with_bound(grey))]);
+    assert!(found.rows[1].name == "bound" && found.rows[1].refused.is_some());
     let less = density.replace("12.34", "11.11");
     let same = compare(&[run("a", elbo(-90.0, density)), run("b", elbo(-80.0, &less))]);
     assert_eq!((best(&same.rows[0]), &same.rows[0].refused), (vec![false, true], &None));
+}
+
+#[test]
+fn what_depends_on_n_is_ranked_at_one_n_alone() {
+    let distance = |n: usize, note: &str| {
+        let estimate = Estimate::normal(n as f64, 0.1);
+        vec![Measure::new("frechet", "distance", "", estimate, n, Better::Lower).note(note)]
+    };
+    let biased = "expectation at this n";
+    let found = compare(&[run("a", distance(500, biased)), run("b", distance(600, biased))]);
+    assert!(found.rows[0].refused.as_ref().unwrap().contains("n = 500; n = 600"));
+    let unbiased = "expectation at this n (unbiased at any n)";
+    let found = compare(&[run("a", distance(500, unbiased)), run("b", distance(600, unbiased))]);
+    assert_eq!(best(&found.rows[0]), [true, false]);
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn picture(codes: &Array, factors: &[Vec<u32>]) -> Result<(String, String, crate
     let figure = bars(&Bars {
         title: "What each dimension says of each factor".into(),
         value_label: "I(z_j; factor) / H(factor)".into(),
-        labels: order.iter().map(|d| format!("z{d}")).collect(),
+        labels: order.iter().map(|d| format!("z{}", d + 1)).collect(),
         groups: shapes::FACTORS
             .iter()
             .enumerate()

@@ -232,7 +232,7 @@ fn regions_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
         );
         section.add(
             measure.note(
-                "Bhattacharyya coefficient of q(z|x) and q(z|x′): 1 the same, 0 apart; it grows with n",
+                "Bhattacharyya coefficient of q(z|x) and q(z|x′): 1 the same, 0 apart; it grows with n; the interval takes the other regions as given",
             ),
         );
     }

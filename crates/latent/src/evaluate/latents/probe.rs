@@ -9,7 +9,9 @@
 //! Reference: Alain & Bengio, *Understanding intermediate layers using linear classifier probes* (arXiv 1610.01644).
 
 use crate::array::Array;
-use crate::evaluate::{Estimate, jackknife::jackknife, logistic};
+use crate::evaluate::compare::student_quantile;
+use crate::evaluate::proportion::proportion_of;
+use crate::evaluate::{Estimate, Mean, logistic};
 
 /// Neighbours that are asked.
 pub const NEIGHBOURS: usize = 10;
@@ -27,30 +29,26 @@ pub fn nearest_neighbours(codes: &Array, labels: &[u32], k: usize) -> Vec<bool> 
     lists.iter().zip(labels).map(|(nearest, label)| vote(nearest, labels) == Some(*label)).collect()
 }
 
-/// The same, and the accuracy with its interval. A row is neighbour to many others, so that rows are not told independently:
-/// the interval is a jackknife's over 20 groups of rows, left out as neighbours too.
+/// The same, and the accuracy with its interval. A row is neighbour to many others, so that rows are not told independently
+/// and their number promises too much: the error is that of ten parts of the rows, each asked by itself, as of ten numbers
+/// (Student's t with 9 degrees of freedom). Where a part would have no more rows than neighbours, it is Wilson's.
 pub fn neighbour_accuracy(codes: &Array, labels: &[u32], k: usize) -> (Vec<bool>, Estimate) {
-    const GROUPS: usize = 20;
-    let n = codes.rows();
-    // With so many more, k are left when a group is gone.
-    let lists = neighbours(codes, 2 * k + 10);
-    let group = |row: usize| row * GROUPS / n.max(1);
-    let without = |left_out: Option<usize>| -> Vec<bool> {
-        let stays = |row: usize| Some(group(row)) != left_out;
-        (0..n)
-            .filter(|&row| stays(row))
-            .map(|row| {
-                let near = lists[row].iter().copied().filter(|&other| stays(other as usize)).take(k);
-                vote(&near.collect::<Vec<u32>>(), labels) == Some(labels[row])
-            })
-            .collect()
-    };
+    const PARTS: usize = 10;
+    let (n, width) = (codes.rows(), codes.width());
+    let right = nearest_neighbours(codes, labels, k);
+    if n < PARTS * (k + 1) {
+        let accuracy = proportion_of(&right);
+        return (right, accuracy);
+    }
     let share = |right: &[bool]| right.iter().filter(|r| **r).count() as f64 / right.len().max(1) as f64;
-    let right = without(None);
-    let each: Vec<f64> = (0..GROUPS).map(|g| share(&without(Some(g)))).collect();
-    let found = jackknife(share(&right), &each);
-    let clamped = Estimate { value: found.value, low: found.low.max(0.0), high: found.high.min(1.0) };
-    (right, clamped)
+    let of_part = |part: usize| {
+        let (from, to) = (part * n / PARTS, (part + 1) * n / PARTS);
+        let own = Array::matrix(codes.values[from * width..to * width].to_vec(), width);
+        share(&nearest_neighbours(&own, &labels[from..to], k))
+    };
+    let error = Mean::of(&(0..PARTS).map(of_part).collect::<Vec<f64>>()).error;
+    let (value, half) = (share(&right), student_quantile(0.05, PARTS as f64 - 1.0) * error);
+    (right, Estimate { value, low: (value - half).max(0.0), high: (value + half).min(1.0) })
 }
 
 /// The nearest other rows of each row, nearest first.
