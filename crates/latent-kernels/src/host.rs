@@ -171,9 +171,8 @@ vectorised! {
                             32 => tap_of::<32, FMA>(&mut sums, &x[place..], &layer.weight[tap..]),
                             16 => tap_of::<16, FMA>(&mut sums, &x[place..], &layer.weight[tap..]),
                             _ => {
-                                for lane in 0..lanes {
-                                    sums[lane] += x[place + lane] * layer.weight[tap + lane];
-                                }
+                                let taps = x[place..].iter().zip(&layer.weight[tap..]);
+                                sums[..lanes].iter_mut().zip(taps).for_each(|(sum, (x, w))| *sum += x * w);
                             }
                         }
                     }
@@ -188,6 +187,8 @@ vectorised! {
 }
 
 /// sums += x · w for the first `LANES` channels.
+// Indices up to a constant: what the compiler turns into whole vectors.
+#[allow(clippy::needless_range_loop)]
 #[inline(always)]
 fn tap_of<const LANES: usize, const FMA: bool>(sums: &mut [f32; 32], x: &[f32], weight: &[f32]) {
     let (Some(x), Some(weight)) = (x.first_chunk::<LANES>(), weight.first_chunk::<LANES>()) else { return };

@@ -234,6 +234,10 @@ fn write(lines: &[Line]) {
          would take hours: 64 random projections or 64 of the columns stand for them, at the same ratio of rows to features \
          as 5,000 (n = 250) and 2,000 rows (n = 100) of 1280 features. *Width* is the mean interval over the one that the \
          spread of the 1,000 estimates calls for.\n\n\
+         Why some are too wide: where both sets have one distribution, what a row changes vanishes to first order, and \
+         these methods count the second order twice; balls round neighbours don't change smoothly with the rows; C_T's \
+         interval is that of an honest model. Such an interval claims less than it could, never more, and the measure's \
+         note says so.\n\n\
          | metric | n | interval | holds the expectation | width | |\n| --- | ---: | --- | ---: | ---: | --- |\n",
     );
     for line in lines {

@@ -189,7 +189,8 @@ fn space(
                     Better::Neither,
                 );
                 section.add(measure.note(format!(
-                    "below {COPYING} is copying, far above 0 misses the data; {} cells of k-means; {note}",
+                    "below {COPYING} is copying, far above 0 misses the data (the interval is that of an honest \
+                     model); {} cells of k-means; {note}",
                     centres.rows()
                 )));
             }

@@ -7,10 +7,6 @@
 
 mod efficientnet;
 mod resize;
-#[cfg(test)]
-pub(super) mod tests {
-    pub(crate) use super::efficientnet::tests::picture;
-}
 
 use std::ops::Range;
 
@@ -110,4 +106,9 @@ pub(crate) fn features_in_parts(
         progress(end as f64 / count as f64);
     }
     Ok(Array::matrix(values, features.dims()))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    pub(crate) use super::efficientnet::tests::picture;
 }

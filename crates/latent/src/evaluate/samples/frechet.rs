@@ -115,8 +115,8 @@ fn influence_variance(set: &Array, mean: &[f64], form: &Mat<f64>, difference: &[
         let mapped = &rows * form;
         for i in 0..rows.nrows() {
             let (mut along, mut square, mut quadratic) = (0.0, 0.0, 0.0);
-            for j in 0..dims {
-                along += difference[j] * rows[(i, j)];
+            for (j, difference) in difference.iter().enumerate() {
+                along += difference * rows[(i, j)];
                 square += rows[(i, j)].powi(2);
                 quadratic += mapped[(i, j)].powi(2);
             }

@@ -7,7 +7,9 @@
 //! - *density*: how many real balls a sample lies in, divided by k; *coverage*: the share of real balls that hold a sample
 //!
 //! All four depend on the numbers of rows. Intervals: the delete-a-group jackknife over groups of real rows and groups of
-//! samples, balls measured anew; a bootstrap would repeat rows, whose distance is 0.
+//! samples, balls measured anew; a bootstrap would repeat rows, whose distance is 0. Balls don't change smoothly with their
+//! rows, which makes these intervals too wide, up to twice: they hold the expectation in 97.4 to 100 % of draws
+//! (`docs/results/intervals.md`).
 //!
 //! References: Kynkäänniemi et al., *Improved precision and recall metric* (arXiv 1904.06991); Naeem et al., *Reliable fidelity
 //! and diversity metrics* (arXiv 2002.09797).
