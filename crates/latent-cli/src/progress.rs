@@ -164,6 +164,9 @@ impl Bar {
     /// Shows what is done and how far, from 0 to 1.
     pub fn show(&self, what: &str, part: f64) {
         if let Some(bar) = &self.bar {
+            if bar.is_finished() {
+                bar.reset();
+            }
             bar.set_position((1000.0 * part.clamp(0.0, 1.0)) as u64);
             bar.set_message(what.to_string());
             return;

@@ -82,7 +82,7 @@ impl Demo {
         let run = folder.display();
         text.push_str(&format!(
             "\n\nTry next:\n  latent sample {run} --count 100 --seed 2 --out more.png\n  \
-             latent score {run} --out scores.csv\n  latent train --data YOUR-FOLDER-OF-IMAGES --out runs/mine"
+             latent fit-sampler {run} --minutes 0.5\n  latent train --data YOUR-FOLDER-OF-IMAGES --out runs/mine"
         ));
         out.result(text, &json!({ "run": folder, "plane": plane, "pictures": pictures }));
         Ok(ExitCode::SUCCESS)

@@ -1,12 +1,9 @@
 //! `latent fit-sampler`: fits a sampler on the codes of training rows, judges it, and keeps both beside the model.
 
-use std::cell::Cell;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use latent::generate::sampler::{
     Choice, CodeSet, FitOptions, FittedSampler, Judged, auto_kinds, fit_auto, fit_one,
 };
@@ -17,7 +14,7 @@ use toml::{Table, Value};
 use super::{key, load, own_data};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
-use crate::progress::duration;
+use crate::progress::{Bar, duration};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -103,7 +100,7 @@ impl FitSampler {
         let bar = Bar::new(out);
         let rows = self.rows.max(1);
         let codes = CodeSet::of(&model, &data, rows, key(self.seed, "fit-sampler"), &|share| {
-            bar.at("encoding", share)
+            bar.show("encoding", share)
         })?;
         bar.end();
         out.note(format!(
@@ -116,7 +113,7 @@ impl FitSampler {
             seed: self.seed,
             minutes: self.minutes.or(is_auto.then_some(AUTO_MINUTES)),
             registry: &registry,
-            progress: &|what, share| bar.at(what, share),
+            progress: &|what, share| bar.show(what, share),
         };
         let choice = if is_auto {
             out.note(format!("fitting {}", auto_kinds(&model).join(", ")));
@@ -188,50 +185,5 @@ impl FitSampler {
             text,
             &json!({ "chosen": choice.chosen, "table": rows, "files": files, "run": self.run, "seed": self.seed }),
         );
-    }
-}
-
-/// A bar on a terminal; nothing elsewhere.
-struct Bar {
-    bar: Option<ProgressBar>,
-    what: Cell<u64>,
-}
-
-impl Bar {
-    fn new(out: &Output) -> Self {
-        let shows = !out.is_json() && std::io::stderr().is_terminal();
-        let bar = shows.then(|| {
-            let bar = ProgressBar::new(1000);
-            if let Ok(style) = ProgressStyle::with_template("{msg:28} {bar:30} {percent} %") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self { bar, what: Cell::new(0) }
-    }
-
-    fn at(&self, what: &str, share: f64) {
-        let Some(bar) = &self.bar else { return };
-        let place = (1000.0 * share.clamp(0.0, 1.0)) as u64;
-        if place != self.what.get() || place == 0 {
-            self.what.set(place);
-            bar.set_message(what.to_string());
-            bar.set_position(place);
-        }
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(0);
-            bar.reset();
-        }
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }

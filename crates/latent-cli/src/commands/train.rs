@@ -178,6 +178,10 @@ pub fn train(
         if let Some(page) = written.files.last() {
             text.push_str(&format!("\nreport: {}", page.display()));
         }
+        text.push_str(&format!(
+            "\nnext: latent fit-sampler {0} (better samples), latent evaluate {0} (every number with its interval)",
+            folder.display()
+        ));
         value["verdicts"] = verdicts(&written);
         value["files"] = json!(written.files);
     }
