@@ -54,22 +54,22 @@ fn is_absent(section: &Section, words: &str) -> bool {
 #[test]
 fn a_vae_has_all_but_perplexity() {
     let found = section("posterior={kind='diagonal-normal',latent=6}", None);
-    let parts = value(&found, "mutual-information") + value(&found, "marginal-kl");
-    let split = value(&found, "total-correlation") + value(&found, "dimension-wise-kl");
-    assert!((split - value(&found, "marginal-kl")).abs() < 1e-3);
+    let parts = value(&found, "mutual_information") + value(&found, "marginal_kl");
+    let split = value(&found, "total_correlation") + value(&found, "dimension_wise_kl");
+    assert!((split - value(&found, "marginal_kl")).abs() < 1e-3);
     // The split is taken at one draw a row, the rate in closed form: equal but for the draws.
     let rate = value(&found, "rate");
     assert!((parts - rate).abs() < 0.1 * rate + 0.1, "{parts} {rate}");
-    assert!(value(&found, "mutual-information") <= 320f64.ln() + 1e-6);
-    assert!(value(&found, "active-units") >= 1.0);
-    assert!(value(&found, "linear-probe") > 3.0 * value(&found, "majority-class"));
-    assert!(value(&found, "nearest-neighbours") > 3.0 * value(&found, "majority-class"));
-    for name in ["mmd", "two-sample-accuracy", "overlap", "holes", "hole-gap", "participation-ratio"] {
+    assert!(value(&found, "mutual_information") <= 320f64.ln() + 1e-6);
+    assert!(value(&found, "active_units") >= 1.0);
+    assert!(value(&found, "linear_probe") > 3.0 * value(&found, "majority_class"));
+    assert!(value(&found, "nearest_neighbours") > 3.0 * value(&found, "majority_class"));
+    for name in ["mmd", "two_sample_accuracy", "overlap", "holes", "hole_gap", "participation_ratio"] {
         value(&found, name);
     }
     assert!(is_absent(&found, "perplexity"));
     assert_eq!(found.figures.len(), 2);
-    assert_eq!(found.get("linear-probe").unwrap().rows.len(), 320);
+    assert_eq!(found.get("linear_probe").unwrap().rows.len(), 320);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_point_has_no_rate() {
     assert!(found.get("rate").is_none() && is_absent(&found, "rate: the posterior is a point"));
     assert!(is_absent(&found, "mutual information") && is_absent(&found, "overlap and holes"));
     // An autoencoder's codes are not where the prior is.
-    assert!(value(&found, "two-sample-accuracy") > 0.6 && !found.warnings.is_empty());
+    assert!(value(&found, "two_sample_accuracy") > 0.6 && !found.warnings.is_empty());
     // Little time: the pairwise questions take 256 rows, and say so.
     assert_eq!(found.get("mmd").unwrap().n, 256);
 }
@@ -90,6 +90,6 @@ fn bits_have_a_perplexity() {
     let found = section("posterior={kind='bits',latent=8}\nprior={kind='bits'}", None);
     let perplexity = value(&found, "perplexity");
     assert!((2.0..=256.0).contains(&perplexity), "{perplexity}");
-    assert!(value(&found, "bits-in-use") >= 2.0 && is_absent(&found, "overlap and holes"));
-    assert!(value(&found, "mutual-information") <= 320f64.ln() + 1e-6);
+    assert!(value(&found, "bits_in_use") >= 2.0 && is_absent(&found, "overlap and holes"));
+    assert!(value(&found, "mutual_information") <= 320f64.ln() + 1e-6);
 }

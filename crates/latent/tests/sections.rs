@@ -111,8 +111,8 @@ fn pictures_are_judged_on_pixels_and_features() {
         ("mse", 0.0, 0.2),
         ("psnr", 5.0, 60.0),
         ("ssim", -1.0, 1.0),
-        ("ms-ssim", 0.0, 1.0),
-        ("feature-distance", 0.0, 1.0),
+        ("ms_ssim", 0.0, 1.0),
+        ("feature_distance", 0.0, 1.0),
     ] {
         let found = value(&section, name);
         assert!(low < found && found < high, "{name} {found}");
@@ -120,7 +120,7 @@ fn pictures_are_judged_on_pixels_and_features() {
         let mean = measure.rows.iter().map(|(_, v)| v).sum::<f64>() / rows as f64;
         assert!(measure.rows.len() == rows && (mean - found).abs() < 1e-9);
     }
-    assert!(section.get("ms-ssim").unwrap().note.starts_with("1 of 5 scales"));
+    assert!(section.get("ms_ssim").unwrap().note.starts_with("1 of 5 scales"));
 
     // Too few rows for the Fréchet distance of 1280 features: the numbers are there, and the warning.
     let section = samples(&subject, &[]).unwrap();

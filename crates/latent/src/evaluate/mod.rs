@@ -22,6 +22,7 @@ mod report;
 mod sampled;
 pub mod samples;
 mod terms;
+mod tsne;
 mod verdict;
 
 pub use anomaly::anomaly;
@@ -41,4 +42,5 @@ pub use regions::{bhattacharyya, holes, overlap};
 pub use report::{RunReport, dimensions_by_rate, read_log, report};
 pub use samples::samples;
 pub use terms::{Mean, Terms, terms};
+pub use tsne::tsne;
 pub use verdict::{Findings, Verdict, verdicts};

@@ -132,10 +132,10 @@ fn measure(subject: &Subject, codes: &Array, factors: &[Vec<u32>], section: &mut
         .collect();
     let of = |pick: fn(&Dci) -> f64| jackknife(pick(&whole), &each.iter().map(pick).collect::<Vec<_>>());
     let note = "Gini importance of ten bagged classification trees; the library boosts them";
-    add("dci-disentanglement", "DCI disentanglement", of(|d| d.disentanglement), note);
-    add("dci-completeness", "DCI completeness", of(|d| d.completeness), note);
+    add("dci_disentanglement", "DCI disentanglement", of(|d| d.disentanglement), note);
+    add("dci_completeness", "DCI completeness", of(|d| d.completeness), note);
     add(
-        "dci-informativeness",
+        "dci_informativeness",
         "DCI informativeness: accuracy on held-out rows",
         of(|d| d.informativeness),
         note,
@@ -146,7 +146,7 @@ fn measure(subject: &Subject, codes: &Array, factors: &[Vec<u32>], section: &mut
     let beta = beta_vae_score(codes, factors, key.fold("beta-vae"));
     let mut missing = Vec::new();
     for (name, title, score) in
-        [("factor-vae-score", "FactorVAE score", factor), ("beta-vae-score", "β-VAE score", beta)]
+        [("factor_vae_score", "FactorVAE score", factor), ("beta_vae_score", "β-VAE score", beta)]
     {
         match score {
             Some(score) => add(name, title, score, pool),

@@ -1,7 +1,9 @@
-//! Pictures of the latents section: rates by dimension, spectra.
+//! Pictures of the latents section: rates by dimension, spectra, a map.
 
 use crate::error::Result;
-use crate::figure::{Axis, BarGroup, Bars, Figure, Line, Mark, Plot, Series, bars, plot};
+use crate::figure::{
+    Axis, BarGroup, Bars, CodeMap, Figure, LatentView, Line, Mark, Plot, Series, bars, code_map, plot,
+};
 
 /// Bars that are drawn; more would not be read.
 const MOST: usize = 64;
@@ -60,6 +62,22 @@ pub fn spectra(means: &[f64], draws: &[f64], standard: bool) -> Result<Picture> 
         "Eigenvalues of the covariance of the codes. Draws that follow a standard normal prior have 1 everywhere; means \
          fall to 0 in the directions that the model doesn't use."
             .into(),
+        figure,
+    ))
+}
+
+/// The codes on a map by t-SNE.
+pub fn map(places: &[[f64; 2]], classes: &[u32], names: &[String]) -> Result<Picture> {
+    let view = LatentView {
+        title: "Codes of held-out rows, by t-SNE".into(),
+        x_label: "neighbours stay neighbours".into(),
+        y_label: String::new(),
+        ..LatentView::default()
+    };
+    let figure = code_map(&CodeMap { points: places, classes, names }, &view)?;
+    Ok((
+        "latents-map".into(),
+        "Rows whose codes are near lie near each other; distances between far groups, and their sizes, mean nothing.".into(),
         figure,
     ))
 }

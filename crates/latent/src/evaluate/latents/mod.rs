@@ -22,7 +22,7 @@ pub use surgery::{Surgery, surgery};
 pub use two_sample::two_sample;
 
 use super::proportion::{proportion, proportion_of};
-use super::{Better, Estimate, Measure, Section, Subject, overlap, regions};
+use super::{Better, Estimate, Measure, Section, Subject, overlap, regions, tsne};
 use crate::array::Array;
 use crate::batch::Support;
 use crate::error::Result;
@@ -46,7 +46,7 @@ pub fn latents(subject: &Subject) -> Result<Section> {
         section.absent.push("everything: there are fewer than two held-out rows".into());
         return Ok(section);
     }
-    let asked: [(&str, Question); 7] = [
+    let asked: [(&str, Question); 8] = [
         ("rate and active units", activity_of),
         ("split of the rate", surgery_of),
         ("codes against the prior", prior_of),
@@ -54,6 +54,7 @@ pub fn latents(subject: &Subject) -> Result<Section> {
         ("spectrum", spectrum_of),
         ("classes in the codes", classes_of),
         ("bits", bits_of),
+        ("map of the codes", map_of),
     ];
     let count = asked.len() as f64;
     for (place, (name, question)) in asked.into_iter().enumerate() {
@@ -75,6 +76,21 @@ fn pairs_within(subject: &Subject, n: usize, share: f64, nanoseconds: f64) -> us
 
 fn supports(subject: &Subject, support: Support) -> bool {
     subject.model.model.latent.blocks.iter().all(|block| block.support == support)
+}
+
+/// Rows on the map, at most.
+const MAPPED: usize = 1500;
+
+/// A map in which neighbours stay neighbours, coloured by class.
+fn map_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
+    // Five hundred steps over all pairs, some nanoseconds each, whatever the dimensions.
+    let dims = subject.model.model.latent.dims().max(1) as f64;
+    let n = pairs_within(subject, encoded.len(), 0.15, 5000.0 / dims).min(MAPPED);
+    if let Some(places) = tsne(&first(&encoded.codes.mean, n), 30.0) {
+        let classes = if encoded.labels.len() == encoded.len() { &encoded.labels[..n] } else { &[] };
+        section.figures.push(figures::map(&places, classes, &subject.model.run.facts.classes)?);
+    }
+    Ok(())
 }
 
 /// Rate, rate of each dimension, active units.
@@ -105,7 +121,7 @@ fn activity_of(_: &Subject, encoded: &Encoded, section: &mut Section) -> Result<
     }
     let active = active_units(&encoded.codes.mean);
     let title = format!("active units, of {dims}");
-    section.add(Measure::new("active-units", &title, "", active, encoded.len(), Better::Neither).note(
+    section.add(Measure::new("active_units", &title, "", active, encoded.len(), Better::Neither).note(
         "dimensions whose posterior mean varies over the rows by more than 0.01 (Burda et al.); the ends count by 95 % \
          intervals of the variance. The log of training counts dimensions with a rate above 0.01 nats",
     ));
@@ -139,15 +155,15 @@ fn surgery_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
         section.add(measure.note(note).rows(&encoded.ids[..n], values));
     };
     add(
-        "mutual-information",
+        "mutual_information",
         "index-code mutual information I(n; z)",
         &split.mutual,
         format!("{note}; at most ln {n} = {cap:.2}"),
     );
-    add("marginal-kl", "KL(q(z) ‖ p(z)) of the aggregate posterior", &split.marginal, note.clone());
+    add("marginal_kl", "KL(q(z) ‖ p(z)) of the aggregate posterior", &split.marginal, note.clone());
     let parts = [
-        ("total-correlation", "total correlation KL(q(z) ‖ Π q(z_j))", &split.total_correlation),
-        ("dimension-wise-kl", "dimension-wise Σ KL(q(z_j) ‖ p(z_j))", &split.dimension_wise),
+        ("total_correlation", "total correlation KL(q(z) ‖ Π q(z_j))", &split.total_correlation),
+        ("dimension_wise_kl", "dimension-wise Σ KL(q(z_j) ‖ p(z_j))", &split.dimension_wise),
     ];
     let mut missing = Vec::new();
     for (name, title, values) in parts {
@@ -196,7 +212,7 @@ fn prior_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Resu
         Some(value) if n >= 40 => {
             let title = "classifier two-sample accuracy, aggregate posterior against prior";
             section.add(
-                Measure::new("two-sample-accuracy", title, "", value, 2 * (n - n % 2), Better::Lower)
+                Measure::new("two_sample_accuracy", title, "", value, 2 * (n - n % 2), Better::Lower)
                     .note("½: not told apart; ridge logistic regression on z, squares, products and random rectified projections, cross-fitted"),
             );
             if value.low > 0.6 {
@@ -284,16 +300,16 @@ fn realism_of(
     let (a, b) = (super::Mean::of(&in_hole), super::Mean::of(&other));
     let title = "distance to the data of decodes in holes";
     let hole =
-        Measure::new("hole-distance", title, "", Estimate::mean(&in_hole), in_hole.len(), Better::Neither);
+        Measure::new("hole_distance", title, "", Estimate::mean(&in_hole), in_hole.len(), Better::Neither);
     section.add(hole.note(note.clone()));
     let title = "distance to the data of decodes elsewhere";
     let elsewhere =
-        Measure::new("region-distance", title, "", Estimate::mean(&other), other.len(), Better::Neither);
+        Measure::new("region_distance", title, "", Estimate::mean(&other), other.len(), Better::Neither);
     section.add(elsewhere.note(format!("{note}; {whence}")));
     let gap = Estimate::normal(a.value - b.value, (a.error.powi(2) + b.error.powi(2)).sqrt());
     let title = "realism lost in holes: the difference of both";
     section
-        .add(Measure::new("hole-gap", title, "", gap, in_hole.len() + other.len(), Better::Lower).note(note));
+        .add(Measure::new("hole_gap", title, "", gap, in_hole.len() + other.len(), Better::Lower).note(note));
     if gap.low > 0.1 * b.value {
         section.warnings.push(format!(
             "Samples from holes lie {:.0} % farther from the data than others. Fit a sampler to the codes \
@@ -310,7 +326,7 @@ fn spectrum_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> R
     match participation_ratio(&encoded.codes.mean) {
         Some(value) => {
             let title = "participation ratio: directions in which the codes spread";
-            let measure = Measure::new("participation-ratio", title, "", value, n, Better::Neither);
+            let measure = Measure::new("participation_ratio", title, "", value, n, Better::Neither);
             section.add(measure.note("(Σ λ)² / Σ λ² of the covariance of the codes' means"));
         }
         None => {
@@ -341,7 +357,7 @@ fn classes_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
     };
     let (right, accuracy) = neighbour_accuracy(&codes, labels, probe::NEIGHBOURS);
     add(
-        "nearest-neighbours",
+        "nearest_neighbours",
         "accuracy of 10 nearest neighbours",
         &right,
         accuracy,
@@ -349,7 +365,7 @@ fn classes_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
     );
     match linear_probe(&codes, labels) {
         Some(right) => add(
-            "linear-probe",
+            "linear_probe",
             "accuracy of a linear probe",
             &right,
             proportion_of(&right),
@@ -359,7 +375,7 @@ fn classes_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
     }
     let most = (baseline * n as f64).round() as usize;
     let title = "share of the most frequent class";
-    section.add(Measure::new("majority-class", title, "", proportion(most, n), n, Better::Neither));
+    section.add(Measure::new("majority_class", title, "", proportion(most, n), n, Better::Neither));
     Ok(())
 }
 
@@ -374,7 +390,7 @@ fn bits_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Resul
     let title = format!("bits in use, of {dims}");
     let bits = Estimate::exact(used.bits as f64);
     section.add(
-        Measure::new("bits-in-use", &title, "", bits, n, Better::Higher)
+        Measure::new("bits_in_use", &title, "", bits, n, Better::Higher)
             .note("bits whose mean over rows has an entropy above 0.01 nats"),
     );
     let title = "different codes of the rows";

@@ -114,7 +114,7 @@ fn pictures(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Re
         ),
     );
     add(
-        "ms-ssim",
+        "ms_ssim",
         "multi-scale structural similarity",
         "",
         multi_scale,
@@ -127,7 +127,7 @@ fn pictures(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Re
         },
     );
     add(
-        "feature-distance",
+        "feature_distance",
         "feature distance",
         "",
         feature_distance,
