@@ -12,7 +12,7 @@ use crate::Activation;
 use crate::convolution_node::{self, Kind};
 use crate::distortion::Family;
 use crate::storage::in_order;
-use crate::{dense, distortion, log_density, normal};
+use crate::{dense, distortion, log_density, normal, sigmoid};
 
 /// What [`burn::backend::Dispatch`] learns from this crate.
 #[backend_extension(Flex, Autodiff)]
@@ -33,6 +33,9 @@ pub(crate) trait Fused: Backend {
         kind: Kind,
         activation: Activation,
     ) -> FloatTensor<Self>;
+
+    /// See [`crate::sigmoid`].
+    fn fused_sigmoid(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// See [`crate::reparameterise`].
     fn fused_reparameterise(
@@ -91,6 +94,10 @@ impl Fused for Flex {
         activation: Activation,
     ) -> FloatTensor<Self> {
         convolution_node::forward(&convolution_node::Inputs::new(x, weight, bias, kind), activation).0
+    }
+
+    fn fused_sigmoid(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        sigmoid::forward(x)
     }
 
     fn fused_reparameterise(
@@ -157,6 +164,10 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         activation: Activation,
     ) -> FloatTensor<Self> {
         convolution_node::recorded::<C>(x, weight, bias, kind, activation)
+    }
+
+    fn fused_sigmoid(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        sigmoid::recorded::<C>(x)
     }
 
     fn fused_reparameterise(

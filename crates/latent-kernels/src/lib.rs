@@ -39,6 +39,7 @@ pub mod memory;
 mod normal;
 mod parallel;
 pub mod plain;
+mod sigmoid;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -125,6 +126,15 @@ pub fn upsample_nearest_conv2d(
         Kind::Straight { upsampled: Some(size), stride: [1, 1], padding },
         activation,
     )
+}
+
+/// y = 1 / (1 + e⁻ˣ) of each element.
+#[must_use]
+pub fn sigmoid(x: Tensor<2>) -> Tensor<2> {
+    if !counted(fusable(&x)) {
+        return Activation::Sigmoid.apply(x);
+    }
+    Tensor::from_dispatch(Dispatch::fused_sigmoid(x.into_dispatch()))
 }
 
 /// z = μ + σ ε with σ² = e^{log variance}, the reparameterised draw; no gradient flows to the noise.

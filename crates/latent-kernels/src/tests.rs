@@ -96,6 +96,12 @@ fn draws_and_rates() {
             |m: Tensor<2>, l| { let e = noise(&m); plain::reparameterise(m, l, e) }
         );
         compare!(
+            format!("sigmoid {n}×{dims}"),
+            [mean: 2],
+            crate::sigmoid,
+            |x| Activation::Sigmoid.apply::<2>(x)
+        );
+        compare!(
             format!("rate {n}×{dims}"),
             [mean: 2, log_variance: 2],
             crate::standard_normal_rate,

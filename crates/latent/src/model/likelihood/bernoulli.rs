@@ -5,7 +5,8 @@
 //! On grey values in (0, 1) the same sum is a cross-entropy and no density: it is a fair training signal and
 //! reported as such, never as log P.
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use burn::tensor::Tensor;
+use latent_kernels::sigmoid;
 use serde::{Deserialize, Serialize};
 
 use super::{BaseMeasure, Likelihood, LikelihoodSettings, mean_logits, needs_unit_interval};

@@ -5,7 +5,8 @@
 //!
 //! Reference: Kingma et al., *Improved variational inference with inverse autoregressive flow* (arXiv 1606.04934).
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use burn::tensor::Tensor;
+use latent_kernels::sigmoid;
 use serde::{Deserialize, Serialize};
 
 use super::{BaseMeasure, Likelihood, LikelihoodSettings, mean_logits, needs_unit_interval};

@@ -9,7 +9,8 @@
 //! Reference: Rybkin, Daniilidis & Levine, *Simple and effective VAE training with calibrated decoders*
 //! (arXiv 2006.13202).
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use burn::tensor::Tensor;
+use latent_kernels::sigmoid;
 use serde::{Deserialize, Serialize};
 
 use super::{BaseMeasure, Likelihood, LikelihoodSettings, MeasuredScale, mean_logits};
