@@ -371,6 +371,8 @@ def main():
             (KEEP / f"{name}.json").unlink(missing_ok=True)
     print(machine())
     if not options.print:
+        if os.getloadavg()[0] > 1.5:
+            print(f"something else is running (load {os.getloadavg()[0]:.1f}): these figures will say little", file=sys.stderr)
         measured = peak()
         print("measured peak, 1024³ product: " + ", ".join(f"{who} {value:.0f} GFLOP/s" for who, value in measured.items()))
         for name in names:
