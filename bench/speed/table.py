@@ -1,8 +1,8 @@
 """Times ours against theirs, in turn, and prints the table of ratios. Called by bench/speed.sh.
 
 Both sides are processes that sleep until they are told how much to do, so that A B A B … alternates within seconds.
-Each pair of turns gives one ratio; the table shows the median ratio and the least and greatest. Pairs are kept in
-target/speed/, so that a table may be made in several calls; `--fresh` forgets them, `--print` only prints.
+Each pair of turns gives one ratio; the table shows the median ratio and the least and greatest. A pair during which
+other processes used the processors is left out and taken again. Pairs are kept in target/speed/, so that a table may be made in several calls; `--fresh` forgets them, `--print` only prints.
 """
 
 import argparse
@@ -34,8 +34,9 @@ class Server:
     def __init__(self, *command):
         words = [str(word) for word in command]
         pipe = subprocess.PIPE
+        # A session of its own, so that `others` knows its helpers.
         self.process = subprocess.Popen(
-            words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT
+            words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT, start_new_session=True
         )
         if not self.process.stdout.readline():
             sys.exit(f"cannot start: {' '.join(words)}")
@@ -48,6 +49,36 @@ class Server:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+def busy(sessions):
+    """Processor seconds so far of everybody, and of these sessions (and this process)."""
+    tick = os.sysconf("SC_CLK_TCK")
+    with open("/proc/stat") as stat:
+        words = [int(word) for word in stat.readline().split()[1:]]
+    everybody, mine = sum(words) - words[3] - words[4], 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                fields = stat.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # it has just ended
+        if int(fields[3]) in sessions or int(pid) == os.getpid():
+            mine += sum(int(field) for field in fields[11:15])
+    return everybody / tick, mine / tick
+
+
+class Quiet:
+    """Whether nobody else used the processors meanwhile."""
+
+    def __init__(self, servers):
+        self.sessions = {server.process.pid for server in servers}
+        self.start, self.before = time.perf_counter(), busy(self.sessions)
+
+    def share(self):
+        """Of all processors, what others used."""
+        everybody, mine = (after - before for after, before in zip(busy(self.sessions), self.before))
+        return max(0, everybody - mine) / (time.perf_counter() - self.start) / os.cpu_count()
 
 
 def torch(*words):
@@ -202,6 +233,10 @@ def peak(count=30):
     return best
 
 
+# A pair counts only while everybody else uses less of the processors than this.
+NOISE = 0.04
+
+
 def race(name, pairs, wanted):
     """Pairs of turns of each row of a workload, added to those that are kept."""
     results = load(name)
@@ -211,21 +246,30 @@ def race(name, pairs, wanted):
             continue
         mine = {what: start() for what, start in row["ours"].items()}
         theirs = {how: start() for how, start in row["theirs"].items()}
-        for turn in range(pairs + 1):
+        done, tried = -1, 0
+        while done < pairs and tried < 4 * pairs:
+            quiet, tried = Quiet([*mine.values(), *theirs.values()]), tried + 1
             ones = {what: timed(server, row["count"]) for what, server in mine.items()}
             others = {how: timed(server, row.get("counts", {}).get(how, row["count"])) for how, server in theirs.items()}
-            if turn == 0:
-                continue  # everybody's caches and clocks
+            if done < 0:
+                done = 0  # everybody's caches and clocks
+                continue
+            if quiet.share() > NOISE:
+                continue
+            done += 1
             for what, one in ones.items():
                 kept = results.setdefault("rows", {}).setdefault(what, {"ours": [], "theirs": []})
                 kept["ours"].append(one)
                 kept["theirs"].append(others)
                 kept.update(work=row["work"], reach=row["reach"])
+            save(name, results)
         for server in (*mine.values(), *theirs.values()):
             server.close()
-        save(name, results)
+        if done < pairs:
+            print(f"{name}: {tried - 1 - done} of {tried - 1} pairs left out, others were using the machine", file=sys.stderr)
         for what in mine:
-            show(name, only=what)
+            if what in results.get("rows", {}):
+                show(name, only=what)
 
 
 def timed(server, count):
@@ -371,8 +415,6 @@ def main():
             (KEEP / f"{name}.json").unlink(missing_ok=True)
     print(machine())
     if not options.print:
-        if os.getloadavg()[0] > 1.5:
-            print(f"something else is running (load {os.getloadavg()[0]:.1f}): these figures will say little", file=sys.stderr)
         measured = peak()
         print("measured peak, 1024³ product: " + ", ".join(f"{who} {value:.0f} GFLOP/s" for who, value in measured.items()))
         for name in names:
