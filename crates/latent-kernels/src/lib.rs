@@ -181,6 +181,20 @@ pub fn log_mean_exp(log_weights: Tensor<1>, draws: usize) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::fused_log_mean_exp(log_weights.into_dispatch(), draws))
 }
 
+/// 1 / (1 + e⁻ˣ) of each number; fused outside of a gradient graph, in place where nobody else holds the tensor.
+#[must_use]
+pub fn sigmoid(x: Tensor<2>) -> Tensor<2> {
+    if !counted(fusable(&x) && !x.is_autodiff()) {
+        return plain::sigmoid(x);
+    }
+    let Ok(x) = x.try_into_primitive::<Flex>() else {
+        unreachable!("a tensor on flex without autodiff is flex's own");
+    };
+    let mut x = storage::own(x);
+    parallel::slices(x.storage_mut(), |piece, _| elementwise::activate(piece, Activation::Sigmoid));
+    Tensor::from_primitive::<Flex>(x)
+}
+
 /// Σ v², in double precision where it is fused.
 #[must_use]
 pub fn sum_of_squares<const D: usize>(values: &Tensor<D>) -> f64 {

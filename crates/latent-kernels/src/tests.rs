@@ -158,6 +158,18 @@ fn squares_are_summed_in_double_precision() {
 }
 
 #[test]
+fn sigmoids_outside_a_graph() {
+    let mut keyed = Numbers::new(14);
+    let x = keyed.array(&[37, 301]);
+    let [x32, x64] = [DType::F32, DType::F64].map(|dtype| x.leaf::<2>(dtype, false).0.inner());
+    let held = x32.clone();
+    let (fused, plain) = (numbers(crate::sigmoid(x32.clone())), numbers(plain::sigmoid(x32)));
+    let exact = numbers(plain::sigmoid(x64));
+    assert!(relative(&fused, &exact) <= 2.0 * relative(&plain, &exact) + 1e-7);
+    assert_eq!(numbers(held)[0] as f32, x.values[0]);
+}
+
+#[test]
 fn shared_parameters_are_left_as_they_are() {
     let mut keyed = Numbers::new(13);
     let (logits, x) = (keyed.array(&[9, 50]), keyed.array(&[9, 50]));

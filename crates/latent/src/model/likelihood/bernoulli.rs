@@ -5,7 +5,7 @@
 //! On grey values in (0, 1) the same sum is a cross-entropy and no density: it is a fair training signal and
 //! reported as such, never as log P.
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{BaseMeasure, Likelihood, LikelihoodSettings, mean_logits, needs_unit_interval};
@@ -57,7 +57,7 @@ impl Likelihood for Bernoulli {
     }
 
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
-        sigmoid(outputs)
+        latent_kernels::sigmoid(outputs)
     }
 
     /// Bits for binary data; for grey data a draw of bits would not be like the data, so the mean is given.
