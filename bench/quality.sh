@@ -9,6 +9,7 @@ mkdir -p "$runs"
 one() { # none|plain seed
     local folder=$runs/$1-$2
     [ -f "$folder/model.safetensors" ] && return
+    rm -rf "$folder"
     LATENT_KERNELS=$1 "$latent" train --data embedded --out "$folder" --seed "$2" --epochs "${EPOCHS:-10}" --no-report \
         --set likelihood.kind=bernoulli --set posterior.latent=16 --set train.optimizer.learning_rate=2e-3 \
         --set 'train.schedule={kind="cosine", last=0.05}' >"$runs/$1-$2.log" 2>&1

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 out=${TMPDIR:-/tmp}/latent-sanitized
 mkdir -p "$out"
 touch crates/latent-kernels/src/lib.rs
-log=$(CARGO_INCREMENTAL=0 cargo test --release --workspace --lib --no-run -v 2>&1)
+log=$(cargo test --release --workspace --lib --no-run -v 2>&1)
 command=$(grep -o 'rustc --crate-name latent_kernels .*' <<<"$log" | grep -- ' --test ' | sed 's/`$//')
 command=$(sed -E "s#--out-dir [^ ]+#--out-dir $out#; s#-C incremental=[^ ]+##; s#--error-format=json##; s#--json=[^ ]+##" <<<"$command")
 eval "RUSTC_BOOTSTRAP=1 $command -Zsanitizer=address --target $(rustc -vV | sed -n 's/^host: //p')" >&2

@@ -212,25 +212,25 @@ impl Iwae {
 
 impl Model for Iwae {
     fn step(&mut self, step: &AdamStep, fused: Fused) -> f32 {
-        let k = self.draws;
         let [one, two, mean, variance, three, four, out] = &mut self.layers[..] else { unreachable!() };
         let h = one.forward(self.x.clone().autodiff(), Activation::Tanh, fused);
         let h = two.forward(h, Activation::Tanh, fused);
-        let mut mean = mean.forward(h.clone(), Activation::Identity, fused);
-        let mut variance = variance.forward(h, Activation::Identity, fused);
-        if k > 1 {
-            (mean, variance) = (mean.repeat_dim(0, k), variance.repeat_dim(0, k));
-        }
-        let z = draw(fused)(mean, variance.clone(), self.noise.clone());
+        let mean = mean.forward(h.clone(), Activation::Identity, fused);
+        let variance = variance.forward(h, Activation::Identity, fused);
+        let z = draw(fused)(mean.clone(), variance.clone(), self.noise.clone());
         let h = three.forward(z.clone(), Activation::Tanh, fused);
         let h = four.forward(h, Activation::Tanh, fused);
         let logits = out.forward(h, Activation::Identity, fused);
         let distortion = distortion(fused)(logits, self.x.clone());
-        // ln p(z) − ln q(z|x), less what doesn't depend on the parameters
-        let prior = (variance - z.clone() * z).sum_dim(1).squeeze_dim::<1>(1).mul_scalar(0.5);
-        let weights = (prior - distortion).reshape([k, 20]);
-        let greatest = weights.clone().detach().max_dim(0);
-        let bound = (weights - greatest.clone()).exp().sum_dim(0).log() + greatest;
+        let bound = if fused.posterior {
+            let rate = latent_kernels::normal_log_density(z.clone(), mean, variance)
+                - latent_kernels::standard_normal_log_density(z);
+            latent_kernels::log_mean_exp(rate.neg() - distortion, self.draws)
+        } else {
+            let rate =
+                plain::normal_log_density(z.clone(), mean, variance) - plain::standard_normal_log_density(z);
+            plain::log_mean_exp(rate.neg() - distortion, self.draws)
+        };
         let loss = bound.mean().neg();
         let mut gradients = loss.backward();
         self.layers.iter_mut().for_each(|layer| layer.update(&mut gradients, step, fused));

@@ -239,6 +239,7 @@ pub(crate) struct Shared(pub *mut f32);
 
 // SAFETY: only `slice` reaches the buffer, and its callers promise disjoint parts.
 unsafe impl Send for Shared {}
+// SAFETY: as above.
 unsafe impl Sync for Shared {}
 
 impl Shared {

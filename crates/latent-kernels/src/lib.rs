@@ -128,11 +128,11 @@ pub fn upsample_nearest_conv2d(
     )
 }
 
-/// y = 1 / (1 + e⁻ˣ) of each element.
+/// y = 1 / (1 + e⁻ˣ) of each element, in place where nobody else holds the tensor.
 #[must_use]
 pub fn sigmoid(x: Tensor<2>) -> Tensor<2> {
     if !counted(fusable(&x)) {
-        return Activation::Sigmoid.apply(x);
+        return plain::sigmoid(x);
     }
     Tensor::from_dispatch(Dispatch::fused_sigmoid(x.into_dispatch()))
 }

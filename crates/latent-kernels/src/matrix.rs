@@ -47,6 +47,7 @@ pub(crate) struct Target {
 // SAFETY: a target is only written through `product` and `part`, which hand each thread rows or columns of
 // its own.
 unsafe impl Send for Target {}
+// SAFETY: as above.
 unsafe impl Sync for Target {}
 
 impl Target {

@@ -116,6 +116,12 @@ pub fn log_mean_exp(log_weights: Tensor<1>, draws: usize) -> Tensor<1> {
     sum.reshape([n]).sub_scalar((draws as f64).ln())
 }
 
+/// See [`crate::sigmoid`].
+#[must_use]
+pub fn sigmoid(x: Tensor<2>) -> Tensor<2> {
+    burn::tensor::activation::sigmoid(x)
+}
+
 /// See [`crate::sum_of_squares`].
 #[must_use]
 pub fn sum_of_squares<const D: usize>(values: Tensor<D>) -> f64 {

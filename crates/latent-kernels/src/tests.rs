@@ -99,7 +99,7 @@ fn draws_and_rates() {
             format!("sigmoid {n}×{dims}"),
             [mean: 2],
             crate::sigmoid,
-            |x| Activation::Sigmoid.apply::<2>(x)
+            plain::sigmoid
         );
         compare!(
             format!("rate {n}×{dims}"),
@@ -161,6 +161,18 @@ fn squares_are_summed_in_double_precision() {
     // Where single precision would overflow.
     let large = Tensor::<1>::from_floats([1e30f32, 1.0], &Device::flex());
     assert!((crate::sum_of_squares(&large) / 1e60 - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn sigmoids_outside_a_graph() {
+    let mut keyed = Numbers::new(14);
+    let x = keyed.array(&[37, 301]);
+    let [x32, x64] = [DType::F32, DType::F64].map(|dtype| x.leaf::<2>(dtype, false).0.inner());
+    let held = x32.clone();
+    let (fused, plain) = (numbers(crate::sigmoid(x32.clone())), numbers(plain::sigmoid(x32)));
+    let exact = numbers(plain::sigmoid(x64));
+    assert!(relative(&fused, &exact) <= 2.0 * relative(&plain, &exact) + 1e-7);
+    assert_eq!(numbers(held)[0] as f32, x.values[0]);
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn a_vae_has_all_but_perplexity() {
         value(&found, name);
     }
     assert!(is_absent(&found, "perplexity"));
-    assert_eq!(found.figures.len(), 2);
+    assert_eq!(found.figures.len(), 3);
     assert_eq!(found.get("linear_probe").unwrap().rows.len(), 320);
 }
 
