@@ -3,7 +3,7 @@
 
     bench/leaderboard/run.py bench/leaderboard/fashion.toml [WORK]
 
-Trains each model with each seed for the same time, fits the samplers, judges every run by `latent evaluate`, and compares the
+Trains each model with each seed for the same number of epochs, fits the samplers, judges every run by `latent evaluate`, and compares the
 methods over their seeds (`latent compare --by-seed`: Welch's t, Holm-corrected). What is there already is kept, so the command
 may be stopped at any time and given again. WORK (default runs/leaderboard) holds the runs; the command is
 target/release/latent, or $LATENT.
@@ -42,7 +42,7 @@ def make(plan, model, seed, run):
     """One run: trained, its samplers fitted, judged. Each part is done once."""
     if not (run / "model.safetensors").exists():
         words = ["train", "--out", run, "--resume", "--no-report", "--seed", seed, "--data", plan["data"]]
-        words += ["--minutes", plan["minutes"]]
+        words += ["--epochs", plan["epochs"]]
         if "preset" in model:
             words += ["--preset", model["preset"]]
         for setting in model.get("set", []):
@@ -50,13 +50,13 @@ def make(plan, model, seed, run):
         latent(*words)
     for sampler in plan["samplers"]:
         if not (run / f"samplers/{sampler}.safetensors").exists():
-            words = ["fit-sampler", run, "--sampler", sampler, "--seed", seed, "--minutes", plan["fit_minutes"]]
+            words = ["fit-sampler", run, "--sampler", sampler, "--seed", seed, "--rows", plan["fit_rows"]]
             # Samplers of bits are not for real codes, nor the other way round.
             latent(*words, allowed=["bits", "real"])
     if not (run / "evaluation.json").exists():
         ask = plan["evaluate"]
-        words = ["evaluate", run, "--minutes", ask["minutes"], "--sections", ",".join(ask["sections"])]
-        latent(*words, "--seed", seed)
+        words = ["evaluate", run, "--sections", ",".join(ask["sections"]), "--seed", seed]
+        latent(*words, "--minutes", ask["minutes"], "--samples", ask["samples"])
 
 
 def number(cell):
@@ -74,9 +74,11 @@ def page(plan, names, cells):
     lines = [
         "# Leaderboard",
         "",
-        f"{plan['title']}: {plan['minutes']:g} minutes of training, {len(plan['seeds'])} seeds each; intervals (95 %) and tests "
-        "are over training seeds, the best in bold where its difference from every other is significant (Welch, Holm). Likelihoods "
-        "of different base measures are not ranked. Fréchet distances are on EfficientNet-Lite0 features.",
+        f"{plan['title']}: {plan['epochs']} epochs of training, {len(plan['seeds'])} seeds each; intervals (95 %) and tests are "
+        "over training seeds, the best in bold where its difference from every other is significant (Welch, Holm). Likelihoods of "
+        "different base measures are not ranked, and a Bernoulli cross-entropy of grey values or a model without a rate has none "
+        f"(–). Fréchet distances are on EfficientNet-Lite0 features, sets of {plan['evaluate']['samples']} rows, samplers fitted on "
+        f"{plan['fit_rows']} codes.",
         "",
         "| model | " + " | ".join(heading) + " |",
         "| --- |" + " ---: |" * (len(heading) - 1) + " --- |",

@@ -35,6 +35,7 @@ fn a_model_of_shapes_is_judged_on_their_factors() {
         foreign: None,
         samplers: &[],
         seconds: Some(0.001),
+        set: None,
         key: Key::from_seed(1),
         progress: &|_, _| {},
     };

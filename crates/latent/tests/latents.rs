@@ -28,6 +28,7 @@ fn section(settings: &str, seconds: Option<f64>) -> Section {
         foreign: None,
         samplers: &[],
         seconds,
+        set: None,
         key: Key::from_seed(3),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),
     };

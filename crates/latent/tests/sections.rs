@@ -18,6 +18,7 @@ fn subject<'a>(model: &'a Model, data: &'a Data, split: Split) -> Subject<'a> {
         foreign: None,
         samplers: &[],
         seconds: None,
+        set: None,
         key: Key::from_seed(3),
         progress: &|_, _| {},
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use latent::Model;
 use latent::data::{Data, Split};
-use latent::evaluate::samples::{SampleSource, prior_source, source_of_codes};
+use latent::evaluate::samples::{LEAST, SampleSource, prior_source, source_of_codes};
 use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
 use latent::generate::sampler::{Choice, FittedSampler, How};
 use latent::model::Registry;
@@ -43,6 +43,9 @@ pub struct Evaluate {
     /// About how long it may take
     #[arg(long, default_value_t = 8.0)]
     minutes: f64,
+    /// Rows of each set that samples are compared in, whatever it takes: give runs that are to be compared the same
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
     /// Read all rows for everything, whatever it takes
     #[arg(long, conflicts_with = "minutes")]
     full: bool,
@@ -70,6 +73,13 @@ impl Evaluate {
                 flag: "--minutes",
                 what: format!("{} is not a time", self.minutes),
                 remedy: "give a number above 0".into(),
+            });
+        }
+        if let Some(few) = self.samples.filter(|&n| n < LEAST) {
+            return Err(Failure::Flag {
+                flag: "--samples",
+                what: format!("sets of {few} rows are too small for a distance between sets"),
+                remedy: format!("give at least {LEAST}"),
             });
         }
         if self.run.is_file() {
@@ -121,6 +131,7 @@ impl Evaluate {
             foreign: foreign.as_ref(),
             samplers: &samplers,
             seconds: None,
+            set: self.samples,
             key: key(self.seed, "evaluate"),
             progress: &progress,
         };

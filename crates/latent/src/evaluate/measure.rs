@@ -185,6 +185,9 @@ pub struct Subject<'a> {
     pub samplers: &'a [(String, SampleSource<'a>)],
     /// About how many seconds each section may take; none for all rows, whatever it takes.
     pub seconds: Option<f64>,
+    /// How many rows each set has that samples are compared in, whatever it takes: distances between sets depend on it, so
+    /// that runs are compared at one size. None for as many as the time allows.
+    pub set: Option<usize>,
     /// What every draw descends from.
     pub key: Key,
     /// Told what is done and how far, from 0 to 1.

@@ -118,6 +118,7 @@ fn judge(model: &Model, data: &Data, foreign: &Data, seconds: f64) -> latent::Re
         foreign: Some(foreign),
         samplers: &[],
         seconds: Some(seconds),
+        set: None,
         key: Key::from_seed(93),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),
     })

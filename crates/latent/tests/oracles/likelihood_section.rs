@@ -35,6 +35,7 @@ pub fn judge(model: &Model, data: &Data, seconds: f64) -> Section {
         foreign: None,
         samplers: &[],
         seconds: Some(seconds),
+        set: None,
         key: Key::from_seed(81),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),
     };

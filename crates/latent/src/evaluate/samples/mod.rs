@@ -58,7 +58,7 @@ pub const NEIGHBOURS: usize = 5;
 const MOST: usize = 10_000;
 
 /// And at least this many.
-const LEAST: usize = 100;
+pub const LEAST: usize = 100;
 
 /// The distances of each sampler's samples from held-out rows, on the [features](features_for) of the model's data. Without
 /// samplers it is the prior.
@@ -144,10 +144,14 @@ pub fn samples_on(
     Ok(section)
 }
 
-/// How many rows a set has: half of the held-out rows, or as many as the time allows, from the time that a first part takes.
+/// How many rows a set has: as many as are asked for, or as the time allows, from the time that a first part takes; half of
+/// the held-out rows at most.
 fn size(subject: &Subject<'_>, features: &dyn Features, order: &[usize], sets: usize) -> Result<usize> {
     const PROBE: usize = 32;
     let half = (order.len() / 2).min(MOST);
+    if let Some(n) = subject.set {
+        return Ok(half.min(n));
+    }
     let Some(seconds) = subject.seconds.filter(|_| half >= LEAST) else { return Ok(half) };
     let (data, split) = subject.held_out;
     let rows = data.rows(split, &order[..PROBE.min(half)], 0)?;
