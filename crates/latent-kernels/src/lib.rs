@@ -217,6 +217,18 @@ pub fn each_row(values: &mut [f32], width: usize, least: usize, work: impl Fn(us
     });
 }
 
+/// Runs `work(index, chunk)` on each chunk of `length` numbers (the last may be shorter); whichever thread is free takes
+/// the next one. Within a chunk the functions of this crate stay on its thread.
+pub fn each_chunk(values: &mut [f32], length: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let (length, total) = (length.max(1), values.len());
+    let target = elementwise::Shared(values.as_mut_ptr());
+    parallel::each(total.div_ceil(length), |index| {
+        let start = index * length;
+        // SAFETY: the chunks are disjoint and inside the buffer, which is borrowed for the whole call.
+        work(index, unsafe { target.slice(start, length.min(total - start)) });
+    });
+}
+
 /// The squares of parts of one length, added in order whatever the number of threads.
 fn sum_of_parts(values: &[f32]) -> f64 {
     const PART: usize = 1 << 14;

@@ -3,6 +3,7 @@
 //! The device is chosen at run time from those present, never by default: `cpu` is always there, others when
 //! the build has their feature and the machine the hardware.
 
+use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device as BurnDevice, Tensor, TensorData};
 
 /// A device and the floating-point type of what is made on it.
@@ -84,6 +85,11 @@ impl Device {
         Tensor::from_data(TensorData::new(values, shape), (&self.inner, self.dtype))
     }
 
+    /// Whether it is the processor, whose threads may each take rows of their own.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self.inner.as_dispatch(), DispatchDevice::Flex(_))
+    }
+
     /// Waits until everything asked of the device is done.
     pub fn sync(&self) {
         // A failure to wait shows up in the next read of a tensor.
@@ -97,6 +103,19 @@ impl Device {
 /// Where the device has failed: no input brings that about, and no number may stand for what was lost.
 pub fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     tensor.try_to_vec_as().unwrap_or_else(|error| panic!("the device failed: {error:?}"))
+}
+
+/// Moves a tensor's numbers to a place on the host, row-major, as many as it has room for.
+///
+/// # Panics
+/// Where the device has failed.
+pub fn host_into<const D: usize>(tensor: Tensor<D>, out: &mut [f32]) {
+    let failed = |error: &dyn std::fmt::Debug| -> ! { panic!("the device failed: {error:?}") };
+    let data = tensor.try_into_data_as::<f32>().unwrap_or_else(|error| failed(&error));
+    match data.as_slice::<f32>() {
+        Ok(values) => out.iter_mut().zip(values).for_each(|(out, value)| *out = *value),
+        Err(error) => failed(&error),
+    }
 }
 
 /// A tensor's numbers on the host in double precision, row-major.

@@ -7,6 +7,8 @@ mod paths;
 pub mod sampler;
 mod samples;
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 pub use paths::{Path, interpolate, traverse};
@@ -15,7 +17,7 @@ pub use samples::{Pictures, Samples};
 use crate::array::Array;
 use crate::batch::{Batch, Latent, Noise, Support};
 use crate::data::{Data, Rows, SampleShape, Split};
-use crate::device::host;
+use crate::device::{host, host_into};
 use crate::error::Result;
 use crate::key::Key;
 use crate::model::{ModelError, Score, score, score_under};
@@ -75,11 +77,10 @@ impl Model {
     pub fn prior_codes(&self, count: usize, key: Key) -> Array {
         let ids: Vec<u64> = (0..count as u64).collect();
         let prior = self.view().prior();
-        let mut values = Vec::with_capacity(count * self.model.latent.dims());
-        for part in ids.chunks(PART) {
-            values.extend(host(&prior.draw(1, Noise::new(key.fold("prior"), part)).z));
-        }
-        Array::matrix(values, self.model.latent.dims())
+        let dims = self.model.latent.dims();
+        let values =
+            self.fill(count, dims, |rows| prior.draw(1, Noise::new(key.fold("prior"), &ids[rows])).z);
+        Array::matrix(values, dims)
     }
 
     /// The means of p(x|z) at these codes, `rows × dims`.
@@ -101,18 +102,33 @@ impl Model {
         }
         let view = self.view();
         let ids: Vec<u64> = (0..codes.rows() as u64).collect();
-        let mut x = Vec::with_capacity(codes.rows() * self.model.sample.features());
-        for (part, z) in ids.chunks(PART).zip(codes.values.chunks(PART * dims)) {
-            let z = Latent::new(self.weights.device().tensor(z.to_vec(), [part.len(), dims]));
-            let outputs = view.decode(&z);
-            x.extend(host(&match observe {
+        let x = self.fill(ids.len(), self.model.sample.features(), |rows| {
+            let ids = &ids[rows.clone()];
+            let z = codes.values[rows.start * dims..rows.end * dims].to_vec();
+            let outputs = view.decode(&Latent::new(self.weights.device().tensor(z, [ids.len(), dims])));
+            match observe {
                 Observe::Mean => self.model.likelihood.mean(&view, outputs),
                 Observe::Draw => {
-                    self.model.likelihood.draw(&view, outputs, Noise::new(key.fold("likelihood"), part))
+                    self.model.likelihood.draw(&view, outputs, Noise::new(key.fold("likelihood"), ids))
                 }
-            }));
-        }
+            }
+        });
         Ok(Samples::new(x, &self.run.facts))
+    }
+
+    /// The rows that `work` makes, `width` numbers each, a part at a time. On the processor each thread takes whole parts:
+    /// none waits for another between the layers of a network.
+    fn fill(&self, rows: usize, width: usize, work: impl Fn(Range<usize>) -> Tensor<2> + Sync) -> Vec<f32> {
+        let mut values = vec![0.0; rows * width];
+        let part = |index: usize, out: &mut [f32]| {
+            host_into(work(index * PART..index * PART + out.len() / width), out);
+        };
+        if self.weights.device().is_cpu() {
+            latent_kernels::each_chunk(&mut values, PART * width, part);
+        } else {
+            values.chunks_mut(PART * width).enumerate().for_each(|(index, out)| part(index, out));
+        }
+        values
     }
 
     /// The middle of the prior, and `steps` values that one dimension takes on its way through it: `±reach` on the reals,
@@ -132,19 +148,25 @@ impl Model {
     /// Where q(z|x) is for each row, and how wide.
     pub fn encode(&self, rows: &Rows) -> Result<Codes> {
         let dims = self.model.latent.dims();
-        let (mut mean, mut deviation) = (Vec::new(), Vec::new());
-        self.parts(rows, |batch| {
-            let q = self.view().encode(batch.x.clone());
-            mean.extend(host(&q.centre().z));
-            if let Some(d) = q.deviation() {
-                deviation.extend(host(&d));
+        let features = self.features_of(rows)?;
+        let (view, device) = (self.view(), self.weights.device());
+        let spread = view.encode(device.tensor(vec![0.0; features], [1, features])).deviation().is_some();
+        // The mean, and beside it the deviation.
+        let width = if spread { 2 * dims } else { dims };
+        let codes = self.fill(rows.len(), width, |part| {
+            let x = rows.x[part.start * features..part.end * features].to_vec();
+            let q = view.encode(device.tensor(x, [part.len(), features]));
+            let mean = q.centre().z;
+            match q.deviation() {
+                Some(deviation) => Tensor::cat(vec![mean, deviation], 1),
+                None => mean,
             }
-            Ok(())
-        })?;
-        Ok(Codes {
-            mean: Array::matrix(mean, dims),
-            deviation: (!deviation.is_empty()).then(|| Array::matrix(deviation, dims)),
-        })
+        });
+        let half = |from: usize| {
+            let rows = codes.chunks_exact(width);
+            Array::matrix(rows.flat_map(|row| &row[from..from + dims]).copied().collect(), dims)
+        };
+        Ok(Codes { mean: half(0), deviation: spread.then(|| half(dims)) })
     }
 
     /// g(f(x)): the mean of p(x|z) at the centre of q(z|x).
@@ -210,21 +232,27 @@ impl Model {
 
     /// Passes rows through `each`, a part at a time.
     pub(crate) fn parts(&self, rows: &Rows, mut each: impl FnMut(&Batch) -> Result<()>) -> Result<()> {
-        let features = self.model.sample.features();
-        if rows.x.len() != rows.len() * features {
-            return Err(ModelError::Shape {
-                what: "rows".into(),
-                found: rows.x.len() / rows.len().max(1),
-                wanted: features,
-                remedy: "open the data with Data::open_for and the model's facts".into(),
-            }
-            .into());
-        }
+        let features = self.features_of(rows)?;
         for (ids, x) in rows.ids.chunks(PART).zip(rows.x.chunks(PART * features)) {
             let part = Rows { x: x.to_vec(), ids: ids.to_vec(), labels: Vec::new() };
             each(&Batch::new(part, features, self.weights.device()))?;
         }
         Ok(())
+    }
+
+    /// How many numbers a row has; an error where these rows have not as many.
+    fn features_of(&self, rows: &Rows) -> Result<usize> {
+        let features = self.model.sample.features();
+        if rows.x.len() == rows.len() * features {
+            return Ok(features);
+        }
+        Err(ModelError::Shape {
+            what: "rows".into(),
+            found: rows.x.len() / rows.len().max(1),
+            wanted: features,
+            remedy: "open the data with Data::open_for and the model's facts".into(),
+        }
+        .into())
     }
 
     /// Opens data as this model's own was: same shape, size, normalisation.
