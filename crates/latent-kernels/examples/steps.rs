@@ -51,13 +51,14 @@ impl Fused {
 struct Leaf<const D: usize> {
     state: Option<[Tensor<D>; 3]>,
     live: Option<Tensor<D>>,
+    shape: [usize; D],
 }
 
 impl<const D: usize> Leaf<D> {
     fn new(shape: [usize; D], scale: f32, numbers: &mut Numbers) -> Self {
         let values = numbers.array(shape, scale);
         let zeros = || Tensor::zeros(shape, &Device::flex());
-        Leaf { state: Some([values, zeros(), zeros()]), live: None }
+        Leaf { state: Some([values, zeros(), zeros()]), live: None, shape }
     }
 
     /// The parameter as a leaf of this step's graph.
@@ -69,13 +70,20 @@ impl<const D: usize> Leaf<D> {
         live
     }
 
-    fn update(&mut self, gradients: &mut burn::tensor::Gradients, step: &AdamStep, fused: Fused) {
+    /// Parameter, gradient and moments, handed over to the step.
+    fn give(&mut self, gradients: &mut burn::tensor::Gradients) -> [Tensor<1>; 4] {
         let live = self.live.take().expect("in a step");
         let gradient = live.grad_remove(gradients).expect("the parameter was used");
         let [placeholder, first, second] = self.state.take().expect("in a step");
         drop(placeholder);
-        let adam = if fused.adam { latent_kernels::adam } else { plain::adam };
-        self.state = Some(adam(live.inner(), gradient, first, second, step));
+        self.shape = live.dims();
+        let length = self.shape.iter().product::<usize>();
+        [live.inner(), gradient, first, second].map(|tensor| tensor.reshape([length]))
+    }
+
+    /// What the step gives back.
+    fn take(&mut self, moved: [Tensor<1>; 3]) {
+        self.state = Some(moved.map(|tensor| tensor.reshape(self.shape)));
     }
 
     fn value(&self) -> Tensor<D> {
@@ -95,10 +103,35 @@ impl<const D: usize> Layer<D> {
         Layer { weight: Leaf::new(shape, scale, numbers), bias: Leaf::new([outputs], 0.01, numbers) }
     }
 
-    fn update(&mut self, gradients: &mut burn::tensor::Gradients, step: &AdamStep, fused: Fused) {
-        self.weight.update(gradients, step, fused);
-        self.bias.update(gradients, step, fused);
+    fn give(&mut self, gradients: &mut burn::tensor::Gradients, all: &mut Vec<[Tensor<1>; 4]>) {
+        all.push(self.weight.give(gradients));
+        all.push(self.bias.give(gradients));
     }
+
+    fn take(&mut self, moved: &mut impl Iterator<Item = [Tensor<1>; 3]>) {
+        self.weight.take(moved.next().expect("a weight"));
+        self.bias.take(moved.next().expect("a bias"));
+    }
+}
+
+/// Adam over all layers of both kinds.
+fn update(
+    dense: &mut [Layer<2>],
+    convolutions: &mut [&mut [Layer<4>]],
+    mut gradients: burn::tensor::Gradients,
+    step: &AdamStep,
+    fused: Fused,
+) {
+    let mut all = Vec::new();
+    dense.iter_mut().for_each(|layer| layer.give(&mut gradients, &mut all));
+    convolutions.iter_mut().flat_map(|c| c.iter_mut()).for_each(|layer| layer.give(&mut gradients, &mut all));
+    let moved = match fused.adam {
+        true => latent_kernels::adam_each(all, step),
+        false => all.into_iter().map(|[p, g, m, v]| plain::adam(p, g, m, v, step)).collect(),
+    };
+    let mut moved = moved.into_iter();
+    dense.iter_mut().for_each(|layer| layer.take(&mut moved));
+    convolutions.iter_mut().flat_map(|c| c.iter_mut()).for_each(|layer| layer.take(&mut moved));
 }
 
 fn dense_layer(fan_in: usize, outputs: usize, numbers: &mut Numbers) -> Layer<2> {
@@ -180,8 +213,7 @@ impl Model for Mlp {
         let logits = out.forward(h, Activation::Identity, fused);
         let distortion = distortion(fused)(logits, self.x.clone()).sum();
         let loss = (distortion + rate) / 128.0;
-        let mut gradients = loss.backward();
-        self.layers.iter_mut().for_each(|layer| layer.update(&mut gradients, step, fused));
+        update(&mut self.layers, &mut [], loss.backward(), step, fused);
         loss.into_scalar::<f32>()
     }
 
@@ -232,8 +264,7 @@ impl Model for Iwae {
             plain::log_mean_exp(rate.neg() - distortion, self.draws)
         };
         let loss = bound.mean().neg();
-        let mut gradients = loss.backward();
-        self.layers.iter_mut().for_each(|layer| layer.update(&mut gradients, step, fused));
+        update(&mut self.layers, &mut [], loss.backward(), step, fused);
         loss.into_scalar::<f32>()
     }
 
@@ -294,11 +325,8 @@ impl Model for Conv {
         let x = self.x.clone().reshape([64, 3072]);
         let distortion = distortion(fused)(h.reshape([64, 3072]), x).sum();
         let loss = (distortion + rate) / 64.0;
-        let mut gradients = loss.backward();
-        for layer in self.encoder.iter_mut().chain(&mut self.decoder) {
-            layer.update(&mut gradients, step, fused);
-        }
-        self.dense.iter_mut().for_each(|layer| layer.update(&mut gradients, step, fused));
+        let convolutions = &mut [&mut self.encoder[..], &mut self.decoder[..]];
+        update(&mut self.dense, convolutions, loss.backward(), step, fused);
         loss.into_scalar::<f32>()
     }
 

@@ -73,32 +73,76 @@ pub fn adam<const D: usize>(
     second: Tensor<D>,
     step: &AdamStep,
 ) -> [Tensor<D>; 3] {
-    let tensors = [&parameter, &gradient, &first, &second];
-    if !counted(tensors.iter().all(|tensor| fusable(tensor) && !tensor.is_autodiff())) {
+    let tensors = [parameter, gradient, first, second];
+    if !counted(tensors.iter().all(can)) {
+        let [parameter, gradient, first, second] = tensors;
         return plain::adam(parameter, gradient, first, second, step);
     }
-    let inner = |tensor: Tensor<D>| {
-        let Ok(tensor) = tensor.try_into_primitive::<Flex>() else {
-            unreachable!("a tensor on flex without autodiff is flex's own");
-        };
-        tensor
+    let mut all = [Arrays::of(tensors.map(inner))];
+    advance_all(&mut all, step);
+    let [Arrays { moved, .. }] = all;
+    moved.map(Tensor::from_primitive::<Flex>)
+}
+
+/// [`adam`] of many parameters in one pass: parameter, gradient, first and second moment of each.
+#[must_use]
+pub fn adam_each(all: Vec<[Tensor<1>; 4]>, step: &AdamStep) -> Vec<[Tensor<1>; 3]> {
+    if !counted(all.iter().flatten().all(can)) {
+        return all.into_iter().map(|[p, g, m, v]| plain::adam(p, g, m, v, step)).collect();
+    }
+    let mut all: Vec<Arrays> = all.into_iter().map(|tensors| Arrays::of(tensors.map(inner))).collect();
+    advance_all(&mut all, step);
+    all.into_iter().map(|arrays| arrays.moved.map(Tensor::from_primitive::<Flex>)).collect()
+}
+
+fn can<const D: usize>(tensor: &Tensor<D>) -> bool {
+    fusable(tensor) && !tensor.is_autodiff()
+}
+
+fn inner<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    let Ok(tensor) = tensor.try_into_primitive::<Flex>() else {
+        unreachable!("a tensor on flex without autodiff is flex's own");
     };
-    let gradient = in_order(inner(gradient));
-    let [mut parameter, mut first, mut second] = [parameter, first, second].map(|tensor| own(inner(tensor)));
-    let g = values(&gradient);
-    let [p, m, v] = [&mut parameter, &mut first, &mut second].map(FlexTensor::storage_mut::<f32>);
-    assert!(
-        p.len() == g.len() && m.len() == g.len() && v.len() == g.len(),
-        "adam: the tensors differ in shape"
-    );
-    let [p, m, v] = [p, m, v].map(|values| Shared(values.as_mut_ptr()));
-    parallel::ranges(g.len(), LEAST, |range| {
-        let (start, length) = (range.start, range.len());
-        // SAFETY: the ranges are disjoint and inside the buffers, which outlive this call.
-        let [p, m, v] = [&p, &m, &v].map(|values| unsafe { values.slice(start, length) });
-        advance(p, &g[range], m, v, step);
+    tensor
+}
+
+/// A parameter with its first and second moment, which a step moves, and its gradient.
+struct Arrays {
+    moved: [FlexTensor; 3],
+    gradient: FlexTensor,
+}
+
+impl Arrays {
+    fn of([parameter, gradient, first, second]: [FlexTensor; 4]) -> Self {
+        Arrays { moved: [parameter, first, second].map(own), gradient: in_order(gradient) }
+    }
+}
+
+/// One step of all arrays, as if they were one behind the other: each thread has an equal share.
+fn advance_all(all: &mut [Arrays], step: &AdamStep) {
+    let mut total = 0;
+    let mut places = Vec::with_capacity(all.len());
+    for Arrays { moved, gradient } in all {
+        let g = values(gradient);
+        let [p, m, v] = moved.each_mut().map(FlexTensor::storage_mut::<f32>);
+        assert!(
+            p.len() == g.len() && m.len() == g.len() && v.len() == g.len(),
+            "adam: the tensors differ in shape"
+        );
+        places.push((total, g, [p, m, v].map(|values| Shared(values.as_mut_ptr()))));
+        total += g.len();
+    }
+    parallel::ranges(total, LEAST, |range| {
+        for (first, g, moved) in &places {
+            let (start, end) = (range.start.max(*first), range.end.min(first + g.len()));
+            if start < end {
+                let (start, length) = (start - first, end - start);
+                // SAFETY: the ranges are disjoint and inside the buffers, which outlive this call.
+                let [p, m, v] = moved.each_ref().map(|values| unsafe { values.slice(start, length) });
+                advance(p, &g[start..start + length], m, v, step);
+            }
+        }
     });
-    [parameter, first, second].map(Tensor::from_primitive::<Flex>)
 }
 
 /// Elements a thread should have at least.

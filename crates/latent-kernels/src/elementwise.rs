@@ -146,10 +146,10 @@ vectorised! {
         sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum += a * b);
     }
 
-    /// The sum of squares, in double precision and eight interleaved partial sums.
+    /// The sum of squares, in double precision and 32 interleaved partial sums, which hide the latency of an addition.
     pub(crate) fn squares(values: &[f32]) -> f64 {
-        let mut partial = [0f64; 8];
-        let (chunks, rest) = values.as_chunks::<8>();
+        let mut partial = [0f64; 32];
+        let (chunks, rest) = values.as_chunks::<32>();
         for chunk in chunks {
             partial.iter_mut().zip(chunk).for_each(|(sum, v)| *sum += f64::from(*v) * f64::from(*v));
         }

@@ -45,7 +45,7 @@ mod storage;
 mod tests;
 
 pub use activation::{Activation, LEAKY_SLOPE, UnknownActivation};
-pub use adam::{AdamStep, adam};
+pub use adam::{AdamStep, adam, adam_each};
 pub use launches::{Launches, launches};
 
 /// y = φ(x W + b)

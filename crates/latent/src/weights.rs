@@ -99,11 +99,17 @@ impl Weights {
         self.entries[id.0].tensor = self.entries[id.0].shaped(flat);
     }
 
+    /// Takes an array out, flat and held by nobody else here, so that it may be changed in place; [`Weights::set`] puts it
+    /// back.
+    pub(crate) fn take(&mut self, id: WeightId) -> Tensor<1> {
+        let flat = self.entries[id.0].flat();
+        self.entries[id.0].tensor = self.device.tensor(vec![0.0], [1]).into_dispatch();
+        flat
+    }
+
     /// Passes an array, flat and held by nobody else here, through `change`.
     pub fn update(&mut self, id: WeightId, change: impl FnOnce(Tensor<1>) -> Tensor<1>) {
-        let flat = self.entries[id.0].flat();
-        // Lets go of the old handle, so that `change` may work in place.
-        self.entries[id.0].tensor = self.device.tensor(vec![0.0], [1]).into_dispatch();
+        let flat = self.take(id);
         self.set(id, change(flat));
     }
 

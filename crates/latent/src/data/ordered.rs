@@ -17,8 +17,10 @@ pub(crate) struct Ordered<I, T> {
 }
 
 struct Shared<I, T> {
+    /// How many results may wait.
+    ahead: u64,
     state: Mutex<State<I, T>>,
-    /// Somebody took a result: there is room for one more.
+    /// There is room for more results.
     room: Condvar,
     /// A result is there, or none will come.
     ready: Condvar,
@@ -53,16 +55,19 @@ impl<I: Send + 'static, T: Send + 'static> Ordered<I, T> {
             closed: false,
             died: false,
         };
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), room: Condvar::new(), ready: Condvar::new() });
+        let shared = Arc::new(Shared {
+            ahead: ahead.max(1) as u64,
+            state: Mutex::new(state),
+            room: Condvar::new(),
+            ready: Condvar::new(),
+        });
         let work = Arc::new(work);
-        let ahead = ahead.max(1) as u64;
         let mut this = Self { shared, threads: Vec::new() };
         for _ in 0..threads.max(1) {
             let (shared, work) = (Arc::clone(&this.shared), Arc::clone(&work));
             let thread = thread::Builder::new()
                 .name("latent-data".into())
-                .spawn(move || shared.run(ahead, &*work))
+                .spawn(move || shared.run(&*work))
                 .map_err(|error| DataError::Worker { what: format!("a thread did not start: {error}") })?;
             this.threads.push(thread);
         }
@@ -76,7 +81,10 @@ impl<I: Send + 'static, T: Send + 'static> Ordered<I, T> {
             let next = state.given;
             if let Some(result) = state.done.remove(&next) {
                 state.given += 1;
-                self.shared.room.notify_all();
+                // Waking a thread takes longer than a small batch does: they are woken for several at once.
+                if state.taken - state.given <= self.shared.ahead / 2 {
+                    self.shared.room.notify_all();
+                }
                 return Some(Ok(result));
             }
             if state.died {
@@ -105,11 +113,11 @@ impl<I, T> Shared<I, T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, ahead: u64, work: &(impl Fn(I) -> T + ?Sized)) {
+    fn run(&self, work: &(impl Fn(I) -> T + ?Sized)) {
         let alarm = Alarm(self);
         loop {
             let mut state = self.lock();
-            while !state.closed && state.taken >= state.given + ahead {
+            while !state.closed && state.taken >= state.given + self.ahead {
                 state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             if state.closed || state.exhausted {

@@ -136,20 +136,23 @@ impl Optimizer {
             weight_decay: if decoupled { settings.weight_decay } else { 0.0 },
             step: self.steps,
         };
-        for (id, mut gradient) in gradients {
-            let moments = self.moments.remove(&id).unwrap_or_else(|| Moments {
-                first: gradient.zeros_like(),
-                second: gradient.zeros_like() + settings.initial_second_moment,
-            });
-            weights.update(id, |flat| {
+        let (ids, all) = gradients
+            .into_iter()
+            .map(|(id, mut gradient)| {
+                let moments = self.moments.remove(&id).unwrap_or_else(|| Moments {
+                    first: gradient.zeros_like(),
+                    second: gradient.zeros_like() + settings.initial_second_moment,
+                });
+                let flat = weights.take(id);
                 if settings.weight_decay > 0.0 && !decoupled {
                     gradient = gradient + flat.clone() * settings.weight_decay;
                 }
-                let [flat, first, second] =
-                    latent_kernels::adam(flat, gradient, moments.first, moments.second, &step);
-                self.moments.insert(id, Moments { first, second });
-                flat
-            });
+                (id, [flat, gradient, moments.first, moments.second])
+            })
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        for (id, [flat, first, second]) in ids.into_iter().zip(latent_kernels::adam_each(all, &step)) {
+            weights.set(id, flat);
+            self.moments.insert(id, Moments { first, second });
         }
     }
 }
