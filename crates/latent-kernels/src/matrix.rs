@@ -267,7 +267,7 @@ pub(crate) unsafe fn packed_block(
                     }
                     let count = rows.end.min(row + mr) - row;
                     // SAFETY: the packed panels hold `length` steps of MR and NR values each; in place, B
-                    // holds `last − first` values a step and the kernel reads no more. C's piece is inside
+                    // holds `last − first` values a step and the kernel reads no more unless that is NR. C's piece is inside
                     // the target by the caller's promise.
                     unsafe {
                         (kernel.run)(kernel::Call {
@@ -278,6 +278,7 @@ pub(crate) unsafe fn packed_block(
                             a_stride: mr,
                             b: panel_b,
                             b_stride: stride_b,
+                            whole: !direct || last - first == nr,
                             c: c.data.add(row * c.stride + first),
                             c_stride: c.stride,
                             accumulate: accumulate || start > 0,

@@ -10,8 +10,11 @@ pub(crate) struct Call {
     /// `[depth][a_stride]`, of which the first `rows` count
     pub a: *const f32,
     pub a_stride: usize,
-    /// Step p starts at `p · b_stride`; at least `columns` values are valid in each.
+    /// Step p starts at `p · b_stride`; at least `columns` values are valid in each, or as many as the kernel's columns.
     pub b: *const f32,
+    /// Whether B's steps have as many values as the kernel has columns: a masked load would take the place of a
+    /// multiply-add.
+    pub whole: bool,
     pub b_stride: usize,
     pub c: *mut f32,
     pub c_stride: usize,
@@ -117,9 +120,11 @@ mod x86 {
 
     macro_rules! by_rows {
         ($call:ident, $tile:ident, $($rows:literal)*) => {
-            match $call.rows {
+            match ($call.rows, $call.whole) {
                 // SAFETY: the caller's promise, and this function's own target features.
-                $($rows => unsafe { $tile::<$rows>($call) },)*
+                $(($rows, true) => unsafe { $tile::<$rows, true>($call) },
+                // SAFETY: as above.
+                ($rows, false) => unsafe { $tile::<$rows, false>($call) },)*
                 _ => debug_assert!(false, "a tile has no such number of rows"),
             }
         };
@@ -140,9 +145,9 @@ mod x86 {
     }
 
     /// # Safety
-    /// As [`avx512`], `ROWS` being the call's rows.
+    /// As [`avx512`], `ROWS` being the call's rows and `WHOLE` what it says of B.
     #[target_feature(enable = "avx512f")]
-    unsafe fn tile_avx512<const ROWS: usize>(call: Call) {
+    unsafe fn tile_avx512<const ROWS: usize, const WHOLE: bool>(call: Call) {
         let low = ((1u32 << call.columns.min(16)) - 1) as u16;
         let high = ((1u32 << call.columns.saturating_sub(16)) - 1) as u16;
         // SAFETY: masked lanes are not touched; all others are the caller's promise.
@@ -150,8 +155,11 @@ mod x86 {
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
             let (mut a, mut b) = (call.a, call.b);
             for _ in 0..call.depth {
-                let b0 = _mm512_maskz_loadu_ps(low, b);
-                let b1 = _mm512_maskz_loadu_ps(high, b.wrapping_add(16));
+                let (b0, b1) = if WHOLE {
+                    (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)))
+                } else {
+                    (_mm512_maskz_loadu_ps(low, b), _mm512_maskz_loadu_ps(high, b.wrapping_add(16)))
+                };
                 for (row, sums) in sums.iter_mut().enumerate() {
                     let value = _mm512_set1_ps(*a.add(row));
                     sums[0] = _mm512_fmadd_ps(value, b0, sums[0]);
@@ -180,38 +188,27 @@ mod x86 {
     }
 
     /// # Safety
-    /// As [`avx2`], `ROWS` being the call's rows.
+    /// As [`avx2`], `ROWS` being the call's rows and `WHOLE` what it says of B.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn tile_avx2<const ROWS: usize>(call: Call) {
-        let full = call.columns == 16;
+    unsafe fn tile_avx2<const ROWS: usize, const WHOLE: bool>(call: Call) {
         let (low, high) = (mask(call.columns), mask(call.columns.saturating_sub(8)));
         // SAFETY: masked lanes are not touched; all others are the caller's promise.
         unsafe {
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
             let (mut a, mut b) = (call.a, call.b);
-            if full {
-                for _ in 0..call.depth {
-                    let (b0, b1) = (_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8)));
-                    for (row, sums) in sums.iter_mut().enumerate() {
-                        let value = _mm256_set1_ps(*a.add(row));
-                        sums[0] = _mm256_fmadd_ps(value, b0, sums[0]);
-                        sums[1] = _mm256_fmadd_ps(value, b1, sums[1]);
-                    }
-                    a = a.wrapping_add(call.a_stride);
-                    b = b.wrapping_add(call.b_stride);
+            for _ in 0..call.depth {
+                let (b0, b1) = if WHOLE {
+                    (_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8)))
+                } else {
+                    (_mm256_maskload_ps(b, low), _mm256_maskload_ps(b.wrapping_add(8), high))
+                };
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let value = _mm256_set1_ps(*a.add(row));
+                    sums[0] = _mm256_fmadd_ps(value, b0, sums[0]);
+                    sums[1] = _mm256_fmadd_ps(value, b1, sums[1]);
                 }
-            } else {
-                for _ in 0..call.depth {
-                    let b0 = _mm256_maskload_ps(b, low);
-                    let b1 = _mm256_maskload_ps(b.wrapping_add(8), high);
-                    for (row, sums) in sums.iter_mut().enumerate() {
-                        let value = _mm256_set1_ps(*a.add(row));
-                        sums[0] = _mm256_fmadd_ps(value, b0, sums[0]);
-                        sums[1] = _mm256_fmadd_ps(value, b1, sums[1]);
-                    }
-                    a = a.wrapping_add(call.a_stride);
-                    b = b.wrapping_add(call.b_stride);
-                }
+                a = a.wrapping_add(call.a_stride);
+                b = b.wrapping_add(call.b_stride);
             }
             for (row, [mut c0, mut c1]) in sums.into_iter().enumerate() {
                 let c = call.c.add(row * call.c_stride);
