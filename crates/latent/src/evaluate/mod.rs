@@ -29,7 +29,7 @@ pub use anomaly::anomaly;
 pub use chi_square::chi_square_quantile;
 pub use compare::compare;
 pub use disentanglement::disentanglement;
-pub use evaluation::{Evaluation, PictureFile, Question, checksum, questions};
+pub use evaluation::{Call, Evaluation, PictureFile, Question, checksum, questions};
 pub use information::{Information, information};
 pub use latents::latents;
 pub use likelihood::likelihood;
