@@ -109,6 +109,10 @@ pub struct Measure {
     pub better: Better,
     /// What must be known to read it: the reference, the number of draws, the base measure.
     pub note: String,
+    /// What two runs must share for this number to rank them: the count of rows where its expectation depends on it, the
+    /// features. Empty where any two can be compared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub within: String,
     /// Its value for each row, by row id, where it is a mean over rows: what paired comparisons read.
     #[serde(skip)]
     pub rows: Vec<(u64, f64)>,
@@ -118,13 +122,30 @@ impl Measure {
     /// A measure that stands on `n` rows.
     pub fn new(name: &str, title: &str, unit: &str, estimate: Estimate, n: usize, better: Better) -> Self {
         let [name, title, unit] = [name, title, unit].map(String::from);
-        Self { name, title, unit, estimate, n, better, note: String::new(), rows: Vec::new() }
+        Self {
+            name,
+            title,
+            unit,
+            estimate,
+            n,
+            better,
+            note: String::new(),
+            within: String::new(),
+            rows: Vec::new(),
+        }
     }
 
     /// With what must be known to read it.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
+        self
+    }
+
+    /// With what two runs must share for this number to rank them.
+    #[must_use]
+    pub fn within(mut self, within: impl Into<String>) -> Self {
+        self.within = within.into();
         self
     }
 
