@@ -10,12 +10,13 @@ use latent::evaluate::samples::{SampleSource, prior_source, source_of_codes};
 use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
 use latent::generate::sampler::{Choice, FittedSampler, How};
 use latent::model::Registry;
+use latent::words::duration;
 use serde_json::json;
 
 use super::{key, load, own_data, trained_on};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
-use crate::progress::{Bar, duration};
+use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -15,7 +15,6 @@ mod logistic;
 mod measure;
 mod memorisation;
 mod pca;
-mod proportion;
 pub mod reconstruction;
 mod regions;
 mod report;
@@ -33,14 +32,16 @@ pub use evaluation::{Call, Evaluation, PictureFile, Question, checksum, question
 pub use information::{Information, information};
 pub use latents::latents;
 pub use likelihood::likelihood;
-pub use measure::{Better, Estimate, Measure, Section, Subject, Z_95};
+pub use measure::{Better, Measure, Section, Subject};
 pub use memorisation::{copying_score, memorisation};
 pub use pca::Pca;
-pub use proportion::proportion;
 pub use reconstruction::reconstruction;
 pub use regions::{bhattacharyya, holes, overlap};
 pub use report::{RunReport, dimensions_by_rate, read_log, report};
 pub use samples::samples;
-pub use terms::{Mean, Terms, terms};
+pub use terms::{Terms, terms};
 pub use tsne::tsne;
 pub use verdict::{Findings, Verdict, verdicts};
+
+pub use crate::estimate::{Estimate, Mean, Z_95};
+pub use crate::proportion::proportion;

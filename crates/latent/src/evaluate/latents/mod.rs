@@ -21,12 +21,12 @@ pub use spectrum::{participation_ratio, spectrum};
 pub use surgery::{Surgery, surgery};
 pub use two_sample::two_sample;
 
-use super::proportion::{proportion, proportion_of};
 use super::{Better, Estimate, Measure, Section, Subject, overlap, regions, tsne};
 use crate::array::Array;
 use crate::batch::Support;
 use crate::error::Result;
 use crate::generate::Codes;
+use crate::proportion::{proportion, proportion_of};
 use encoded::{Encoded, first};
 
 /// The mass of a region's ellipse.
