@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use latent::train::{CollapseWatch, Event, Line};
+use latent::words::duration;
 use serde_json::json;
 
 use crate::output::Output;
@@ -212,15 +213,4 @@ fn terms(line: &Line, width: usize) -> String {
 /// The terms for programs; what is not finite is null.
 fn values(line: &Line) -> serde_json::Map<String, serde_json::Value> {
     named(line).map(|(name, value)| (name.clone(), (*value).into())).collect()
-}
-
-/// Seconds as people say them.
-pub fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 9.95 => format!("{s:.1} s"),
-        s if s < 59.5 => format!("{s:.0} s"),
-        s if s < 3600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
-        s if s < 172_800.0 => format!("{} h {} min", s as u64 / 3600, s as u64 / 60 % 60),
-        s => format!("{:.0} days", s / 86_400.0),
-    }
 }

@@ -189,7 +189,7 @@ fn scores_have_their_columns() {
     assert!(header.contains("distortion") && header.contains("no density"), "{header}");
 }
 
-/// A copy of a run that samplers may be fitted beside.
+/// A copy of a run that more may be written beside.
 fn copy_of_first(at: &Path) {
     fs::create_dir(at.join("run")).expect("a folder");
     for file in ["run.toml", "model.safetensors"] {
@@ -252,4 +252,71 @@ fn samplers_are_fitted_kept_and_drawn_from() {
     let last = said.last().expect("a line");
     assert_eq!(last["table"].as_array().map(Vec::len), Some(3), "{last}");
     assert!(last["table"][0]["accuracy"].is_number() && last["chosen"].is_string(), "{last}");
+}
+
+#[test]
+fn evaluations_add_up() {
+    let own = tempfile::tempdir().expect("a folder");
+    let at = own.path();
+    copy_of_first(at);
+    let read = |name: &str| fs::read_to_string(at.join("run").join(name)).expect("a file");
+    let evaluation = || serde_json::from_str::<serde_json::Value>(&read("evaluation.json")).expect("JSON");
+    // Names of the sections, and of those of each call with its seed.
+    let names = |of: &serde_json::Value| -> Vec<String> {
+        of.as_array().expect("a list").iter().map(|one| one.as_str().expect("a name").into()).collect()
+    };
+    let sections = || -> Vec<String> {
+        let found = evaluation()["sections"].as_array().expect("sections").clone();
+        found.iter().map(|section| section["name"].as_str().expect("a name").into()).collect()
+    };
+    let calls = || -> Vec<(Vec<String>, u64)> {
+        let found = evaluation()["calls"].as_array().expect("calls").clone();
+        found.iter().map(|call| (names(&call["answered"]), call["seed"].as_u64().expect("a seed"))).collect()
+    };
+    let one = |name: &str| vec![name.to_string()];
+
+    succeed(at, "evaluate run --sections reconstruction --minutes 0.02 --seed 4");
+    let first = read("evaluation-rows.csv");
+    let second = succeed(at, "evaluate run --sections likelihood --minutes 0.02 --seed 5");
+    assert!(second.out.contains("Kept of earlier calls: reconstruction"), "{}", second.out);
+    assert_eq!(sections(), ["likelihood", "reconstruction"]);
+    assert_eq!(calls(), [(one("reconstruction"), 4), (one("likelihood"), 5)]);
+    let table = read("evaluation-rows.csv");
+    let header = table.lines().next().expect("a header");
+    assert!(header.contains("likelihood.elbo") && header.contains("reconstruction.mse"), "{header}");
+    // The values of the earlier call are what they were.
+    let column = |table: &str| -> Vec<String> {
+        let at =
+            table.lines().next().and_then(|h| h.split(',').position(|name| name == "reconstruction.mse"));
+        table.lines().map(|line| line.split(',').nth(at.expect("a column")).expect("a cell").into()).collect()
+    };
+    assert_eq!(column(&first), column(&table));
+    let page = read("report.html");
+    for said in ["squared error", "evidence lower bound", "reconstruction: seed 4", "likelihood: seed 5"] {
+        assert!(page.contains(said), "{said}");
+    }
+
+    succeed(at, "evaluate run --sections reconstruction --minutes 0.02 --seed 6");
+    assert_eq!(sections(), ["likelihood", "reconstruction"]);
+    assert_eq!(calls(), [(one("likelihood"), 5), (one("reconstruction"), 6)]);
+
+    common::refuse(at, "evaluate run --sections anomaly", &["--sections", "nothing", "--against"]);
+    succeed(at, "sample run --count 40 --out x.npy");
+    let other = succeed(at, "evaluate run --data x.npy --sections reconstruction --minutes 0.02");
+    assert!(other.err.contains("will be replaced: it judged on other rows: embedded"), "{}", other.err);
+    assert_eq!((sections(), calls()), (one("reconstruction"), vec![(one("reconstruction"), 1)]));
+    assert!(!read("evaluation-rows.csv").contains("likelihood"));
+    let checksum = evaluation()["model"].as_str().expect("a checksum").to_string();
+    let changed = read("evaluation.json").replace(&checksum, "00000000");
+    fs::write(at.join("run/evaluation.json"), changed).expect("a file");
+    let other = succeed(at, "evaluate run --data x.npy --sections likelihood --minutes 0.02");
+    assert!(other.err.contains("it judged another model"), "{}", other.err);
+    assert_eq!(sections(), ["likelihood"]);
+    fs::write(at.join("run/evaluation.json"), "{").expect("a file");
+    let other = succeed(at, "evaluate run --sections reconstruction --minutes 0.02");
+    assert!(
+        other.err.contains("will be replaced") && other.err.contains("not an evaluation"),
+        "{}",
+        other.err
+    );
 }

@@ -28,10 +28,13 @@ pub mod objective;
 pub mod store;
 pub mod train;
 pub mod weights;
+pub mod words;
 
 mod error;
+mod estimate;
 mod files;
 mod key;
+mod proportion;
 
 /// The tensor library, for members of one's own.
 pub use burn;

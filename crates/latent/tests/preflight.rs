@@ -160,7 +160,7 @@ fn a_forecast_leaves_no_trace() {
     assert_eq!((said.steps, said.model_bytes), (18, 4 * said.parameters as u64));
     // 36·24 + 24 + 24·8 + 8 + 4·24 + 24 + 24·36 + 36
     assert_eq!(said.parameters, 2108);
-    assert!(said.to_string().starts_with("model: 2 108 parameters, 8 kB; training needs about"), "{said}");
+    assert!(said.to_string().starts_with("model: 2,108 parameters, 8 kB; training needs about"), "{said}");
 }
 
 #[test]

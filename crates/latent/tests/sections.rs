@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use latent::data::{Data, Split, StoredType, write_npy};
 use latent::evaluate::samples::{SampleSource, source_of_codes};
-use latent::evaluate::{Section, Subject, memorisation, reconstruction, samples};
+use latent::evaluate::{Section, Subject, compare, memorisation, reconstruction, samples};
 use latent::{Key, Model};
 
 /// What is to be judged, without a clock.
@@ -89,6 +89,17 @@ fn a_table_is_judged_on_its_columns() {
         }
     }
     assert!(value(&section, "coverage:held-out") > 0.8 && value(&section, "frechet:repeat") < 0.1);
+
+    // On other numbers of rows what depends on it is not ranked.
+    let fewer = Subject { held_out: (&data, Split::Validation), ..subject };
+    let fewer = samples(&fewer, &samplers).unwrap();
+    let n = |section: &Section| section.get("frechet:prior").unwrap().n;
+    assert_ne!(n(&section), n(&fewer));
+    let runs = [("a".to_string(), vec![section]), ("b".to_string(), vec![fewer])];
+    for row in compare(&runs).rows {
+        assert_eq!(row.refused.is_some(), !row.name.starts_with("kid:"), "{row:?}");
+        assert!(row.name.starts_with("kid:") || row.cells.iter().flatten().all(|cell| !cell.best));
+    }
 
     let section = memorisation(&subject, &samplers).unwrap();
     assert!(value(&section, "c-t-columns:repeat") < -5.0);

@@ -25,7 +25,8 @@ Examples:
 
 Each run must have been judged by `latent evaluate RUN`. The best of a row is marked where its difference from
 each other run is significant at 5 %: paired over shared rows where there are any, else by Welch's t, corrected
-by Holm for all pairs. Likelihoods of different base measures are shown and not ranked.
+by Holm for all pairs. Likelihoods of different base measures are shown and not ranked, nor is what depends on the
+number of rows, such as the Fréchet distance, where that number differs.
 
 With --by-seed, runs named x-seed1, x-seed2 … are replicates of x: columns are methods, intervals and tests are over
 training seeds, and methods of two runs or more get the unsupervised disentanglement ranking (UDR).";
@@ -78,7 +79,8 @@ impl Compare {
             names(&self.runs).into_iter().zip(judged.into_iter().map(|judged| judged.sections)).collect();
         if apart {
             out.note(
-                "the runs were judged on different rows, or on rows prepared differently: nothing is paired",
+                "the runs were judged on different rows, or on rows prepared differently: nothing is paired, and what is \
+                 marked as best is so only if all are rows of one distribution",
             );
             // Equal ids are not equal rows then: nothing is paired.
             let measures = runs.iter_mut().flat_map(|(_, sections)| sections).flat_map(|s| &mut s.measures);

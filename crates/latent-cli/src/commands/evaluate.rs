@@ -10,12 +10,13 @@ use latent::evaluate::samples::{LEAST, SampleSource, prior_source, source_of_cod
 use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
 use latent::generate::sampler::{Choice, FittedSampler, How};
 use latent::model::Registry;
+use latent::words::duration;
 use serde_json::json;
 
 use super::{key, load, own_data, trained_on};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
-use crate::progress::{Bar, duration};
+use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +24,8 @@ Examples:
   latent evaluate runs/one --sections likelihood,latents --minutes 0.1
 
 Costly estimators read as many rows as the time allows; n stands beside each number. The numbers go to
-RUN/evaluation.json, the values by row to RUN/evaluation-rows.csv, and all of it into RUN/report.html.";
+RUN/evaluation.json, the values by row to RUN/evaluation-rows.csv, and all of it into RUN/report.html. Sections of
+earlier calls stay there while the model and the rows are the same; one that is asked again is replaced.";
 
 /// Judge a trained model, every number with its interval
 #[derive(Args)]
@@ -137,19 +139,48 @@ impl Evaluate {
         };
         let asked = |name: &str| self.sections.is_empty() || self.sections.iter().any(|s| s == name);
         let count = questions().iter().filter(|q| asked(q.name) && (q.applies)(&subject)).count();
+        if count == 0 {
+            let asked = questions().into_iter().filter(|question| asked(question.name));
+            let needs: Vec<String> = asked.map(|q| format!("{}: {}", q.name, q.about)).collect();
+            return Err(Failure::Flag {
+                flag: "--sections",
+                what: "nothing that is asked applies to this model with this data".into(),
+                remedy: format!("give what it is about, or ask another section ({})", needs.join("; ")),
+            });
+        }
         subject.seconds = (!self.full).then(|| 60.0 * self.minutes / count.max(1) as f64);
         let file = checksum(&self.run.join("model.safetensors"))?;
-        let evaluation = Evaluation::of(&subject, &self.sections, file, self.seed);
+        // Said before the work, so that who wants to keep it can.
+        if let Err(why) = Evaluation::earlier(&self.run, &subject, &file) {
+            out.note(format!("the evaluation in {} will be replaced: {why}", self.run.display()));
+        }
+        let answered = Evaluation::of(&subject, &self.sections, file.clone(), self.seed);
         bar.end();
-        let evaluation = evaluation?;
-        let mut files = evaluation.save(&self.run)?;
+        let mut evaluation = answered?;
         let mut text: String = evaluation.sections.iter().map(said).collect();
+        let seconds: f64 = evaluation.calls.iter().map(|call| call.seconds).sum();
+        // Read now: another call may have ended in the meantime.
+        if let Ok(Some(earlier)) = Evaluation::earlier(&self.run, &subject, &file) {
+            evaluation = evaluation.after(earlier);
+        }
+        let mut files = evaluation.save(&self.run)?;
+        let kept: Vec<&str> = evaluation
+            .calls
+            .iter()
+            .rev()
+            .skip(1)
+            .flat_map(|call| &call.answered)
+            .map(String::as_str)
+            .collect();
+        if !kept.is_empty() {
+            text.push_str(&format!("Kept of earlier calls: {}\n", kept.join(", ")));
+        }
         text.push_str(&format!(
             "{} rows of {} ({} split), {}",
             evaluation.rows,
             evaluation.data,
             evaluation.split,
-            duration(evaluation.seconds)
+            duration(seconds)
         ));
         if let Some(own) = &own {
             let written = report(&self.run, own, key(model.run.seed, "report"))?;

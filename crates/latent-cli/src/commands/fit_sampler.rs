@@ -8,13 +8,14 @@ use latent::generate::sampler::{
     Choice, CodeSet, FitOptions, FittedSampler, Judged, auto_kinds, fit_auto, fit_one,
 };
 use latent::model::Registry;
+use latent::words::duration;
 use serde_json::json;
 use toml::{Table, Value};
 
 use super::{key, load, own_data};
 use crate::failure::{Done, Failure};
 use crate::output::Output;
-use crate::progress::{Bar, duration};
+use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
 Examples:

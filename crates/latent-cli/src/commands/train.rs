@@ -14,12 +14,13 @@ use latent::evaluate::{RunReport, report};
 use latent::figure::Level;
 use latent::model::Registry;
 use latent::train::{Options, Outcome, Training};
+use latent::words::duration;
 use serde_json::json;
 
 use super::key;
 use crate::failure::{Done, Failure};
 use crate::output::Output;
-use crate::progress::{Progress, duration};
+use crate::progress::Progress;
 
 const EXAMPLES: &str = "\
 Examples:

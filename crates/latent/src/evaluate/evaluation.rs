@@ -2,6 +2,8 @@
 //!
 //! `evaluation.json` holds the sections; `evaluation-rows.csv` the value of each row for those measures that are means over
 //! rows, so that two models can be compared row by row; `figures/` the pictures. The report shows all of it.
+//!
+//! Calls add up: sections of earlier calls are kept while model, rows and split are the same.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -79,11 +81,9 @@ pub fn questions() -> Vec<Question> {
     ]
 }
 
-/// The answers about one model.
+/// The answers about one model on one set of held-out rows, from one call or several.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// The version that made it.
-    pub program: String,
     /// The checksum of the model file: another model needs another evaluation.
     pub model: String,
     /// The held-out rows.
@@ -96,16 +96,32 @@ pub struct Evaluation {
     pub data_hash: String,
     /// What the likelihood is a density with respect to: models are ranked only within one.
     pub base_measure: String,
+    /// The calls that it came from, the latest last.
+    #[serde(default)]
+    pub calls: Vec<Call>,
+    /// The answers, in the order of [`questions`].
+    pub sections: Vec<Section>,
+    /// The pictures of each section, files of that name in `figures/`.
+    pub pictures: Vec<PictureFile>,
+}
+
+/// How some sections were answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// The names of its sections, less those that a later call has answered again.
+    #[serde(default)]
+    pub answered: Vec<String>,
+    /// The version of the program.
+    pub program: String,
     /// What every draw descended from.
     pub seed: u64,
     /// Whether all rows were read for everything.
     pub full: bool,
-    /// How long it took.
+    /// About how many seconds each section was given; none where all rows were read, or where it was not noted.
+    #[serde(default)]
+    pub budget: Option<f64>,
+    /// How long the whole call took.
     pub seconds: f64,
-    /// The answers.
-    pub sections: Vec<Section>,
-    /// The pictures of each section, files of that name in `figures/`.
-    pub pictures: Vec<PictureFile>,
 }
 
 /// A picture of an evaluation.
@@ -148,20 +164,62 @@ impl Evaluation {
             .iter()
             .flat_map(|s| s.figures.iter().map(move |(name, caption, _)| picture(s, (name, caption))))
             .collect();
-        Ok(Self {
+        let call = Call {
+            answered: sections.iter().map(|section| section.name.clone()).collect(),
             program: env!("CARGO_PKG_VERSION").into(),
+            seed,
+            full: subject.seconds.is_none(),
+            budget: subject.seconds,
+            seconds: begun.elapsed().as_secs_f64(),
+        };
+        Ok(Self {
             model,
             data: data.facts().source.clone(),
             split: split.to_string(),
             rows: data.len(split),
             data_hash: data.facts().hash.clone(),
             base_measure: subject.model.model.likelihood.measure().name(),
-            seed,
-            full: subject.seconds.is_none(),
-            seconds: begun.elapsed().as_secs_f64(),
+            calls: vec![call],
             sections,
             pictures,
         })
+    }
+
+    /// The evaluation in a run folder whose sections still hold for this subject; none where there is none. `model` is the
+    /// checksum of the model file.
+    ///
+    /// # Errors
+    /// Why they hold no more, in words: they are about another model or other rows, or cannot be read.
+    pub fn earlier(
+        folder: &Path,
+        subject: &Subject<'_>,
+        model: &str,
+    ) -> std::result::Result<Option<Self>, String> {
+        let (data, split) = subject.held_out;
+        let Some(earlier) = Self::load(folder).map_err(|error| error.to_string())? else { return Ok(None) };
+        if earlier.model != model {
+            return Err("it judged another model".into());
+        }
+        if (&earlier.data_hash, &earlier.split) != (&data.facts().hash, &split.to_string()) {
+            return Err(format!("it judged on other rows: {} ({} split)", earlier.data, earlier.split));
+        }
+        Ok(Some(earlier))
+    }
+
+    /// With those sections of an earlier evaluation that this one does not answer itself.
+    #[must_use]
+    pub fn after(mut self, mut earlier: Self) -> Self {
+        let again = |name: &str| self.sections.iter().any(|section| section.name == name);
+        earlier.sections.retain(|section| !again(&section.name));
+        earlier.pictures.retain(|picture| !again(&picture.section));
+        earlier.calls.iter_mut().for_each(|call| call.answered.retain(|name| !again(name)));
+        earlier.calls.retain(|call| !call.answered.is_empty());
+        self.sections.append(&mut earlier.sections);
+        self.pictures.append(&mut earlier.pictures);
+        self.calls.splice(..0, earlier.calls);
+        let order: Vec<&str> = questions().iter().map(|question| question.name).collect();
+        self.sections.sort_by_key(|section| order.iter().position(|name| *name == section.name));
+        self
     }
 
     /// Writes `evaluation.json`, `evaluation-rows.csv` and the figures (PNG and SVG) into a run folder, each whole or not at
@@ -214,6 +272,13 @@ impl Evaluation {
         let text = std::fs::read(&path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
         let mut evaluation: Self = serde_json::from_slice(&text)
             .map_err(|error| malformed(format!("not an evaluation: {error}")))?;
+        // Older files are of one call, whose fields stand beside the sections.
+        if evaluation.calls.is_empty()
+            && let Ok(mut call) = serde_json::from_slice::<Call>(&text)
+        {
+            call.answered = evaluation.sections.iter().map(|section| section.name.clone()).collect();
+            evaluation.calls.push(call);
+        }
         let rows = folder.join(ROWS_FILE);
         if rows.exists() {
             evaluation.take_rows(&rows).map_err(malformed)?;
@@ -294,19 +359,34 @@ mod tests {
         likelihood.add(bound.rows(&[3, 9], &[-88.5, -87.5]));
         likelihood.warnings.push("Loose: more draws".into());
         Evaluation {
-            program: "0".into(),
             model: "00".into(),
             data: "x.npy".into(),
             split: "test".into(),
             rows: 3,
             data_hash: "h".into(),
             base_measure: "Lebesgue measure".into(),
-            seed: 1,
-            full: false,
-            seconds: 1.5,
+            calls: vec![call(1, "likelihood")],
             sections: vec![likelihood],
-            pictures: Vec::new(),
+            pictures: vec![picture("likelihood", "likelihood-gaps")],
         }
+    }
+
+    fn call(seed: u64, section: &str) -> Call {
+        let [program, section] = ["0", section].map(String::from);
+        Call { answered: vec![section], program, seed, full: false, budget: Some(3.0), seconds: 1.5 }
+    }
+
+    fn picture(section: &str, name: &str) -> PictureFile {
+        PictureFile { section: section.into(), name: name.into(), caption: "What it is".into() }
+    }
+
+    /// One section with one measure of rows 1 and 2.
+    fn of_section(name: &str, seed: u64, value: f64) -> Evaluation {
+        let mut section = Section::new(name, "How?");
+        let measure = Measure::new("mse", "error", "", Estimate::exact(value), 2, Better::Lower);
+        section.add(measure.rows(&[1, 2], &[value, value + 0.5]));
+        let pictures = vec![picture(name, &format!("{name}-{seed}"))];
+        Evaluation { calls: vec![call(seed, name)], sections: vec![section], pictures, ..example() }
     }
 
     #[test]
@@ -326,6 +406,42 @@ mod tests {
     }
 
     #[test]
+    fn calls_add_up_and_what_is_asked_again_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let loaded = || Evaluation::load(folder.path()).unwrap().unwrap();
+        of_section("samples", 1, 0.25).save(folder.path()).unwrap();
+        of_section("likelihood", 2, 0.5).after(loaded()).save(folder.path()).unwrap();
+        of_section("samples", 3, 0.75).after(loaded()).save(folder.path()).unwrap();
+        let found = loaded();
+        let all: Vec<_> =
+            found.sections.iter().map(|s| (s.name.as_str(), s.measures[0].estimate.value)).collect();
+        assert_eq!(all, [("likelihood", 0.5), ("samples", 0.75)]);
+        assert_eq!(found.calls, [call(2, "likelihood"), call(3, "samples")]);
+        assert_eq!(
+            found.sections.iter().map(|s| s.measures[0].rows.clone()).collect::<Vec<_>>(),
+            [vec![(1, 0.5), (2, 1.0)], vec![(1, 0.75), (2, 1.25)]]
+        );
+        let mut pictures: Vec<_> = found.pictures.iter().map(|picture| picture.name.as_str()).collect();
+        pictures.sort_unstable();
+        assert_eq!(pictures, ["likelihood-2", "samples-3"]);
+    }
+
+    #[test]
+    fn a_file_of_one_call_is_still_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = serde_json::to_value(example()).unwrap();
+        let object = file.as_object_mut().unwrap();
+        object.remove("calls");
+        for (key, value) in [("program", "0".into()), ("seed", 7.into()), ("full", true.into())] {
+            object.insert(key.into(), value);
+        }
+        object.insert("seconds".into(), 1.5.into());
+        std::fs::write(folder.path().join(FILE), file.to_string()).unwrap();
+        let loaded = Evaluation::load(folder.path()).unwrap().unwrap();
+        assert_eq!(loaded.calls, [Call { full: true, budget: None, ..call(7, "likelihood") }]);
+    }
+
+    #[test]
     fn what_is_not_finite_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mut saved = example();
@@ -334,16 +450,5 @@ mod tests {
         let estimate = Evaluation::load(folder.path()).unwrap().unwrap().sections[0].measures[0].estimate;
         assert!(estimate.value == -90.0 && estimate.low.is_nan());
         assert_eq!(estimate.to_string(), "−90.00 [NaN, NaN]");
-    }
-
-    #[test]
-    fn numbers_have_the_decimals_that_their_intervals_give_a_meaning_to() {
-        let text = |value, low, high| Estimate { value, low, high }.to_string();
-        assert_eq!(text(-223.4567, -225.02, -221.9), "−223.5 [−225.0, −221.9]");
-        assert_eq!(text(0.123456, 0.1220, 0.1249), "0.1235 [0.1220, 0.1249]");
-        assert_eq!(text(12345.6, 12000.0, 12700.0), "12346 [12000, 12700]");
-        assert_eq!(text(0.5, 0.5, 0.5), "0.5000");
-        assert_eq!(text(0.0, 0.0, 0.0), "0");
-        assert_eq!(text(17.0, 17.0, 17.0), "17");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Evaluation, Section};
+use super::{Call, Evaluation, Section};
 use crate::figure::{self, Figure, Level, Report, Table};
 
 /// The report with what the evaluation found.
@@ -16,15 +16,20 @@ pub(super) fn judged(mut report: Report, evaluation: &Evaluation, figures: &Path
     for section in &evaluation.sections {
         report = report.section(page(section, evaluation, figures));
     }
-    let how = format!(
-        "latent evaluate: {} rows of {} ({} split), seed {}, {:.0} s{}",
-        evaluation.rows,
-        evaluation.data,
-        evaluation.split,
-        evaluation.seed,
-        evaluation.seconds,
-        if evaluation.full { ", all rows for everything" } else { "" }
+    let mut how = format!(
+        "latent evaluate: {} rows of {} ({} split)",
+        evaluation.rows, evaluation.data, evaluation.split
     );
+    for call in &evaluation.calls {
+        let given = match (call.full, call.budget) {
+            (true, _) => ", all rows for everything".into(),
+            (false, Some(budget)) => format!(", about {budget:.0} s for each section"),
+            (false, None) => String::new(),
+        };
+        let Call { seed, seconds, program, .. } = call;
+        let names = call.answered.join(", ");
+        how.push_str(&format!("\n{names}: seed {seed}, {seconds:.0} s{given}, version {program}"));
+    }
     report.details("How the evaluation was made", how)
 }
 

@@ -1,83 +1,14 @@
-//! The words of every metric: an estimate with its interval, a named measure, a section of them, and what is judged.
+//! The words of every metric: a named measure with its estimate, a section of them, and what is judged.
 //!
 //! No number leaves this room without saying how sure it is, on how many rows it stands, and which way is better.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::samples::SampleSource;
 use crate::data::{Data, Split};
+use crate::estimate::Estimate;
 use crate::key::Key;
 use crate::store::Model;
-
-/// A number with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The estimate.
-    #[serde(deserialize_with = "number")]
-    pub value: f64,
-    /// The lower end of the interval.
-    #[serde(deserialize_with = "number")]
-    pub low: f64,
-    /// The upper end of the interval.
-    #[serde(deserialize_with = "number")]
-    pub high: f64,
-}
-
-/// JSON has no NaN: it is null there.
-fn number<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(source)?.unwrap_or(f64::NAN))
-}
-
-/// 97.5 % of a standard normal lie below this.
-pub const Z_95: f64 = 1.959_963_984_540_054;
-
-impl Estimate {
-    /// A number that holds no chance: a count, a closed form.
-    pub fn exact(value: f64) -> Self {
-        Self { value, low: value, high: value }
-    }
-
-    /// value ± 1.96 standard errors.
-    pub fn normal(value: f64, error: f64) -> Self {
-        Self { value, low: value - Z_95 * error, high: value + Z_95 * error }
-    }
-
-    /// The mean of independent rows, ± 1.96 sd/√n.
-    pub fn mean(values: &[f64]) -> Self {
-        let mean = super::Mean::of(values);
-        Self::normal(mean.value, mean.error)
-    }
-
-    /// The estimate from all rows, and from all but one of several equal blocks of them (the delete-a-group jackknife):
-    /// error² = (g − 1)/g Σ (θ_i − θ̄)². Unlike a bootstrap it repeats no row, which distances between sets would mistake
-    /// for likeness (Shao & Wu, *Annals of Statistics* 17, 1989).
-    pub fn jackknife(value: f64, without_group: &[f64]) -> Self {
-        let g = without_group.len() as f64;
-        let mean = without_group.iter().sum::<f64>() / g;
-        let squares: f64 = without_group.iter().map(|v| (v - mean).powi(2)).sum();
-        Self::normal(value, ((g - 1.0) / g * squares).sqrt())
-    }
-}
-
-impl std::fmt::Display for Estimate {
-    /// `−223.4 [−225.0, −221.9]`, with as many decimals as the interval's width gives a meaning to.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let half = (self.high - self.low) / 2.0;
-        let whole = half == 0.0 && self.value.fract() == 0.0;
-        let scale = if half > 0.0 && half.is_finite() { half } else { self.value.abs() * 1e-2 };
-        // Two digits of the half width; at most six decimals.
-        let decimals = match scale > 0.0 && !whole {
-            true => (1.0 - scale.log10().floor()).clamp(0.0, 6.0) as usize,
-            false => 0,
-        };
-        let number = |value: f64| format!("{value:.decimals$}").replace('-', "−");
-        f.write_str(&number(self.value))?;
-        if half != 0.0 {
-            write!(f, " [{}, {}]", number(self.low), number(self.high))?;
-        }
-        Ok(())
-    }
-}
 
 /// Which way a measure is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +40,10 @@ pub struct Measure {
     pub better: Better,
     /// What must be known to read it: the reference, the number of draws, the base measure.
     pub note: String,
+    /// What two runs must share for this number to rank them: the count of rows where its expectation depends on it, the
+    /// features. Empty where any two can be compared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub within: String,
     /// Its value for each row, by row id, where it is a mean over rows: what paired comparisons read.
     #[serde(skip)]
     pub rows: Vec<(u64, f64)>,
@@ -118,13 +53,30 @@ impl Measure {
     /// A measure that stands on `n` rows.
     pub fn new(name: &str, title: &str, unit: &str, estimate: Estimate, n: usize, better: Better) -> Self {
         let [name, title, unit] = [name, title, unit].map(String::from);
-        Self { name, title, unit, estimate, n, better, note: String::new(), rows: Vec::new() }
+        Self {
+            name,
+            title,
+            unit,
+            estimate,
+            n,
+            better,
+            note: String::new(),
+            within: String::new(),
+            rows: Vec::new(),
+        }
     }
 
     /// With what must be known to read it.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
+        self
+    }
+
+    /// With what two runs must share for this number to rank them.
+    #[must_use]
+    pub fn within(mut self, within: impl Into<String>) -> Self {
+        self.within = within.into();
         self
     }
 

@@ -167,7 +167,8 @@ fn space(
                 queries,
                 Better::Lower,
             )
-            .note(format!("0.01 for a model that does not copy; {note}")),
+            .note(format!("0.01 for a model that does not copy; {note}"))
+            .within(format!("{rows} training rows")),
         );
         match by_cells((&held_out.distance, &cells[0]), (&found.distance, &cells[index + 1]), centres.rows())
         {

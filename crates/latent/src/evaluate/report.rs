@@ -21,6 +21,7 @@ use crate::key::Key;
 use crate::model::BaseMeasure;
 use crate::store::Model;
 use crate::train::{Counters, Keep, Line};
+use crate::words::thousands;
 
 /// What was written and what it says.
 #[derive(Clone, Debug)]
@@ -141,19 +142,6 @@ fn opening(model: &Model, findings: &Findings) -> Report {
         ));
     }
     Report::new(format!("{kind} of {}", facts.source)).lead(lead)
-}
-
-/// 12345 as `12,345`.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Samples, reconstructions, an interpolation, traversals.

@@ -9,28 +9,10 @@ use crate::batch::{Batch, Latent, Noise};
 use crate::data::{Data, Split};
 use crate::device::{host, host_f64};
 use crate::error::Result;
+use crate::estimate::Mean;
 use crate::key::Key;
 use crate::model::Rate;
 use crate::store::Model;
-
-/// A mean over rows and its standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Mean {
-    /// The mean.
-    pub value: f64,
-    /// sd / √n
-    pub error: f64,
-}
-
-impl Mean {
-    /// The mean of these numbers.
-    pub fn of(values: &[f64]) -> Self {
-        let n = values.len().max(1) as f64;
-        let value = values.iter().sum::<f64>() / n;
-        let variance = values.iter().map(|v| (v - value).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-        Self { value, error: (variance / n).sqrt() }
-    }
-}
 
 /// What a model says of a split, in nats per sample.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,6 +14,7 @@ use crate::batch::Batch;
 use crate::data::Split;
 use crate::error::Result;
 use crate::weights::Weights;
+use crate::words::{duration, thousands};
 
 /// What training will take.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,14 +38,14 @@ pub struct Preflight {
 impl fmt::Display for Preflight {
     /// A line or two for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "model: {} parameters, {}", thousands(self.parameters), bytes(self.model_bytes))?;
+        write!(f, "model: {} parameters, {}", thousands(self.parameters as u64), bytes(self.model_bytes))?;
         if self.peak_bytes > 0 {
             write!(f, "; training needs about {} of memory", bytes(self.peak_bytes))?;
             if let Some(available) = self.available {
                 write!(f, " ({} free)", bytes(available))?;
             }
         }
-        write!(f, "; {} steps", thousands(self.steps as usize))?;
+        write!(f, "; {} steps", thousands(self.steps))?;
         let step = self.seconds_per_step;
         let step = match step {
             s if s < 9.5e-3 => format!("{:.1} ms", s * 1e3),
@@ -259,23 +260,5 @@ fn bytes(bytes: u64) -> String {
         _ if value >= 1e9 => format!("{:.1} GB", value / 1e9),
         _ if value >= 1e6 => format!("{:.0} MB", value / 1e6),
         _ => format!("{:.0} kB", value / 1e3),
-    }
-}
-
-/// `1 234 567`
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
-    groups.join(" ")
-}
-
-/// `2 h 5 min`, `3 min`, `40 s`.
-fn duration(seconds: f64) -> String {
-    let minutes = (seconds / 60.0).round() as u64;
-    match minutes {
-        _ if seconds < 90.0 => format!("{:.0} s", seconds.max(1.0)),
-        0..120 => format!("{minutes} min"),
-        _ => format!("{} h {} min", minutes / 60, minutes % 60),
     }
 }

@@ -63,10 +63,15 @@ pub fn anomaly(subject: &Subject<'_>) -> Result<Section> {
         };
         let counts =
             format!("{} rows of {source} against {} held-out rows", foreign.values.len(), own.values.len());
-        let note = if own.note.is_empty() { counts } else { format!("{counts}; {}", own.note) };
+        let mut note = if own.note.is_empty() { counts } else { format!("{counts}; {}", own.note) };
+        // What the experiment on coverage found (docs/results/intervals.md).
+        if estimate.value > 0.95 {
+            note.push_str("; the interval is cautious near 1");
+        }
         let (name, title) = (format!("auroc_{}", own.name), format!("AUROC by {}", own.title));
         let rows = own.values.len() + foreign.values.len();
-        section.add(Measure::new(&name, &title, "", estimate, rows, Better::Higher).note(note));
+        let measure = Measure::new(&name, &title, "", estimate, rows, Better::Higher);
+        section.add(measure.note(note).within(format!("against {source}")));
         series.push(Series::line(own.name, roc(&foreign.values, &own.values)));
     }
     judge.absences(&mut section);

@@ -3,7 +3,7 @@
 //! The best of a row is marked only where its difference from **each** other run is significant at 5 %: by a paired t-test
 //! over the rows that both have measured, else by Welch's t from the two intervals; Holm's correction is over all pairs of
 //! runs in that row of the table. Measures that rank nothing are shown and not ranked, and numbers that are not of one kind
-//! (unit, base measure of a likelihood) are refused a rank.
+//! (unit, base measure of a likelihood, features, number of rows where the expectation depends on it) are refused a rank.
 
 mod seeds;
 mod student;
@@ -194,24 +194,31 @@ fn ranked(
     (0..cells.len()).map(cell).collect()
 }
 
-/// Why these numbers have no common scale: their unit, the base measure of a likelihood, and, where the expectation itself
-/// depends on the number of rows, that number.
+/// Why these numbers have no common scale: their unit, the base measure of a likelihood, and what each says that runs must
+/// share, such as the number of rows.
 fn refusal(found: &[Option<Found<'_>>]) -> Option<String> {
     let kind = |f: &Found<'_>| {
-        let n = f.measure.note.contains("at this n") && !f.measure.note.contains("at any n");
-        let parts = [
-            (!f.measure.unit.is_empty()).then(|| f.measure.unit.clone()),
-            base_measure(f),
-            n.then(|| format!("n = {}", f.measure.n)),
-        ];
-        parts.into_iter().flatten().collect::<Vec<String>>().join(", ")
+        let Measure { unit, within, note, n, .. } = f.measure;
+        // Older evaluations have it in the note alone.
+        let old = within.is_empty() && note.contains("at this n") && !note.contains("at any n");
+        let within = if old { format!("n = {n}") } else { within.clone() };
+        let parts = [unit.clone(), base_measure(f).unwrap_or_default(), within];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<String>>().join(", ")
     };
     let mut kinds: Vec<String> = found.iter().flatten().map(kind).collect();
     kinds.sort();
     kinds.dedup();
     let worth_a_word = found.iter().flatten().any(|f| f.measure.better != Better::Neither);
+    let mut sizes = found.iter().flatten().map(|f| (f.section.name.as_str(), f.measure.n));
+    let one = sizes.next()?;
+    let remedy = match one.0 {
+        "samples" if sizes.any(|other| other != one) => {
+            "; their expectation depends on n: give each run as many rows, latent evaluate RUN --sections samples --samples N"
+        }
+        _ => "",
+    };
     (kinds.len() > 1 && worth_a_word)
-        .then(|| format!("not ranked: the numbers are of different kinds ({})", kinds.join("; ")))
+        .then(|| format!("not ranked: the numbers are of different kinds ({}){remedy}", kinds.join("; ")))
 }
 
 /// With respect to what a likelihood is one: as its own note says, or else that of another measure of its section.

@@ -1,6 +1,6 @@
 //! A comparison as text, as CSV, and as a page.
 
-use super::{Cell, Comparison};
+use super::{Cell, Compared, Comparison};
 use crate::evaluate::{Better, Estimate};
 use crate::figure::{Report, Section, Table};
 
@@ -9,40 +9,38 @@ impl Comparison {
     pub fn text(&self, bold: bool) -> String {
         let mut out = String::new();
         let width = |text: &str| text.chars().count();
-        let mut last = None;
         let cells: Vec<Vec<String>> = self
             .rows
             .iter()
             .map(|row| row.cells.iter().map(|cell| cell.as_ref().map_or("—".into(), marked)).collect())
             .collect();
-        let first = self.rows.iter().map(|row| width(&self.label(row))).max().unwrap_or(0);
+        let sections: Vec<Marked<'_>> = self.sections();
+        let labels = || sections.iter().flat_map(|section| &section.labels);
+        let first = labels().map(|label| width(label)).max().unwrap_or(0);
         let columns: Vec<usize> = (0..self.runs.len())
             .map(|run| {
                 cells.iter().map(|row| width(&row[run])).chain([width(&self.runs[run])]).max().unwrap_or(0)
             })
             .collect();
         let pad = |text: &str, to: usize| " ".repeat(to.saturating_sub(width(text)));
-        for (row, cells) in self.rows.iter().zip(&cells) {
-            if last != Some(&row.section) {
-                let gap = if last.is_none() { "" } else { "\n" };
-                out.push_str(&format!("{gap}{}\n{}", row.section.1, " ".repeat(first)));
-                for (name, to) in self.runs.iter().zip(&columns) {
-                    out.push_str(&format!("  {}{name}", pad(name, *to)));
-                }
-                out.push('\n');
-                last = Some(&row.section);
-            }
-            let label = self.label(row);
-            out.push_str(&format!("{label}{}", pad(&label, first)));
-            for ((text, cell), to) in cells.iter().zip(&row.cells).zip(&columns) {
-                let best = bold && cell.is_some_and(|cell| cell.best);
-                let (on, off) = if best { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
-                out.push_str(&format!("  {}{on}{text}{off}", pad(text, *to)));
+        let mut texts = cells.iter();
+        for Marked { rows, labels, reasons } in &sections {
+            let gap = if out.is_empty() { "" } else { "\n" };
+            out.push_str(&format!("{gap}{}\n{}", rows[0].section.1, " ".repeat(first)));
+            for (name, to) in self.runs.iter().zip(&columns) {
+                out.push_str(&format!("  {}{name}", pad(name, *to)));
             }
             out.push('\n');
-            if let Some(why) = &row.refused {
-                out.push_str(&format!("  {why}\n"));
+            for ((row, label), texts) in rows.iter().zip(labels).zip(&mut texts) {
+                out.push_str(&format!("{label}{}", pad(label, first)));
+                for ((text, cell), to) in texts.iter().zip(&row.cells).zip(&columns) {
+                    let best = bold && cell.is_some_and(|cell| cell.best);
+                    let (on, off) = if best { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+                    out.push_str(&format!("  {}{on}{text}{off}", pad(text, *to)));
+                }
+                out.push('\n');
             }
+            reasons.iter().for_each(|reason| out.push_str(&format!("{reason}\n")));
         }
         out.push_str(&format!(
             "\n↑ more is better, ↓ less; ± and [ ] are 95 % intervals. {}\n",
@@ -89,26 +87,26 @@ impl Comparison {
             self.runs.len(),
             self.legend()
         ));
-        for rows in self.rows.chunk_by(|a, b| a.section == b.section) {
-            let Some(one) = rows.first() else { continue };
+        for Marked { rows, labels, reasons } in self.sections() {
             let table = Table {
                 caption: String::new(),
                 header: ["measure".to_string()].into_iter().chain(self.runs.iter().cloned()).collect(),
                 rows: rows
                     .iter()
-                    .map(|row| {
+                    .zip(labels)
+                    .map(|(row, label)| {
                         let cells = row.cells.iter().map(|cell| match cell {
                             Some(cell) if cell.best => format!("**{}**", short(cell.estimate)),
                             Some(cell) => short(cell.estimate),
                             None => "—".into(),
                         });
-                        [self.label(row)].into_iter().chain(cells).collect()
+                        [label].into_iter().chain(cells).collect()
                     })
                     .collect(),
             };
-            let mut section = Section::new(one.section.1.clone()).table(table);
-            for why in rows.iter().filter_map(|row| row.refused.as_ref().map(|why| (row, why))) {
-                section = section.paragraph(format!("{}: {}.", why.0.title, why.1));
+            let mut section = Section::new(rows[0].section.1.clone()).table(table);
+            for reason in reasons {
+                section = section.paragraph(format!("{reason}."));
             }
             page = page.section(section);
         }
@@ -119,15 +117,47 @@ impl Comparison {
         format!("The best is marked where it differs from each other at 5 %: {}.", self.test)
     }
 
-    fn label(&self, row: &super::Compared) -> String {
-        let arrow = match row.better {
-            Better::Lower => " ↓",
-            Better::Higher => " ↑",
-            Better::Neither => "",
-        };
-        let unit = if row.unit.is_empty() { String::new() } else { format!(", {}", row.unit) };
-        format!("{}{unit}{arrow}", row.title)
+    /// The rows of each section with their labels; a row without a rank is marked, and why stands below once.
+    fn sections(&self) -> Vec<Marked<'_>> {
+        let chunks = self.rows.chunk_by(|a, b| a.section == b.section);
+        let marked = chunks.map(|rows| {
+            let mut reasons: Vec<&String> = rows.iter().filter_map(|row| row.refused.as_ref()).collect();
+            let mut seen = std::collections::HashSet::new();
+            reasons.retain(|why| seen.insert(*why));
+            let mark = |why: &String| superscript(1 + reasons.iter().position(|r| *r == why).unwrap_or(0));
+            let labels = rows
+                .iter()
+                .map(|row| {
+                    label(row) + &row.refused.as_ref().map_or(String::new(), |why| format!(" {}", mark(why)))
+                })
+                .collect();
+            let reasons = reasons.iter().map(|why| format!("{} {why}", mark(why))).collect();
+            Marked { rows, labels, reasons }
+        });
+        marked.collect()
     }
+}
+
+/// A section of the table.
+struct Marked<'a> {
+    rows: &'a [Compared],
+    labels: Vec<String>,
+    reasons: Vec<String>,
+}
+
+fn superscript(number: usize) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    number.to_string().bytes().map(|digit| DIGITS[usize::from(digit - b'0')]).collect()
+}
+
+fn label(row: &Compared) -> String {
+    let arrow = match row.better {
+        Better::Lower => " ↓",
+        Better::Higher => " ↑",
+        Better::Neither => "",
+    };
+    let unit = if row.unit.is_empty() { String::new() } else { format!(", {}", row.unit) };
+    format!("{}{unit}{arrow}", row.title)
 }
 
 fn marked(cell: &Cell) -> String {

@@ -100,12 +100,38 @@ fn what_depends_on_n_is_ranked_at_one_n_alone() {
         let estimate = Estimate::normal(n as f64, 0.1);
         vec![Measure::new("frechet", "distance", "", estimate, n, Better::Lower).note(note)]
     };
+    // As older evaluations have it.
     let biased = "expectation at this n";
     let found = compare(&[run("a", distance(500, biased)), run("b", distance(600, biased))]);
     assert!(found.rows[0].refused.as_ref().unwrap().contains("n = 500; n = 600"));
     let unbiased = "expectation at this n (unbiased at any n)";
     let found = compare(&[run("a", distance(500, unbiased)), run("b", distance(600, unbiased))]);
     assert_eq!(best(&found.rows[0]), [true, false]);
+    // As measures say it: what two runs share ranks them, and no less.
+    let samples = |run: &str, n: usize, within: &str| {
+        let measures = ["frechet:prior", "recall:prior"]
+            .map(|name| Measure { name: name.into(), ..distance(n, "").remove(0) }.within(within));
+        (run.to_string(), vec![section("samples", measures.to_vec())])
+    };
+    let same = compare(&[samples("a", 500, "n = 500, x"), samples("b", 600, "n = 500, x")]);
+    assert_eq!((best(&same.rows[0]), &same.rows[0].refused), (vec![true, false], &None));
+    let seeds = [samples("a-seed1", 500, "n = 500, x"), samples("a-seed2", 600, "n = 600, x")];
+    for found in [compare(&seeds), compare_methods(&seeds)] {
+        assert_eq!(best(&found.rows[0]), vec![false; found.runs.len()]);
+        let why = found.rows[0].refused.as_ref().unwrap();
+        assert!(why.contains("n = 500, x; n = 600, x") && why.contains("--samples N"), "{why}");
+        assert_eq!(
+            (found.rows[0].cells[0].unwrap().p, &found.rows[1].refused),
+            (None, &found.rows[0].refused)
+        );
+        // Said once, below the rows that it is about.
+        let text = found.text(false);
+        assert_eq!((text.matches("not ranked").count(), text.matches('¹').count()), (1, 3), "{text}");
+        assert_eq!(found.page().html().unwrap().matches("not ranked").count(), 1);
+    }
+    // Distances in other features are other distances, and more rows are no remedy.
+    let found = compare(&[samples("a", 500, "n = 500, x"), samples("b", 500, "n = 500, y")]);
+    assert!(found.rows[0].refused.as_ref().is_some_and(|why| !why.contains("--samples")));
 }
 
 #[test]

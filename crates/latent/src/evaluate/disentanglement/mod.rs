@@ -103,7 +103,9 @@ pub fn disentanglement(subject: &Subject) -> Result<Section> {
 fn measure(subject: &Subject, codes: &Array, factors: &[Vec<u32>], section: &mut Section) -> Result<()> {
     let (n, key) = (codes.rows(), subject.key.fold("disentanglement"));
     let mut add = |name: &str, title: &str, estimate: Estimate, note: &str| {
-        section.add(Measure::new(name, title, "", estimate, n, Better::Higher).note(note));
+        section.add(
+            Measure::new(name, title, "", estimate, n, Better::Higher).note(note).within(format!("n = {n}")),
+        );
     };
     (subject.progress)("gaps", 0.0);
     type Metric = fn(&Array, &[Vec<u32>]) -> f64;

@@ -21,12 +21,12 @@ pub use spectrum::{participation_ratio, spectrum};
 pub use surgery::{Surgery, surgery};
 pub use two_sample::two_sample;
 
-use super::proportion::{proportion, proportion_of};
 use super::{Better, Estimate, Measure, Section, Subject, overlap, regions, tsne};
 use crate::array::Array;
 use crate::batch::Support;
 use crate::error::Result;
 use crate::generate::Codes;
+use crate::proportion::{proportion, proportion_of};
 use encoded::{Encoded, first};
 
 /// The mass of a region's ellipse.
@@ -213,7 +213,8 @@ fn prior_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Resu
             let title = "classifier two-sample accuracy, aggregate posterior against prior";
             section.add(
                 Measure::new("two_sample_accuracy", title, "", value, 2 * (n - n % 2), Better::Lower)
-                    .note("½: not told apart; ridge logistic regression on z, squares, products and random rectified projections, cross-fitted"),
+                    .note("½: not told apart; ridge logistic regression on z, squares, products and random rectified projections, cross-fitted")
+                    .within(format!("n = {}", 2 * (n - n % 2))),
             );
             if value.low > 0.6 {
                 section.warnings.push(format!(
@@ -263,7 +264,8 @@ fn regions_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
         draws.rows(),
         Better::Lower,
     );
-    section.add(measure.note(format!("against the regions of {n} rows; more rows leave fewer holes")));
+    let note = format!("against the regions of {n} rows; more rows leave fewer holes");
+    section.add(measure.note(note).within(format!("regions of {n} rows")));
     realism_of(subject, encoded, &draws, &outside, section)
 }
 
@@ -353,7 +355,8 @@ fn classes_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
     let mut add = |name: &str, title: &str, right: &[bool], accuracy: Estimate, how: &str| {
         let values: Vec<f64> = right.iter().map(|right| f64::from(u8::from(*right))).collect();
         let measure = Measure::new(name, title, "", accuracy, n, Better::Higher);
-        section.add(measure.note(format!("{how}; {note}")).rows(ids, &values));
+        // Both learn from the rows.
+        section.add(measure.note(format!("{how}; {note}")).within(format!("n = {n}")).rows(ids, &values));
     };
     let (right, accuracy) = neighbour_accuracy(&codes, labels, probe::NEIGHBOURS);
     add(
@@ -391,14 +394,17 @@ fn bits_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Resul
     let bits = Estimate::exact(used.bits as f64);
     section.add(
         Measure::new("bits_in_use", &title, "", bits, n, Better::Higher)
-            .note("bits whose mean over rows has an entropy above 0.01 nats"),
+            .note("bits whose mean over rows has an entropy above 0.01 nats")
+            .within(format!("n = {n}")),
     );
     let title = "different codes of the rows";
-    section.add(Measure::new("codes", title, "", Estimate::exact(used.codes as f64), n, Better::Higher));
+    let codes = Measure::new("codes", title, "", Estimate::exact(used.codes as f64), n, Better::Higher);
+    section.add(codes.within(format!("n = {n}")));
     let most = if dims < 53 { (1u64 << dims).min(n as u64) } else { n as u64 };
     section.add(
         Measure::new("perplexity", "perplexity of the codes", "codes", used.perplexity, n, Better::Higher)
-            .note(format!("exp of the entropy of counted codes, Miller's correction; at most {most}")),
+            .note(format!("exp of the entropy of counted codes, Miller's correction; at most {most}"))
+            .within(format!("n = {n}")),
     );
     Ok(())
 }

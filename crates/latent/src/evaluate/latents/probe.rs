@@ -10,8 +10,8 @@
 
 use crate::array::Array;
 use crate::evaluate::compare::student_quantile;
-use crate::evaluate::proportion::proportion_of;
 use crate::evaluate::{Estimate, Mean, logistic};
+use crate::proportion::proportion_of;
 
 /// Neighbours that are asked.
 pub const NEIGHBOURS: usize = 10;

@@ -11,7 +11,8 @@
 
 use crate::Key;
 use crate::array::Array;
-use crate::evaluate::{Estimate, logistic, proportion};
+use crate::evaluate::{Estimate, logistic};
+use crate::proportion::proportion_of;
 
 /// Random rectified projections.
 const PROJECTIONS: usize = 128;
@@ -38,7 +39,7 @@ pub fn two_sample(a: &Array, b: &Array, key: Key) -> Option<Estimate> {
     logistic::Scaling::of(&z, dims).apply(&mut z);
     let (features, width) = features(&z, dims, key);
     let right = logistic::cross_fitted(&features, width, &y, 2, 1.0)?;
-    Some(proportion::proportion_of(&right))
+    Some(proportion_of(&right))
 }
 
 /// z, z², z_i z_j, max(0, w·z + b), row by row, and how many.

@@ -17,7 +17,7 @@ use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, TwoSample, tw
 use crate::batch::Support;
 use crate::config::ConfigError;
 use crate::error::Result;
-use crate::evaluate::Z_95;
+use crate::estimate::Z_95;
 use crate::files::write_whole;
 use crate::key::Key;
 use crate::model::Registry;

@@ -2,7 +2,7 @@
 //!
 //! ln p̂(x) = ln N(u(x); 0, I) + ln |det du/dx|;    draws are x(u), u ~ N(0, I)
 //!
-//! What [MAF](super::maf) and [RealNVP](super::real_nvp) share: the loss, the draw and the density.
+//! What [MAF](super::maf) and [RealNVP](super::real_nvp) share: the loss, the draw, the density and the limits.
 //!
 //! Reference: Papamakarios et al., *Normalizing Flows for Probabilistic Modeling and Inference* (arXiv 1912.02762).
 
@@ -11,6 +11,7 @@ use burn::tensor::Tensor;
 use super::learn::{Pace, RowLoss, Task, arrays_of, learn_sampler, restore};
 use super::{Arrays, Fitting, How, Sampler};
 use crate::batch::{Batch, Noise};
+use crate::config::ConfigError;
 use crate::density::{LN_2PI, sum_dimensions};
 use crate::device::{host, host_f64};
 use crate::error::Result;
@@ -37,6 +38,29 @@ impl RowLoss for Box<dyn Flow> {
     fn loss(&self, weights: &Weights, batch: &Batch, _: Key) -> Tensor<1> {
         log_density(self.as_ref(), weights, batch.x.clone()).neg()
     }
+}
+
+/// The most layers of a flow.
+const MOST_LAYERS: usize = 64;
+
+/// Refuses a flow without layers, or with too many.
+pub(super) fn check_layers(layers: usize) -> Result<(), ConfigError> {
+    if (1..=MOST_LAYERS).contains(&layers) {
+        return Ok(());
+    }
+    Err(ConfigError::Value {
+        key: "sampler.layers".into(),
+        what: format!("{layers} layers"),
+        remedy: format!("give 1 to {MOST_LAYERS}"),
+    })
+}
+
+/// A layer widens or narrows a dimension by e³ at most.
+const MOST_LOG_SCALE: f64 = 3.0;
+
+/// A log scale that is a itself near 0 and never beyond ±[`MOST_LOG_SCALE`].
+pub(super) fn bounded(a: Tensor<2>) -> Tensor<2> {
+    (a * (1.0 / MOST_LOG_SCALE)).tanh() * MOST_LOG_SCALE
 }
 
 /// Trains what `build` makes by maximum likelihood.

@@ -22,9 +22,10 @@ use crate::batch::{Batch, Support};
 use crate::density::softplus;
 use crate::device::{Device, host};
 use crate::error::Result;
-use crate::evaluate::{Estimate, Z_95};
+use crate::estimate::{Estimate, Z_95};
 use crate::key::Key;
 use crate::network::Dense;
+use crate::proportion::proportion;
 use crate::weights::{Init, Weights};
 
 /// How well two sets of codes can be told apart.
@@ -118,11 +119,11 @@ pub fn two_sample(real: &Array, drawn: &Array, key: Key) -> Result<TwoSample> {
         Array::matrix(rows, dims)
     };
     let mmd = cubic_mmd(&scaled(real, &orders[0]), &scaled(drawn, &orders[1]));
-    let (low, high) = wilson(right, labels.len());
+    let accuracy = proportion(right, labels.len());
     Ok(TwoSample {
-        accuracy: right as f64 / labels.len() as f64,
-        accuracy_low: low,
-        accuracy_high: high,
+        accuracy: accuracy.value,
+        accuracy_low: accuracy.low,
+        accuracy_high: accuracy.high,
         mmd: mmd.value,
         mmd_error: (mmd.high - mmd.value) / Z_95,
         n: labels.len(),
@@ -134,14 +135,6 @@ const FARTHEST: f32 = 100.0;
 
 fn tame(values: &mut [f32]) {
     values.iter_mut().for_each(|v| *v = if v.is_nan() { FARTHEST } else { v.clamp(-FARTHEST, FARTHEST) });
-}
-
-/// Wilson's interval of a share (JASA 22, 1927).
-fn wilson(right: usize, n: usize) -> (f64, f64) {
-    let (n, p, z) = (n as f64, right as f64 / n as f64, Z_95);
-    let centre = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
-    let reach = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-    (centre - reach, centre + reach)
 }
 
 /// Codes in a block of the discrepancy, at most.
@@ -248,11 +241,5 @@ mod tests {
         let expected = 3.0 * 0.25 + 3.0 * 0.0625 + 1.625f64.powi(2);
         let found = cubic_mmd(&normals(4, 40_000, 1, 0.0, 1.0), &normals(5, 40_000, 1, 0.5, 1.0));
         assert!(found.low < expected && expected < found.high, "{found:?} {expected}");
-    }
-
-    #[test]
-    fn wilson_interval_by_hand() {
-        let (low, high) = wilson(8, 10);
-        assert!((low - 0.490_162).abs() < 1e-5 && (high - 0.943_318).abs() < 1e-5, "{low} {high}");
     }
 }

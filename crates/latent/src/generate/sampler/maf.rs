@@ -9,12 +9,11 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::flow::{self, Flow};
+use super::flow::{self, Flow, bounded, check_layers};
 use super::gaussian_mixture::needs_reals;
 use super::learn::Pace;
 use super::made::Made;
 use super::{Arrays, Fitting, Sampler, SamplerSettings, Space};
-use crate::config::ConfigError;
 use crate::density::sum_dimensions;
 use crate::device::{Device, host_f64};
 use crate::error::Result;
@@ -44,9 +43,6 @@ impl Default for MafSettings {
     }
 }
 
-/// The most layers of a flow.
-pub(super) const MOST_LAYERS: usize = 64;
-
 impl MafSettings {
     fn pace(&self) -> Pace {
         Pace { steps: self.steps, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
@@ -56,18 +52,6 @@ impl MafSettings {
         let layer = |index: usize| Made::new(dims, 2, &self.hidden, index % 2 == 1, &mut init.scope(index));
         Box::new(Maf { layers: (0..self.layers).map(layer).collect() })
     }
-}
-
-/// Refuses a flow without layers, or with too many.
-pub(super) fn check_layers(layers: usize) -> Result<(), ConfigError> {
-    if (1..=MOST_LAYERS).contains(&layers) {
-        return Ok(());
-    }
-    Err(ConfigError::Value {
-        key: "sampler.layers".into(),
-        what: format!("{layers} layers"),
-        remedy: format!("give 1 to {MOST_LAYERS}"),
-    })
 }
 
 impl SamplerSettings for MafSettings {
@@ -84,14 +68,6 @@ impl SamplerSettings for MafSettings {
     fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String> {
         flow::sampler(space.dims, arrays, |init| self.build(space.dims, init))
     }
-}
-
-/// |α| stays below this: a layer widens or narrows a dimension by e³ at most.
-pub(super) const MOST_LOG_SCALE: f64 = 3.0;
-
-/// A log scale that is a itself near 0 and never beyond ±[`MOST_LOG_SCALE`].
-pub(super) fn bounded(a: Tensor<2>) -> Tensor<2> {
-    (a * (1.0 / MOST_LOG_SCALE)).tanh() * MOST_LOG_SCALE
 }
 
 struct Maf {

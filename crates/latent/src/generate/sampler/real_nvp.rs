@@ -11,10 +11,9 @@ use burn::tensor::Tensor;
 use latent_kernels::{Activation, dense};
 use serde::{Deserialize, Serialize};
 
-use super::flow::{self, Flow};
+use super::flow::{self, Flow, bounded, check_layers};
 use super::gaussian_mixture::needs_reals;
 use super::learn::Pace;
-use super::maf::{bounded, check_layers};
 use super::{Arrays, Fitting, Sampler, SamplerError, SamplerSettings, Space};
 use crate::density::sum_dimensions;
 use crate::device::Device;

@@ -4,7 +4,7 @@
 //!
 //! Reference: Wilson, *Probable inference, the law of succession, and statistical inference* (JASA 22, 1927).
 
-use super::{Estimate, Z_95};
+use crate::estimate::{Estimate, Z_95};
 
 /// `successes` of `n` rows.
 pub fn proportion(successes: usize, n: usize) -> Estimate {
