@@ -27,6 +27,7 @@ fn section(settings: &str, seconds: Option<f64>) -> Section {
         train: Some(&data),
         foreign: None,
         samplers: &[],
+        features: None,
         seconds,
         key: Key::from_seed(3),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),

@@ -25,7 +25,8 @@ Examples:
 
 Each run must have been judged by `latent evaluate RUN`. The best of a row is marked where its difference from
 each other run is significant at 5 %: paired over shared rows where there are any, else by Welch's t, corrected
-by Holm for all pairs. Likelihoods of different base measures are shown and not ranked.
+by Holm for all pairs. Likelihoods of different base measures, and distances on different features, are shown and not
+ranked.
 
 With --by-seed, runs named x-seed1, x-seed2 … are replicates of x: columns are methods, intervals and tests are over
 training seeds, and methods of two runs or more get the unsupervised disentanglement ranking (UDR).";
@@ -114,7 +115,7 @@ impl Compare {
                     .collect();
                 json!({
                     "section": row.section.0, "measure": row.name, "unit": row.unit, "better": row.better,
-                    "cells": cells, "refused": row.refused
+                    "features": row.features, "cells": cells, "refused": row.refused
                 })
             })
             .collect();

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::features::Features;
 use super::samples::SampleSource;
 use crate::data::{Data, Split};
 use crate::key::Key;
@@ -109,6 +110,9 @@ pub struct Measure {
     pub better: Better,
     /// What must be known to read it: the reference, the number of draws, the base measure.
     pub note: String,
+    /// The name of the features that it compares, if any: numbers on different ones are never ranked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<String>,
     /// Its value for each row, by row id, where it is a mean over rows: what paired comparisons read.
     #[serde(skip)]
     pub rows: Vec<(u64, f64)>,
@@ -118,7 +122,7 @@ impl Measure {
     /// A measure that stands on `n` rows.
     pub fn new(name: &str, title: &str, unit: &str, estimate: Estimate, n: usize, better: Better) -> Self {
         let [name, title, unit] = [name, title, unit].map(String::from);
-        Self { name, title, unit, estimate, n, better, note: String::new(), rows: Vec::new() }
+        Self { name, title, unit, estimate, n, better, note: String::new(), features: None, rows: Vec::new() }
     }
 
     /// With what must be known to read it.
@@ -169,6 +173,21 @@ impl Section {
     pub fn get(&self, name: &str) -> Option<&Measure> {
         self.measures.iter().find(|measure| measure.name == name)
     }
+
+    /// Says that its measures from place `first` on compare these features.
+    pub fn on(&mut self, features: &dyn Features, first: usize) {
+        for measure in self.measures.iter_mut().skip(first) {
+            measure.features = Some(features.name().into());
+        }
+    }
+
+    /// The names of the features that its measures compare.
+    pub fn features(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.measures.iter().filter_map(|m| m.features.as_deref()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
 }
 
 /// What is judged, against which rows, and at what expense.
@@ -183,6 +202,8 @@ pub struct Subject<'a> {
     pub foreign: Option<&'a Data>,
     /// Where samples come from, by name; the model's prior alone where it is empty.
     pub samplers: &'a [(String, SampleSource<'a>)],
+    /// The features that samples are compared in; the library's own where there are none.
+    pub features: Option<&'a dyn Features>,
     /// About how many seconds each section may take; none for all rows, whatever it takes.
     pub seconds: Option<f64>,
     /// What every draw descends from.

@@ -117,6 +117,7 @@ fn judge(model: &Model, data: &Data, foreign: &Data, seconds: f64) -> latent::Re
         train: Some(data),
         foreign: Some(foreign),
         samplers: &[],
+        features: None,
         seconds: Some(seconds),
         key: Key::from_seed(93),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),

@@ -3,7 +3,7 @@
 //! The best of a row is marked only where its difference from **each** other run is significant at 5 %: by a paired t-test
 //! over the rows that both have measured, else by Welch's t from the two intervals; Holm's correction is over all pairs of
 //! runs in that row of the table. Measures that rank nothing are shown and not ranked, and numbers that are not of one kind
-//! (unit, base measure of a likelihood) are refused a rank.
+//! (unit, base measure of a likelihood, features) are refused a rank.
 
 mod seeds;
 mod student;
@@ -16,6 +16,7 @@ use std::collections::HashMap;
 pub use seeds::{compare_methods, method_and_seed, methods};
 pub use student::{holm, paired, student_quantile, student_tail, welch};
 
+use super::features::OWN;
 use super::{Better, Estimate, Mean, Measure, Section, Z_95};
 
 /// Differences count from here on.
@@ -46,6 +47,8 @@ pub struct Compared {
     pub title: String,
     /// Its unit; that of the first run where they differ.
     pub unit: String,
+    /// The names of the features that it was measured on, if any.
+    pub features: Vec<String>,
     /// Which way is better.
     pub better: Better,
     /// A cell a run; none where the run has no such number.
@@ -150,6 +153,7 @@ fn compared(
             name: one.measure.name.clone(),
             title: one.measure.title.clone(),
             unit: one.measure.unit.clone(),
+            features: features(&found).into_iter().map(String::from).collect(),
             better: one.measure.better,
             cells: ranked(cells, &p, one.measure.better, ranks),
             refused,
@@ -194,14 +198,27 @@ fn ranked(
     (0..cells.len()).map(cell).collect()
 }
 
-/// Why these numbers have no common scale: their unit, the base measure of a likelihood, and, where the expectation itself
-/// depends on the number of rows, that number.
+/// The names of the features that numbers were measured on.
+fn features<'a>(found: &[Option<Found<'a>>]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = found.iter().flatten().filter_map(|f| f.measure.features.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Why these numbers have no common scale: their unit, the base measure of a likelihood, the features that they were
+/// measured on, and, where the expectation itself depends on the number of rows, that number.
 fn refusal(found: &[Option<Found<'_>>]) -> Option<String> {
+    let given = features(found).iter().any(|name| !OWN.contains(name));
     let kind = |f: &Found<'_>| {
         let n = f.measure.note.contains("at this n") && !f.measure.note.contains("at any n");
         let parts = [
             (!f.measure.unit.is_empty()).then(|| f.measure.unit.clone()),
             base_measure(f),
+            given.then(|| match f.measure.features.as_deref() {
+                Some(name) if !OWN.contains(&name) => format!("features of {name}"),
+                _ => "the library's own features".into(),
+            }),
             n.then(|| format!("n = {}", f.measure.n)),
         ];
         parts.into_iter().flatten().collect::<Vec<String>>().join(", ")

@@ -1,6 +1,8 @@
 //! A comparison as text, as CSV, and as a page.
 
-use super::{Cell, Comparison};
+use std::collections::BTreeSet;
+
+use super::{Cell, Compared, Comparison};
 use crate::evaluate::{Better, Estimate};
 use crate::figure::{Report, Section, Table};
 
@@ -25,7 +27,8 @@ impl Comparison {
         for (row, cells) in self.rows.iter().zip(&cells) {
             if last != Some(&row.section) {
                 let gap = if last.is_none() { "" } else { "\n" };
-                out.push_str(&format!("{gap}{}\n{}", row.section.1, " ".repeat(first)));
+                let on = on_features(self.rows.iter().filter(|other| other.section == row.section));
+                out.push_str(&format!("{gap}{}\n{on}{}", row.section.1, " ".repeat(first)));
                 for (name, to) in self.runs.iter().zip(&columns) {
                     out.push_str(&format!("  {}{name}", pad(name, *to)));
                 }
@@ -51,7 +54,7 @@ impl Comparison {
         out
     }
 
-    /// A line a cell: section, measure, unit, better, run, value, low, high, n, best, p, refused.
+    /// A line a cell: section, measure, unit, better, run, value, low, high, n, best, p, refused, features.
     pub fn csv(&self) -> String {
         let quoted = |text: &str| {
             if text.contains([',', '"', '\n']) {
@@ -60,7 +63,8 @@ impl Comparison {
                 text.into()
             }
         };
-        let mut out = String::from("section,measure,unit,better,run,value,low,high,n,best,p,refused\n");
+        let mut out =
+            String::from("section,measure,unit,better,run,value,low,high,n,best,p,refused,features\n");
         for row in &self.rows {
             let better = match row.better {
                 Better::Lower => "lower",
@@ -73,8 +77,9 @@ impl Comparison {
                 let p = cell.p.map(|p| p.to_string()).unwrap_or_default();
                 let texts = [&row.section.0, &row.name, &row.unit, better, run].map(quoted).join(",");
                 let refused = quoted(row.refused.as_deref().unwrap_or(""));
+                let features = quoted(&row.features.join("; "));
                 out.push_str(&format!(
-                    "{texts},{value},{low},{high},{},{},{p},{refused}\n",
+                    "{texts},{value},{low},{high},{},{},{p},{refused},{features}\n",
                     cell.n, cell.best
                 ));
             }
@@ -107,6 +112,10 @@ impl Comparison {
                     .collect(),
             };
             let mut section = Section::new(one.section.1.clone()).table(table);
+            let on = on_features(rows.iter());
+            if !on.is_empty() {
+                section = section.paragraph(on.trim());
+            }
             for why in rows.iter().filter_map(|row| row.refused.as_ref().map(|why| (row, why))) {
                 section = section.paragraph(format!("{}: {}.", why.0.title, why.1));
             }
@@ -119,7 +128,7 @@ impl Comparison {
         format!("The best is marked where it differs from each other at 5 %: {}.", self.test)
     }
 
-    fn label(&self, row: &super::Compared) -> String {
+    fn label(&self, row: &Compared) -> String {
         let arrow = match row.better {
             Better::Lower => " ↓",
             Better::Higher => " ↑",
@@ -127,6 +136,15 @@ impl Comparison {
         };
         let unit = if row.unit.is_empty() { String::new() } else { format!(", {}", row.unit) };
         format!("{}{unit}{arrow}", row.title)
+    }
+}
+
+/// A line that names the features of some rows, if any was measured on such.
+fn on_features<'a>(rows: impl Iterator<Item = &'a Compared>) -> String {
+    let names: BTreeSet<&str> = rows.flat_map(|row| &row.features).map(String::as_str).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!("Features: {}.\n", names.into_iter().collect::<Vec<_>>().join("; ")),
     }
 }
 

@@ -109,6 +109,38 @@ fn what_depends_on_n_is_ranked_at_one_n_alone() {
 }
 
 #[test]
+fn distances_on_different_features_are_not_ranked() {
+    let on = |features: Option<&str>, value: f64| {
+        let mut measure = measure("frechet", value, 0.1, Better::Lower);
+        measure.features = features.map(String::from);
+        vec![measure]
+    };
+    let (own, given) = (Some("EfficientNet-Lite0"), Some("net.onnx (crc 00000001, 299×299, imagenet)"));
+    let compared = |a, b| compare(&[run("a", on(a, 5.0)), run("b", on(b, 3.0))]);
+    for (a, b) in [(own, given), (None, given), (given, Some("net.onnx (crc 00000002, 299×299, imagenet)"))]
+    {
+        let found = compared(a, b);
+        assert_eq!(best(&found.rows[0]), [false, false]);
+        let why = found.rows[0].refused.as_ref().unwrap();
+        assert!(why.contains("features of net.onnx (crc 00000001"), "{why}");
+        assert!(a.is_some() || why.contains("the library's own features"), "{why}");
+    }
+    // An evaluation of an earlier version names no features: they were the library's own.
+    for (a, b) in [(given, given), (own, own), (None, own)] {
+        let found = compared(a, b);
+        assert_eq!((best(&found.rows[0]), &found.rows[0].refused), (vec![false, true], &None));
+    }
+    let found = compared(given, given);
+    assert!(found.text(false).contains("Features: net.onnx (crc 00000001, 299×299, imagenet).\n"));
+    assert!(found.page().html().unwrap().contains("Features: net.onnx"));
+    let csv = found.csv();
+    assert!(
+        csv.lines().nth(1).unwrap().ends_with(",\"net.onnx (crc 00000001, 299×299, imagenet)\""),
+        "{csv}"
+    );
+}
+
+#[test]
 fn what_a_run_lacks_is_absent() {
     let runs = [
         run("a", vec![measure("elbo", -90.0, 0.1, Better::Higher)]),
@@ -183,6 +215,7 @@ fn an_evaluation_comes_back_from_json() {
         vec![measure("elbo", -90.0, 0.5, Better::Higher).note("probabilities on 2 levels")],
     );
     one.measures[0].estimate.high = f64::NAN;
+    one.measures[0].features = Some("net.onnx".into());
     one.warnings.push("careful".into());
     let text = serde_json::to_string(&vec![one.clone()]).unwrap();
     let back: Vec<Section> = serde_json::from_str(&text).unwrap();
@@ -190,4 +223,9 @@ fn an_evaluation_comes_back_from_json() {
     assert!((back[0].measures[0].estimate.low - one.measures[0].estimate.low).abs() < 1e-12);
     assert_eq!(back[0].warnings, one.warnings);
     assert_eq!(back[0].measures[0].note, one.measures[0].note);
+    assert_eq!(back[0].features(), ["net.onnx"]);
+    // Files of earlier versions name no features.
+    let earlier: Vec<Section> =
+        serde_json::from_str(&text.replace(",\"features\":\"net.onnx\"", "")).unwrap();
+    assert!(text.contains("\"features\"") && earlier[0].features().is_empty());
 }

@@ -114,7 +114,7 @@ pub fn samples_on(
     })?;
 
     let note =
-        format!("against {n} other held-out rows; on {} features; expectation at this n", features.name());
+        format!("against {n} other held-out rows; on features of {}; expectation at this n", features.name());
     // What the experiment on coverage found (docs/results/intervals.md).
     let same =
         format!("{note}; both sets have one distribution, which makes the interval up to half too wide");
@@ -140,6 +140,7 @@ pub fn samples_on(
             features.dims()
         ));
     }
+    section.on(features, 0);
     (subject.progress)("distances", 1.0);
     Ok(section)
 }
