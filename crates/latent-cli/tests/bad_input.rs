@@ -25,7 +25,7 @@ fn features_that_cannot_be_had() {
     let at = trained();
     let line = |rest: &str| format!("evaluate runs/first --sections samples --minutes 0.1 {rest}");
     let known: &[&str] = match cfg!(feature = "onnx") {
-        true => &["nowhere.onnx", "no such file"],
+        true => &["nowhere.onnx"],
         false => &["--features", "built without", "--features onnx"],
     };
     refuse(at, &line("--features nowhere.onnx"), known);

@@ -24,8 +24,9 @@ Examples:
   latent evaluate runs/one --minutes 0.2
   latent evaluate runs/one --sections likelihood,latents --minutes 0.1
 
-Figures on different features are not to be compared: their name stands beside them. With --features FILE.onnx they are
-those of a network of your own, such as Inception for the published FID.
+With --features FILE.onnx samples are compared in the features of a network of your own, such as
+Inception for the published FID. The name of the features stands beside the figures, and figures on
+different ones are not to be compared.
 
 Costly estimators read as many rows as the time allows; n stands beside each number. The numbers go to
 RUN/evaluation.json, the values by row to RUN/evaluation-rows.csv, and all of it into RUN/report.html.";
