@@ -21,6 +21,23 @@ fn floats(values: &[f32]) -> Vec<u8> {
 }
 
 #[test]
+fn features_that_cannot_be_had() {
+    let at = trained();
+    let line = |rest: &str| format!("evaluate runs/first --sections samples --minutes 0.1 {rest}");
+    let known: &[&str] = match cfg!(feature = "onnx") {
+        true => &["nowhere.onnx"],
+        false => &["--features", "built without", "--features onnx"],
+    };
+    refuse(at, &line("--features nowhere.onnx"), known);
+    refuse(at, &line("--features-size 32"), &["--features <ONNX>"]);
+    refuse(at, &line("--features nowhere.onnx --features-normalise loud"), &["loud", "imagenet, half, none"]);
+    refuse(at, "evaluate runs/table --features nowhere.onnx", &["--features", "rows of a table"]);
+    if cfg!(feature = "onnx") {
+        refuse(at, &line("--features table.csv"), &["table.csv", "no ONNX network", "torch.onnx.export"]);
+    }
+}
+
+#[test]
 fn data_that_is_not_there() {
     let at = folder();
     fs::create_dir(at.path().join("empty")).expect("a folder");

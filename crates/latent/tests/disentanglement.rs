@@ -34,6 +34,7 @@ fn a_model_of_shapes_is_judged_on_their_factors() {
         train: None,
         foreign: None,
         samplers: &[],
+        features: None,
         seconds: Some(0.001),
         set: None,
         key: Key::from_seed(1),

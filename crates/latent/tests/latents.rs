@@ -27,6 +27,7 @@ fn section(settings: &str, seconds: Option<f64>) -> Section {
         train: Some(&data),
         foreign: None,
         samplers: &[],
+        features: None,
         seconds,
         set: None,
         key: Key::from_seed(3),

@@ -4,9 +4,12 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
+use latent::array::Array;
 use latent::data::{Data, Split, StoredType, write_npy};
+use latent::evaluate::features::Features;
 use latent::evaluate::samples::{SampleSource, source_of_codes};
-use latent::evaluate::{Section, Subject, compare, memorisation, reconstruction, samples};
+use latent::evaluate::{Measure, Section, Subject, compare, memorisation, reconstruction, samples};
+use latent::generate::Samples;
 use latent::{Key, Model};
 
 /// What is to be judged, without a clock.
@@ -17,6 +20,7 @@ fn subject<'a>(model: &'a Model, data: &'a Data, split: Split) -> Subject<'a> {
         train: Some(data),
         foreign: None,
         samplers: &[],
+        features: None,
         seconds: None,
         set: None,
         key: Key::from_seed(3),
@@ -149,6 +153,59 @@ fn pictures_are_judged_on_pixels_and_features() {
     assert_eq!(section.figures.len(), 2);
     let lost = Subject { train: None, ..own };
     assert_eq!(memorisation(&lost, &[]).unwrap().absent.len(), 1);
+}
+
+/// The mean and the mean square of a picture.
+struct Moments;
+
+impl Features for Moments {
+    fn name(&self) -> &str {
+        "two moments"
+    }
+
+    fn dims(&self) -> usize {
+        2
+    }
+
+    fn of(&self, part: &Samples) -> latent::Result<Array> {
+        let pictures = part.pictures()?;
+        let [channels, height, width] = pictures.shape();
+        let numbers = channels * height * width;
+        let moments = pictures.pixels().chunks(numbers).flat_map(|x| {
+            let mean = |power: i32| x.iter().map(|v| v.powi(power)).sum::<f32>() / numbers as f32;
+            [mean(1), mean(2)]
+        });
+        Ok(Array::matrix(moments.collect(), 2))
+    }
+}
+
+#[test]
+fn features_of_ones_own_are_used_and_named_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = common::npy(folder.path(), 260, 12);
+    let (model, data) = trained(&path, common::DENSE, &folder.path().join("run"));
+    let own = subject(&model, &data, Split::Train);
+    let given = Subject { features: Some(&Moments), ..own };
+
+    let section = samples(&given, &[]).unwrap();
+    // Two features need few rows: no warning of a covariance that is hardly known.
+    assert!(section.warnings.is_empty() && section.features() == ["two moments"], "{section:?}");
+    assert!(section.measures.iter().all(|m| m.note.contains("on features of two moments")));
+    assert!(value(&section, "frechet:held-out") < 0.05, "{section:?}");
+
+    for (section, name) in [
+        (reconstruction(&given).unwrap(), "feature_distance"),
+        (memorisation(&given, &[]).unwrap(), "nearest-features:prior"),
+    ] {
+        let measure = section.get(name).unwrap();
+        assert_eq!(measure.features.as_deref(), Some("two moments"));
+        assert!(measure.note.contains("two moments"), "{measure:?}");
+        // Those that compare pixels have none.
+        let on = |m: &Measure| m.name.contains("feature");
+        assert!(section.measures.iter().all(|m| m.features.is_some() == on(m)), "{section:?}");
+    }
+    let section = samples(&own, &[]).unwrap();
+    assert_eq!(section.features(), ["EfficientNet-Lite0"]);
 }
 
 /// RUN=folder [SECONDS=60] cargo test --release --workspace --test sections -- --ignored --nocapture

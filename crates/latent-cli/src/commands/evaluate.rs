@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use latent::Model;
 use latent::data::{Data, Split};
+use latent::evaluate::features::Features;
 use latent::evaluate::samples::{LEAST, SampleSource, prior_source, source_of_codes};
 use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
+use latent::generate::Samples;
 use latent::generate::sampler::{Choice, FittedSampler, How};
 use latent::model::Registry;
 use latent::words::duration;
@@ -22,6 +24,10 @@ const EXAMPLES: &str = "\
 Examples:
   latent evaluate runs/one --minutes 0.2
   latent evaluate runs/one --sections likelihood,latents --minutes 0.1
+
+With --features FILE.onnx samples are compared in the features of a network of your own, such as
+Inception for the published FID. The name of the features stands beside the figures, and figures on
+different ones are not to be compared.
 
 Costly estimators read as many rows as the time allows; n stands beside each number. The numbers go to
 RUN/evaluation.json, the values by row to RUN/evaluation-rows.csv, and all of it into RUN/report.html. Sections of
@@ -42,6 +48,20 @@ pub struct Evaluate {
     /// Which sections, by name; all that apply unless given
     #[arg(long, value_delimiter = ',')]
     sections: Vec<String>,
+    /// Compare samples in the features of an ONNX network, in place of EfficientNet-Lite0's. One input [n, c, h, w] or
+    /// [n, h, w, c] of 32-bit numbers; the first output [n, d], or a map, which is averaged. Needs a build with `--features
+    /// onnx`
+    #[arg(long, value_name = "ONNX")]
+    features: Option<PathBuf>,
+    /// The side of the pictures that it sees, where the file leaves it open; 299 unless given. They are resized by an
+    /// antialiased cubic
+    #[arg(long, value_name = "PIXELS", requires = "features")]
+    features_size: Option<usize>,
+    /// How it wants pixels in [0, 1]: less mean and by deviation of ImageNet, half (from -1 to 1), none (as they are), or
+    /// bytes (times 255)
+    #[arg(long, value_name = "HOW", default_value = "imagenet", requires = "features",
+        value_parser = ["imagenet", "half", "none", "bytes"])]
+    features_normalise: String,
     /// About how long it may take
     #[arg(long, default_value_t = 8.0)]
     minutes: f64,
@@ -123,6 +143,7 @@ impl Evaluate {
             (None, Some(own)) => (own, Split::Test),
             (None, None) => unreachable!("refused above"),
         };
+        let features = self.features(&model, held_out)?;
         let samplers = samplers(&self.run, &model)?;
         let bar = Bar::new(out);
         let progress = |what: &str, part: f64| bar.show(what, part);
@@ -132,6 +153,7 @@ impl Evaluate {
             train: own.as_ref(),
             foreign: foreign.as_ref(),
             samplers: &samplers,
+            features: features.as_deref(),
             seconds: None,
             set: self.samples,
             key: key(self.seed, "evaluate"),
@@ -194,6 +216,48 @@ impl Evaluate {
     }
 }
 
+impl Evaluate {
+    /// The network of `--features`, tried on a row.
+    fn features(
+        &self,
+        model: &Model,
+        (data, split): (&Data, Split),
+    ) -> Result<Option<Box<dyn Features>>, Failure> {
+        let Some(path) = &self.features else { return Ok(None) };
+        if !model.run.facts.shape.is_image() {
+            return Err(Failure::Flag {
+                flag: "--features",
+                what: "a network sees pictures, and this model's samples are rows of a table".into(),
+                remedy: "leave it away: tables are compared in their standardised columns".into(),
+            });
+        }
+        let features = onnx(path, self.features_size, &self.features_normalise)?;
+        let first: Vec<usize> = (0..data.len(split).min(1)).collect();
+        features.of(&Samples::new(data.rows(split, &first, 0)?.x, &model.run.facts))?;
+        Ok(Some(features))
+    }
+}
+
+#[cfg(feature = "onnx")]
+fn onnx(path: &Path, side: Option<usize>, scaling: &str) -> Result<Box<dyn Features>, Failure> {
+    use latent::evaluate::features::{OnnxFeatures, OnnxSettings};
+    let scaling = scaling.parse().map_err(|what| Failure::Flag {
+        flag: "--features-normalise",
+        what,
+        remedy: "give one of them".into(),
+    })?;
+    Ok(Box::new(OnnxFeatures::open(path, OnnxSettings { side, scaling })?))
+}
+
+#[cfg(not(feature = "onnx"))]
+fn onnx(path: &Path, _: Option<usize>, _: &str) -> Result<Box<dyn Features>, Failure> {
+    Err(Failure::Flag {
+        flag: "--features",
+        what: format!("this program was built without what reads {}", path.display()),
+        remedy: "build it with that: cargo install --path crates/latent-cli --features onnx".into(),
+    })
+}
+
 fn known_sections() -> String {
     questions().iter().map(|question| format!("  {:<16} {}\n", question.name, question.about)).collect()
 }
@@ -214,6 +278,7 @@ fn samplers<'a>(run: &Path, model: &'a Model) -> Result<Vec<(String, SampleSourc
 /// A section as text: a line a measure, then what to be warned of and what is absent.
 fn said(section: &Section) -> String {
     let mut text = format!("{}\n", section.title);
+    section.features().iter().for_each(|name| text.push_str(&format!("  features of {name}\n")));
     let width = section.measures.iter().map(|m| m.title.chars().count()).max().unwrap_or(0);
     for measure in &section.measures {
         let pad = " ".repeat(width - measure.title.chars().count());

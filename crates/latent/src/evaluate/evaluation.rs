@@ -120,6 +120,9 @@ pub struct Call {
     /// About how many seconds each section was given; none where all rows were read, or where it was not noted.
     #[serde(default)]
     pub budget: Option<f64>,
+    /// How many rows the sets of samples were to have, where that was asked for.
+    #[serde(default)]
+    pub set: Option<usize>,
     /// How long the whole call took.
     pub seconds: f64,
 }
@@ -170,6 +173,7 @@ impl Evaluation {
             seed,
             full: subject.seconds.is_none(),
             budget: subject.seconds,
+            set: subject.set,
             seconds: begun.elapsed().as_secs_f64(),
         };
         Ok(Self {
@@ -373,7 +377,15 @@ mod tests {
 
     fn call(seed: u64, section: &str) -> Call {
         let [program, section] = ["0", section].map(String::from);
-        Call { answered: vec![section], program, seed, full: false, budget: Some(3.0), seconds: 1.5 }
+        Call {
+            answered: vec![section],
+            program,
+            seed,
+            full: false,
+            budget: Some(3.0),
+            set: None,
+            seconds: 1.5,
+        }
     }
 
     fn picture(section: &str, name: &str) -> PictureFile {

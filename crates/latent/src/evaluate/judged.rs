@@ -26,9 +26,10 @@ pub(super) fn judged(mut report: Report, evaluation: &Evaluation, figures: &Path
             (false, Some(budget)) => format!(", about {budget:.0} s for each section"),
             (false, None) => String::new(),
         };
+        let set = call.set.map_or(String::new(), |n| format!(", sets of {n} samples"));
         let Call { seed, seconds, program, .. } = call;
         let names = call.answered.join(", ");
-        how.push_str(&format!("\n{names}: seed {seed}, {seconds:.0} s{given}, version {program}"));
+        how.push_str(&format!("\n{names}: seed {seed}, {seconds:.0} s{given}{set}, version {program}"));
     }
     report.details("How the evaluation was made", how)
 }

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::features::Features;
 use super::samples::SampleSource;
 use crate::data::{Data, Split};
 use crate::estimate::Estimate;
@@ -44,6 +45,9 @@ pub struct Measure {
     /// features. Empty where any two can be compared.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub within: String,
+    /// The name of the features that it compares, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<String>,
     /// Its value for each row, by row id, where it is a mean over rows: what paired comparisons read.
     #[serde(skip)]
     pub rows: Vec<(u64, f64)>,
@@ -62,6 +66,7 @@ impl Measure {
             better,
             note: String::new(),
             within: String::new(),
+            features: None,
             rows: Vec::new(),
         }
     }
@@ -121,6 +126,24 @@ impl Section {
     pub fn get(&self, name: &str) -> Option<&Measure> {
         self.measures.iter().find(|measure| measure.name == name)
     }
+
+    /// Says that its measures from place `first` on compare these features: numbers on others are not ranked with them.
+    pub fn on(&mut self, features: &dyn Features, first: usize) {
+        for measure in self.measures.iter_mut().skip(first) {
+            let name = features.name();
+            measure.features = Some(name.into());
+            let gap = if measure.within.is_empty() { "" } else { ", " };
+            measure.within.push_str(&format!("{gap}{name}"));
+        }
+    }
+
+    /// The names of the features that its measures compare.
+    pub fn features(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.measures.iter().filter_map(|m| m.features.as_deref()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
 }
 
 /// What is judged, against which rows, and at what expense.
@@ -135,6 +158,8 @@ pub struct Subject<'a> {
     pub foreign: Option<&'a Data>,
     /// Where samples come from, by name; the model's prior alone where it is empty.
     pub samplers: &'a [(String, SampleSource<'a>)],
+    /// The features that samples are compared in; the library's own where there are none.
+    pub features: Option<&'a dyn Features>,
     /// About how many seconds each section may take; none for all rows, whatever it takes.
     pub seconds: Option<f64>,
     /// How many rows each set has that samples are compared in, whatever it takes: distances between sets depend on it, so

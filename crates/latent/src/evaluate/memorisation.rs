@@ -63,7 +63,9 @@ pub fn memorisation(subject: &Subject<'_>, samplers: &[(String, SampleSource<'_>
     let facts = &subject.model.run.facts;
     if facts.shape.is_image() {
         space(subject, train, samplers, ("pixels", &Pixels(facts.shape.features())), &mut section)?;
-        space(subject, train, samplers, ("features", features_for(subject)?.as_ref()), &mut section)?;
+        let (features, before) = (features_for(subject)?, section.measures.len());
+        space(subject, train, samplers, ("features", features.as_ref()), &mut section)?;
+        section.on(features.as_ref(), before);
     } else {
         space(subject, train, samplers, ("columns", &Columns::of_subject(subject)), &mut section)?;
     }
@@ -142,7 +144,7 @@ fn space(
     let cells: Vec<Vec<usize>> = sets.iter().map(|set| assign(set, &centres)).collect();
 
     let held_out = &nearest[0];
-    let note = format!("distance to the nearest of {rows} training rows, {}", features.name());
+    let note = format!("distance to the nearest of {rows} training rows, by {}", features.name());
     let mean = |what: &str, title: &str, nearest: &Nearest| {
         let estimate = Estimate::mean(&nearest.distance);
         Measure::new(&format!("nearest-{name}:{what}"), title, "", estimate, queries, Better::Neither)

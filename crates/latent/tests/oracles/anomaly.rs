@@ -131,6 +131,7 @@ fn judge(model: &Model, data: &Data, foreign: &Data, seconds: f64) -> latent::Re
         train: Some(data),
         foreign: Some(foreign),
         samplers: &[],
+        features: None,
         seconds: Some(seconds),
         set: None,
         key: Key::from_seed(93),

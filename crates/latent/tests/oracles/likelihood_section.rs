@@ -34,6 +34,7 @@ pub fn judge(model: &Model, data: &Data, seconds: f64) -> Section {
         train: Some(data),
         foreign: None,
         samplers: &[],
+        features: None,
         seconds: Some(seconds),
         set: None,
         key: Key::from_seed(81),

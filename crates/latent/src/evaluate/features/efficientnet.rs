@@ -16,7 +16,7 @@ use std::path::Path;
 use latent_kernels::host::{Layer, depthwise, map, pointwise, same_padding};
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use super::{Features, resize};
+use super::{Features, planes};
 use crate::array::Array;
 use crate::error::Result;
 use crate::generate::Samples;
@@ -36,6 +36,9 @@ const EARLY: usize = 5;
 
 /// Pictures that go through the later blocks together.
 const GROUP: usize = 4;
+
+/// What stands in titles.
+pub(super) const NAME: &str = "EfficientNet-Lite0";
 
 const WEIGHTS: &[u8] = include_bytes!("../../../assets/efficientnet-lite0.safetensors");
 
@@ -90,7 +93,7 @@ impl EfficientNetLite0 {
     /// # Errors
     /// Never for a build whose embedded weights are whole.
     pub fn embedded() -> Result<Self> {
-        Ok(Self::parse(WEIGHTS, "EfficientNet-Lite0", Path::new("the embedded EfficientNet-Lite0"))?)
+        Ok(Self::parse(WEIGHTS, NAME, Path::new("the embedded EfficientNet-Lite0"))?)
     }
 
     /// A network of this architecture with other weights (trained on other pictures): a safetensors file with the arrays'
@@ -211,16 +214,7 @@ impl Features for EfficientNetLite0 {
         let groups = map(count.div_ceil(GROUP), |group| {
             let mut seen = Vec::with_capacity(GROUP * 3 * SIDE * SIDE);
             for picture in pictures.pixels()[group * GROUP * image..].chunks_exact(image).take(GROUP) {
-                // The mean of a normal may leave the range that pictures have.
-                let picture: Vec<f32> = picture.iter().map(|v| v.clamp(0.0, 1.0)).collect();
-                for channel in 0..3 {
-                    if channel < channels {
-                        let plane = &picture[channel * height * width..(channel + 1) * height * width];
-                        seen.extend(resize(plane, [height, width], [SIDE; 2]));
-                    } else {
-                        seen.extend_from_within(seen.len() - SIDE * SIDE..);
-                    }
-                }
+                seen.extend(planes(picture, [channels, height, width], 3, [SIDE; 2]));
             }
             self.pooled(&seen)
         });
@@ -334,7 +328,7 @@ pub(super) mod tests {
         pixels
     }
 
-    fn samples(x: Vec<f32>, channels: usize, height: usize, width: usize) -> Samples {
+    pub(crate) fn samples(x: Vec<f32>, channels: usize, height: usize, width: usize) -> Samples {
         let facts = crate::data::Facts {
             source: "made up".into(),
             shape: SampleShape::Image { channels, height, width },

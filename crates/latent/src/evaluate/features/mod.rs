@@ -3,14 +3,19 @@
 //! x ──φ──▶ features, φ a network trained to name what is in a picture; for tables φ standardises each column
 //!
 //! A distance between sets is a distance between their features, and is named after them: "Fréchet distance on
-//! EfficientNet-Lite0 features". Figures on other features (FID's Inception, DINOv2) are not to be compared with it.
+//! EfficientNet-Lite0 features". Figures on other features (FID's Inception, DINOv2) are not to be compared with it: a
+//! measure keeps the name of its features, and a comparison ranks within one name alone.
 
 mod efficientnet;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod resize;
 
 use std::ops::Range;
 
 pub use efficientnet::EfficientNetLite0;
+#[cfg(feature = "onnx")]
+pub use onnx::{OnnxFeatures, OnnxSettings, SIDE, Scaling};
 pub use resize::resize;
 
 use super::Subject;
@@ -34,17 +39,36 @@ pub trait Features: Send + Sync {
     fn of(&self, part: &Samples) -> Result<Array>;
 }
 
-/// The features that samples of this model are compared in: EfficientNet-Lite0's for images, the standardised columns of
-/// a table.
+/// The features that samples of this model are compared in: those that are given, else EfficientNet-Lite0's for images and
+/// the standardised columns of a table.
 ///
 /// # Errors
 /// Never for a build whose embedded weights are whole.
-pub fn features_for(subject: &Subject<'_>) -> Result<Box<dyn Features>> {
+pub fn features_for<'a>(subject: &Subject<'a>) -> Result<Box<dyn Features + 'a>> {
+    if let Some(features) = subject.features {
+        return Ok(Box::new(features));
+    }
     Ok(match subject.model.run.facts.shape.is_image() {
         true => Box::new(EfficientNetLite0::embedded()?),
         false => Box::new(Columns::of_subject(subject)),
     })
 }
+
+impl<F: Features + ?Sized> Features for &F {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn dims(&self) -> usize {
+        (**self).dims()
+    }
+
+    fn of(&self, part: &Samples) -> Result<Array> {
+        (**self).of(part)
+    }
+}
+
+const COLUMNS: &str = "standardised columns";
 
 /// The columns of a table, (x − mean) / sd over the training rows; a constant column is divided by 1.
 #[derive(Clone, Debug)]
@@ -72,7 +96,7 @@ impl Columns {
 
 impl Features for Columns {
     fn name(&self) -> &str {
-        "standardised columns"
+        COLUMNS
     }
 
     fn dims(&self) -> usize {
@@ -106,6 +130,22 @@ pub(crate) fn features_in_parts(
         progress(end as f64 / count as f64);
     }
     Ok(Array::matrix(values, features.dims()))
+}
+
+/// A picture `[channels, height, width]` in [0, 1] as a network of `wanted` channels (one or three) sees it, `[wanted, side,
+/// side]`: resized, and copied from grey to colours. Values beyond [0, 1] are cut off first: the mean of a normal may leave
+/// the range that pictures have.
+fn planes(picture: &[f32], [_, height, width]: [usize; 3], wanted: usize, size: [usize; 2]) -> Vec<f32> {
+    let mut seen = Vec::with_capacity(wanted * size[0] * size[1]);
+    for plane in picture.chunks_exact((height * width).max(1)).take(wanted) {
+        let plane: Vec<f32> = plane.iter().map(|v| v.clamp(0.0, 1.0)).collect();
+        seen.extend(resize(&plane, [height, width], size));
+    }
+    let plane = seen.len().min(size[0] * size[1]);
+    while seen.len() < wanted * plane {
+        seen.extend_from_within(..plane);
+    }
+    seen
 }
 
 #[cfg(test)]

@@ -132,8 +132,9 @@ fn pictures(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Re
         "",
         feature_distance,
         Better::Lower,
-        format!("1 − cosine of {} features", features.name()),
+        format!("1 − cosine of features of {}", features.name()),
     );
+    section.on(features.as_ref(), section.measures.len() - 1);
     Ok(())
 }
 

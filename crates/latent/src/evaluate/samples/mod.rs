@@ -114,14 +114,13 @@ pub fn samples_on(
     })?;
 
     let note =
-        format!("against {n} other held-out rows; on {} features; expectation at this n", features.name());
+        format!("against {n} other held-out rows; on features of {}; expectation at this n", features.name());
     // What the experiment on coverage found (docs/results/intervals.md).
     let same =
         format!("{note}; both sets have one distribution, which makes the interval up to half too wide");
-    let on = features.name();
-    measure(&mut section, "held-out", "held-out rows themselves", &same, on, &reference, &floor);
+    measure(&mut section, "held-out", "held-out rows themselves", &same, &reference, &floor);
     let words = "reconstructions of held-out rows";
-    measure(&mut section, "reconstruction", words, &note, on, &reference, &rebuilt);
+    measure(&mut section, "reconstruction", words, &note, &reference, &rebuilt);
     for (index, (name, source)) in samplers.iter().enumerate() {
         let key = subject.key.fold("samples").fold(name.as_str());
         let set = of(&format!("samples, {name}"), index + 3, &mut |range| {
@@ -133,7 +132,7 @@ pub fn samples_on(
                 .push(format!("{name}: a sample's features are not finite numbers; no distance is defined."));
             continue;
         }
-        measure(&mut section, name, &format!("samples, {name}"), &note, on, &reference, &set);
+        measure(&mut section, name, &format!("samples, {name}"), &note, &reference, &set);
     }
     if n < 2 * features.dims() {
         section.warnings.push(format!(
@@ -142,6 +141,7 @@ pub fn samples_on(
             features.dims()
         ));
     }
+    section.on(features, 0);
     (subject.progress)("distances", 1.0);
     Ok(section)
 }
@@ -166,21 +166,13 @@ fn size(subject: &Subject<'_>, features: &dyn Features, order: &[usize], sets: u
     Ok(half.min(affordable as usize).max(LEAST))
 }
 
-/// The six numbers of one set, in features of the name `on`.
-fn measure(
-    section: &mut Section,
-    set: &str,
-    words: &str,
-    note: &str,
-    on: &str,
-    reference: &Array,
-    found: &Array,
-) {
+/// The six numbers of one set.
+fn measure(section: &mut Section, set: &str, words: &str, note: &str, reference: &Array, found: &Array) {
     let n = found.rows();
     let mut add = |name: &str, title: &str, estimate, better, note: String| {
         let title = format!("{title}, {words}");
         // All but the kernel distance are biased at finite n.
-        let within = if name == "kid" { on.into() } else { format!("n = {n}, {on}") };
+        let within = if name == "kid" { String::new() } else { format!("n = {n}") };
         let measure = Measure::new(&format!("{name}:{set}"), &title, "", estimate, n, better);
         section.add(measure.note(note).within(within));
     };
