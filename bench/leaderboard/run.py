@@ -3,8 +3,9 @@
 
     bench/leaderboard/run.py bench/leaderboard/fashion.toml [WORK]
 
-Trains each model with each seed for the same number of epochs, fits the samplers, judges every run by `latent evaluate`, and compares the
-methods over their seeds (`latent compare --by-seed`: Welch's t, Holm-corrected). What is there already is kept, so the command
+Trains each model with each seed for the same number of epochs, fits the samplers, judges every run by `latent evaluate`,
+and compares the methods over their seeds (`latent compare --by-seed`: Welch's t, Holm-corrected), or, with one seed, the
+runs over their rows. What is there already is kept, so the command
 may be stopped at any time and given again. WORK (default runs/leaderboard) holds the runs; the command is
 target/release/latent, or $LATENT.
 """
@@ -70,15 +71,16 @@ def number(cell):
 def page(plan, names, cells):
     """The table: a row a method; the best fitted sampler by its Fréchet distance beside the prior."""
     found = {(c["section"], c["measure"], c["run"]): c for c in cells}
+    seeds = len(plan["seeds"])
+    over = f"over {seeds} training seeds" if seeds > 1 else "over rows, for these trained models: one seed says little about methods"
     heading = [title for _, _, title in COLUMNS] + ["Fréchet, best sampler", "sampler"]
     lines = [
         "# Leaderboard",
         "",
-        f"{plan['title']}: {plan['epochs']} epochs of training, {len(plan['seeds'])} seeds each; intervals (95 %) and tests are "
-        "over training seeds, the best in bold where its difference from every other is significant (Welch, Holm). Likelihoods of "
-        "different base measures are not ranked, and a Bernoulli cross-entropy of grey values or a model without a rate has none "
-        f"(–). Fréchet distances are on EfficientNet-Lite0 features, sets of {plan['evaluate']['samples']} rows, samplers fitted on "
-        f"{plan['fit_rows']} codes.",
+        f"{plan['title']}: {plan['epochs']} epochs of training each; intervals (95 %) and tests are {over}, the best in bold where its "
+        "difference from every other is significant (Holm). Likelihoods of different base measures are not ranked, and a Bernoulli "
+        "cross-entropy of grey values or a model without a rate has none (–). Fréchet distances are on EfficientNet-Lite0 features, "
+        f"sets of {plan['evaluate']['samples']} rows, samplers fitted on {plan['fit_rows']} codes.",
         "",
         "| model | " + " | ".join(heading) + " |",
         "| --- |" + " ---: |" * (len(heading) - 1) + " --- |",
@@ -108,8 +110,9 @@ def main():
         print(f"{index + 1} of {len(runs)}: {model['name']}, seed {seed}", flush=True)
         make(plan, model, seed, run)
     table = work / "compared.csv"
-    latent("compare", "--by-seed", "--force", "--csv", table, *(run for _, _, run in runs))
-    cells = list(csv.DictReader(table.open()))
+    by_seed = ["--by-seed"] if len(plan["seeds"]) > 1 else []
+    latent("compare", *by_seed, "--force", "--csv", table, *(run for _, _, run in runs))
+    cells = [{**cell, "run": cell["run"].rsplit("-seed", 1)[0]} for cell in csv.DictReader(table.open())]
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(page(plan, [m["name"] for m in plan["model"]], cells))
     print(PAGE)

@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::{Section, Subject};
-use crate::data::{Column, write_csv};
+use crate::data::{Binarize, Column, write_csv};
 use crate::error::Result;
 use crate::figure::FigureError;
 use crate::files::write_whole;
@@ -157,6 +157,9 @@ impl Evaluation {
             if asked && (question.applies)(subject) {
                 sections.push((question.answer)(subject)?);
             }
+        }
+        if subject.model.run.data.binarize != Binarize::None {
+            apart(&mut sections);
         }
         let picture = |section: &Section, (name, caption): (&String, &String)| PictureFile {
             section: section.name.clone(),
@@ -334,6 +337,13 @@ impl Evaluation {
     }
 }
 
+/// Bits drawn from grey values are other rows than these: no error or distance ranks a model of one with a model of the
+/// other. Likelihoods have their base measure.
+fn apart(sections: &mut [Section]) {
+    let sections = sections.iter_mut().filter(|section| section.name != "likelihood");
+    sections.flat_map(|section| &mut section.measures).for_each(|measure| measure.share("binarised rows"));
+}
+
 /// The checksum of a model's file.
 ///
 /// # Errors
@@ -451,6 +461,22 @@ mod tests {
         std::fs::write(folder.path().join(FILE), file.to_string()).unwrap();
         let loaded = Evaluation::load(folder.path()).unwrap().unwrap();
         assert_eq!(loaded.calls, [Call { full: true, budget: None, ..call(7, "likelihood") }]);
+    }
+
+    #[test]
+    fn numbers_on_bits_are_not_ranked_with_numbers_on_grey_values() {
+        let one = || Measure::new("mse", "squared error", "", Estimate::exact(0.1), 5, Better::Lower);
+        let section = |name: &str| {
+            let mut section = Section::new(name, "How near?");
+            section.add(one().within("n = 5"));
+            section.add(one());
+            section
+        };
+        let mut sections = [section("likelihood"), section("reconstruction")];
+        apart(&mut sections);
+        let within: Vec<&str> =
+            sections.iter().flat_map(|s| &s.measures).map(|m| m.within.as_str()).collect();
+        assert_eq!(within, ["n = 5", "", "n = 5, binarised rows", "binarised rows"]);
     }
 
     #[test]

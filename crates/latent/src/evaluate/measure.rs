@@ -85,6 +85,12 @@ impl Measure {
         self
     }
 
+    /// Something more that two runs must share.
+    pub(super) fn share(&mut self, what: &str) {
+        let gap = if self.within.is_empty() { "" } else { ", " };
+        self.within.push_str(&format!("{gap}{what}"));
+    }
+
     /// With its value for each row.
     #[must_use]
     pub fn rows(mut self, ids: &[u64], values: &[f64]) -> Self {
@@ -130,10 +136,8 @@ impl Section {
     /// Says that its measures from place `first` on compare these features: numbers on others are not ranked with them.
     pub fn on(&mut self, features: &dyn Features, first: usize) {
         for measure in self.measures.iter_mut().skip(first) {
-            let name = features.name();
-            measure.features = Some(name.into());
-            let gap = if measure.within.is_empty() { "" } else { ", " };
-            measure.within.push_str(&format!("{gap}{name}"));
+            measure.features = Some(features.name().into());
+            measure.share(features.name());
         }
     }
 
