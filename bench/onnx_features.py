@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """A convolutional network as an ONNX file, with its features of some pictures under torch.
 
-    python bench/onnx_features.py /tmp/net
-    LATENT_ONNX=/tmp/net cargo test --release --workspace --features latent-cli/onnx --lib features_are_those_of_torch \\
+    python bench/onnx_features.py target/onnx-net
+    LATENT_ONNX=$PWD/target/onnx-net cargo test --release --workspace --features latent-cli/onnx --lib features_are_those_of_torch \\
         -- --ignored --nocapture
 
-writes net/net.onnx (strided, depthwise and residual convolutions, batch norms, pooling: those of ResNet and EfficientNet),
+writes net.onnx (strided, depthwise and residual convolutions, batch norms, pooling: those of ResNet and EfficientNet),
 pictures.f32 `[6, 3, 40, 56]` and features.f32 `[6, 96]`: resized to 96 x 96 by torch's antialiased bicubic, scaled by
 ImageNet's moments. The test says how far the two are apart. Needs torch and onnxscript.
 """
