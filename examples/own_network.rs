@@ -4,14 +4,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use latent::burn::tensor::Tensor;
-use latent::config::{ConfigError, Layers};
-use latent::data::SampleShape;
+use latent::config::ConfigError;
 use latent::device::Device;
-use latent::model::Registry;
-use latent::network::{DecoderShape, Dense, Network, NetworkSettings, networks};
-use latent::train::{Event, Options, Training};
-use latent::weights::{Init, Weights};
-use latent::{Activation, Key, Model};
+use latent::member::{Call, Context, Life, Named, Settings};
+use latent::network::{Dense, DenseConfig, Network, NetworkSettings};
+use latent::train::Event;
+use latent::weights::Init;
+use latent::{Key, Layers, Model, Options, Registry, Training};
 use serde::{Deserialize, Serialize};
 
 /// `[network]` with `kind = "waves"`: h = sin(x A + a), then h B + b.
@@ -27,48 +26,37 @@ impl Default for WaveSettings {
     }
 }
 
+impl Named for WaveSettings {
+    const KIND: &'static str = "waves";
+    const ABOUT: &'static str = "sines of an affine map";
+}
+
+impl Settings<dyn Network> for WaveSettings {
+    /// Encoder and decoder differ in what they are wired to alone.
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Network>, ConfigError> {
+        let (from, to) = (context.wiring.from.features(), context.wiring.to.features());
+        let inner = DenseConfig::new(from, self.width).init(init, "inner");
+        let outer = DenseConfig::new(self.width, to).with_bias(context.wiring.bias.clone());
+        Ok(Box::new(Waves { inner, outer: outer.init(init, "outer") }))
+    }
+}
+
 struct Waves {
     inner: Dense,
     outer: Dense,
 }
 
 impl Network for Waves {
-    fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
-        self.outer.apply(weights, self.inner.apply(weights, input).sin())
+    fn forward(&self, call: &Call<'_>, input: Tensor<2>) -> Tensor<2> {
+        self.outer.apply(call.weights, self.inner.apply(call.weights, input).sin())
     }
 }
 
-impl WaveSettings {
-    fn waves(
-        &self,
-        inputs: usize,
-        outputs: usize,
-        bias: Option<Vec<f32>>,
-        init: &mut Init<'_>,
-    ) -> Box<dyn Network> {
-        let plain = Activation::Identity;
-        let inner = Dense::new(init, "inner", inputs, self.width, plain, None);
-        let outer = Dense::new(init, "outer", self.width, outputs, plain, bias);
-        Box::new(Waves { inner, outer })
-    }
-}
-
-impl NetworkSettings for WaveSettings {
-    fn check(&self, _: SampleShape) -> Result<(), ConfigError> {
-        Ok(())
-    }
-    fn encoder(&self, sample: SampleShape, outputs: usize, init: &mut Init<'_>) -> Box<dyn Network> {
-        self.waves(sample.features(), outputs, None, init)
-    }
-    fn decoder(&self, shape: &DecoderShape, init: &mut Init<'_>) -> Box<dyn Network> {
-        self.waves(shape.latent, shape.outputs(), shape.bias.clone(), init)
-    }
-}
+impl Life for Waves {}
 
 /// The members that ship, and ours.
 fn registry() -> Registry {
-    let networks = networks().with("waves", "sines of an affine map", |s: WaveSettings| Box::new(s));
-    Registry { networks, ..Registry::default() }
+    Registry::default().with::<NetworkSettings, WaveSettings>()
 }
 
 fn main() -> latent::Result<()> {

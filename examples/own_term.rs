@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use latent::burn::tensor::Tensor;
-use latent::config::{ConfigError, Layers};
-use latent::model::Registry;
-use latent::model::posterior::PosteriorSettings;
-use latent::objective::{Pass, Term, TermSettings, terms};
-use latent::train::{Event, Options, Training};
+use latent::config::ConfigError;
+use latent::member::{Context, Life, Named, Settings};
+use latent::objective::{Pass, Term, TermSettings, Value};
+use latent::train::Event;
+use latent::weights::Init;
+use latent::{Layers, Options, Registry, Training};
 use serde::{Deserialize, Serialize};
 
 /// `[objective.terms.length]`: |z|² / 2, summed over dimensions.
@@ -16,26 +16,30 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 struct LengthSettings {}
 
+impl Named for LengthSettings {
+    const KIND: &'static str = "length";
+    const ABOUT: &'static str = "half the squared length of codes";
+}
+
+impl Settings<dyn Term> for LengthSettings {
+    fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Term>, ConfigError> {
+        Ok(Box::new(Length))
+    }
+}
+
 struct Length;
 
 impl Term for Length {
-    fn value(&self, pass: &Pass<'_>) -> Tensor<1> {
-        pass.z.z.clone().square().sum_dim(1).squeeze_dim::<1>(1) * 0.5
+    fn value(&self, pass: &Pass<'_>) -> Option<Value> {
+        let z = pass.draw().z.z.clone();
+        Some(Value::new(z.square().sum_dim(1).squeeze_dim::<1>(1) * 0.5))
     }
 }
 
-impl TermSettings for LengthSettings {
-    fn check(&self, _: &dyn PosteriorSettings) -> Result<(), ConfigError> {
-        Ok(())
-    }
-    fn init(&self) -> Box<dyn Term> {
-        Box::new(Length)
-    }
-}
+impl Life for Length {}
 
 fn main() -> latent::Result<()> {
-    let terms = terms().with("length", "half the squared length of codes", |s: LengthSettings| Box::new(s));
-    let registry = Registry { terms, ..Registry::default() };
+    let registry = Registry::default().with::<TermSettings, LengthSettings>();
     let options = Options { registry, ..Options::default() };
     let mut layers = Layers::default();
     layers.preset("ae")?;

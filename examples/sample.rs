@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use latent::Key;
-use latent::config::Layers;
-use latent::train::{Options, Training};
+use latent::{Key, Layers, Options, Training};
 
 fn main() -> latent::Result<()> {
     let mut layers = Layers::default();
@@ -16,7 +14,7 @@ fn main() -> latent::Result<()> {
     let mut run = Training::prepare(&layers, Path::new("runs/sampled"), Options::default(), &mut |_| ())?;
     run.train(&AtomicBool::new(false), &mut |_| ())?;
 
-    let samples = run.model()?.sample(16, Key::from_seed(7))?;
+    let samples = run.into_model()?.sample(16, Key::from_seed(7))?;
     samples.save(Path::new("samples.png"), "16 samples")?;
     samples.save(Path::new("samples.npy"), "")?;
     println!("{} samples: samples.png, samples.npy", samples.len());

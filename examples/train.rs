@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use latent::config::Layers;
-use latent::train::{Event, Options, Training};
+use latent::train::Event;
+use latent::{Layers, Options, Training};
 
 fn main() -> latent::Result<()> {
     let mut layers = Layers::default();

@@ -13,15 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use latent::burn::tensor::{Device as BurnDevice, Tensor, TensorData};
-use latent::config::{ConfigError, Layers};
+use latent::config::ConfigError;
 use latent::data::SampleShape;
 use latent::device::Device;
 use latent::generate::first_rows;
-use latent::model::Registry;
-use latent::network::{Conv, DecoderShape, Dense, Network, NetworkSettings, networks};
-use latent::train::{Event, Options, Training};
-use latent::weights::{Init, Initial, WeightId, Weights};
-use latent::{Activation, Key, Model};
+use latent::member::{Call, Context, Life, Named, Role, Settings};
+use latent::network::{Conv, ConvConfig, Dense, DenseConfig, Network, NetworkSettings};
+use latent::train::Event;
+use latent::weights::{Init, Initial, WeightId};
+use latent::{Activation, Key, Layers, Model, Options, Registry, Training};
 use latent_kernels::memory;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -61,13 +61,23 @@ fn side(shape: SampleShape) -> usize {
     }
 }
 
-impl NetworkSettings for StridedSettings {
-    fn check(&self, _: SampleShape) -> Result<(), ConfigError> {
-        Ok(())
-    }
+impl Named for StridedSettings {
+    const KIND: &'static str = "strided";
+    const ABOUT: &'static str = "the second workload's";
+}
 
-    fn encoder(&self, sample: SampleShape, outputs: usize, init: &mut Init<'_>) -> Box<dyn Network> {
-        let side = side(sample);
+impl Settings<dyn Network> for StridedSettings {
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Network>, ConfigError> {
+        let (from, to) = (context.wiring.from, context.wiring.to);
+        Ok(match context.wiring.role {
+            Role::Encoder => self.encoder(side(from), to.features(), init),
+            Role::Decoder => self.decoder(from.features(), side(to) / 8, init),
+        })
+    }
+}
+
+impl StridedSettings {
+    fn encoder(&self, side: usize, outputs: usize, init: &mut Init<'_>) -> Box<dyn Network> {
         let layers = CHANNELS
             .windows(2)
             .map(|c| {
@@ -78,18 +88,19 @@ impl NetworkSettings for StridedSettings {
             })
             .collect();
         let inputs = CHANNELS[3] * (side / 8) * (side / 8);
-        let head = Dense::new(init, "head", inputs, outputs, Activation::Identity, None);
+        let head = DenseConfig::new(inputs, outputs).init(init, "head");
         Box::new(Strided { layers, head, side })
     }
 
-    fn decoder(&self, shape: &DecoderShape, init: &mut Init<'_>) -> Box<dyn Network> {
-        let side = side(shape.sample) / 8;
-        let stem = Dense::new(init, "stem", shape.latent, CHANNELS[3] * side * side, Activation::Relu, None);
+    fn decoder(&self, latent: usize, side: usize, init: &mut Init<'_>) -> Box<dyn Network> {
+        let stem = DenseConfig::new(latent, CHANNELS[3] * side * side).with_activation(Activation::Relu);
+        let stem = stem.init(init, "stem");
         let mut network = Unstrided { stem, transposed: Vec::new(), upsampled: Vec::new(), side };
         for c in CHANNELS.windows(2).rev() {
             let (name, activation) = (format!("up{}", c[0]), last_is_plain(c[0]));
             if self.upsampled {
-                network.upsampled.push(Conv::new(init, &name, [c[1], c[0]], 3, 1, activation));
+                let conv = ConvConfig::new(c[1], c[0]).with_activation(activation);
+                network.upsampled.push(conv.init(init, &name));
                 continue;
             }
             let mut init = init.scope(name);
@@ -106,7 +117,8 @@ fn last_is_plain(channels: usize) -> Activation {
 }
 
 impl Network for Strided {
-    fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
+    fn forward(&self, call: &Call<'_>, input: Tensor<2>) -> Tensor<2> {
+        let weights = call.weights;
         let rows = input.dims()[0];
         let map = input.reshape([rows, CHANNELS[0], self.side, self.side]);
         let map = self.layers.iter().fold(map, |map, &(weight, bias)| {
@@ -118,7 +130,8 @@ impl Network for Strided {
 }
 
 impl Network for Unstrided {
-    fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
+    fn forward(&self, call: &Call<'_>, input: Tensor<2>) -> Tensor<2> {
+        let weights = call.weights;
         let rows = input.dims()[0];
         let mut map = self.stem.apply(weights, input).reshape([rows, CHANNELS[3], self.side, self.side]);
         for (index, &(weight, bias)) in self.transposed.iter().enumerate() {
@@ -134,9 +147,12 @@ impl Network for Unstrided {
     }
 }
 
+impl Life for Strided {}
+
+impl Life for Unstrided {}
+
 fn registry() -> Registry {
-    let ours = |s: StridedSettings| -> Box<dyn NetworkSettings> { Box::new(s) };
-    Registry { networks: networks().with("strided", "the second workload's", ours), ..Registry::default() }
+    Registry::default().with::<NetworkSettings, StridedSettings>()
 }
 
 /// The next number on the standard input; none at its end.

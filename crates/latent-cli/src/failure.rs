@@ -23,6 +23,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// A flag makes no sense: what is wrong with it, and what to do.
+    pub fn flag(flag: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Flag { flag, what: what.into(), remedy: remedy.into() }
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -49,7 +54,8 @@ from_rooms!(
     latent::data::DataError,
     latent::device::DeviceError,
     latent::figure::FigureError,
-    latent::generate::sampler::SamplerError,
+    latent::generate::GenerateError,
+    latent::generate::SamplerError,
     latent::model::ModelError,
     latent::store::StoreError,
     latent::train::TrainError,

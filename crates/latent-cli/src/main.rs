@@ -7,6 +7,7 @@
 mod commands;
 mod failure;
 mod help;
+mod options;
 mod output;
 mod progress;
 mod target;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use latent::Model;
 use latent::data::DataError;
+use latent::figure::{Figure, Images};
+use latent::generate::Samples;
 use latent::model::ModelError;
 
 use crate::failure::Failure;
@@ -96,8 +98,8 @@ impl Target {
 
     /// Refuses pictures of rows that are none.
     pub fn suits(&self, model: &Model) -> Result<(), Failure> {
-        if matches!(self.kind, Kind::Picture | Kind::Folder) && !model.run.facts.shape.is_image() {
-            return Err(ModelError::NoPicture { columns: model.run.facts.shape.features() }.into());
+        if matches!(self.kind, Kind::Picture | Kind::Folder) && !model.facts.shape.is_image() {
+            return Err(ModelError::NoPicture { columns: model.facts.shape.features() }.into());
         }
         Ok(())
     }
@@ -118,7 +120,7 @@ impl Target {
                 remedy: format!("give at most {MOST_PICTURES}, or write .npy or a folder/"),
             });
         }
-        let numbers = model.run.facts.shape.features().saturating_add(model.model.latent.dims());
+        let numbers = model.facts.shape.features().saturating_add(model.functions.latent.dims());
         let bytes = rows.saturating_mul(numbers).saturating_mul(BYTES_A_NUMBER) as u64;
         match latent::train::memory_limit() {
             Some(free) if bytes > free => Err(Failure::Flag {
@@ -131,6 +133,20 @@ impl Target {
                 remedy: "ask for fewer, several times, each with its own --seed".into(),
             }),
             _ => Ok(()),
+        }
+    }
+
+    /// Writes samples: as the picture that `drawn` makes of them, or as files, an array or a table.
+    pub fn write(
+        &self,
+        samples: &Samples,
+        title: &str,
+        drawn: impl FnOnce(&Images<'_>) -> Result<Figure, Failure>,
+    ) -> Result<(), Failure> {
+        self.ready()?;
+        match self.kind {
+            Kind::Picture => Ok(drawn(&samples.pictures()?.images()?)?.save(&self.path)?),
+            _ => Ok(samples.save(&self.path, title)?),
         }
     }
 

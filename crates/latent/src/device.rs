@@ -40,6 +40,9 @@ impl Device {
     }
 
     /// The device of that name, or the best one for `auto`.
+    ///
+    /// # Errors
+    /// A name that no device here has.
     pub fn named(name: &str) -> Result<Self, DeviceError> {
         let mut all = Self::all();
         let found = match name {

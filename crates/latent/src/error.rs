@@ -1,4 +1,4 @@
-//! One error type a room; this is their union.
+//! One error type a room; this is their union, above them all: no room that has errors of its own imports it.
 //!
 //! An error says what was wrong, where (file, row, key, tensor, step), and what to do next. Each room owns
 //! its enum in a file `error.rs`; [`Error::exit_code`] tells a user's mistake (2) from ours (1).
@@ -7,7 +7,7 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
 use crate::figure::FigureError;
-use crate::generate::sampler::SamplerError;
+use crate::generate::{GenerateError, SamplerError};
 use crate::model::ModelError;
 use crate::store::StoreError;
 use crate::train::TrainError;
@@ -31,7 +31,7 @@ pub enum Error {
     Store(#[from] StoreError),
     /// Training.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(TrainError),
     /// Reading, checking or splitting data.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -41,6 +41,31 @@ pub enum Error {
     /// Fitting or drawing from a sampler.
     #[error(transparent)]
     Sampler(#[from] SamplerError),
+}
+
+impl From<TrainError> for Error {
+    /// What the loop only passed on is what it was.
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Data(error) => Self::Data(error),
+            TrainError::Store(error) => Self::Store(error),
+            own => Self::Train(own),
+        }
+    }
+}
+
+impl From<GenerateError> for Error {
+    fn from(error: GenerateError) -> Self {
+        match error {
+            GenerateError::Config(error) => Self::Config(error),
+            GenerateError::Data(error) => Self::Data(error),
+            GenerateError::Figure(error) => Self::Figure(error),
+            GenerateError::Model(error) => Self::Model(error),
+            GenerateError::Sampler(error) => Self::Sampler(error),
+            GenerateError::Store(error) => Self::Store(error),
+            GenerateError::Train(error) => error.into(),
+        }
+    }
 }
 
 /// The result of a library call.

@@ -6,7 +6,7 @@
 
 use burn::tensor::{DispatchTensor, Gradients, Tensor};
 
-use crate::device::{Device, host};
+use crate::device::{Device, host, untracked};
 use crate::key::Key;
 
 /// The place of one array in [`Weights`].
@@ -27,8 +27,17 @@ pub struct Weights {
 pub struct Weight {
     path: String,
     shape: Vec<usize>,
-    trained: bool,
+    kind: Kind,
     tensor: DispatchTensor,
+}
+
+/// What an array is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind {
+    /// Gradients move it; otherwise it is a buffer.
+    trained: bool,
+    /// Only training needs it: critics, counts. In every checkpoint, never in a model file or an average.
+    training_only: bool,
 }
 
 impl Weight {
@@ -44,7 +53,12 @@ impl Weight {
 
     /// Whether gradients move it; otherwise it is a buffer.
     pub fn is_trained(&self) -> bool {
-        self.trained
+        self.kind.trained
+    }
+
+    /// Whether only training needs it: such arrays are in every checkpoint and never in a model file or an average.
+    pub fn is_training_only(&self) -> bool {
+        self.kind.training_only
     }
 
     /// Its numbers, row-major.
@@ -124,16 +138,30 @@ impl Weights {
         self.entries.iter().enumerate().map(|(index, weight)| (WeightId(index), weight))
     }
 
+    /// The arrays that a model is made of, without those that only training needs.
+    pub fn kept(&self) -> impl Iterator<Item = (WeightId, &Weight)> {
+        self.iter().filter(|(_, weight)| !weight.is_training_only())
+    }
+
+    /// Takes over what `kept` holds, but for arrays that only training needs: those stay as they are here.
+    pub(crate) fn keep(&mut self, kept: Self) {
+        for (own, other) in self.entries.iter_mut().zip(kept.entries) {
+            if !own.kind.training_only {
+                *own = other;
+            }
+        }
+    }
+
     /// How many numbers gradients move.
     pub fn trained_count(&self) -> usize {
-        self.entries.iter().filter(|w| w.trained).map(|w| w.shape.iter().product::<usize>()).sum()
+        self.entries.iter().filter(|w| w.kind.trained).map(|w| w.shape.iter().product::<usize>()).sum()
     }
 
     /// A copy in which the trained arrays that `wanted` names are leaves of a new gradient graph.
     #[must_use]
     pub fn tracked(&self, wanted: impl Fn(&str) -> bool) -> Self {
         let mut copy = self.clone();
-        for weight in copy.entries.iter_mut().filter(|w| w.trained && wanted(&w.path)) {
+        for weight in copy.entries.iter_mut().filter(|w| w.kind.trained && wanted(&w.path)) {
             weight.tensor = match weight.shape.len() {
                 1 => Tensor::<1>::from_dispatch(weight.tensor.clone())
                     .autodiff()
@@ -152,6 +180,16 @@ impl Weights {
                     .require_grad()
                     .into_dispatch(),
             };
+        }
+        copy
+    }
+
+    /// The same numbers outside any gradient graph.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let mut copy = self.clone();
+        for weight in &mut copy.entries {
+            weight.tensor = weight.shaped(untracked(weight.flat()));
         }
         copy
     }
@@ -203,18 +241,29 @@ pub struct Init<'a> {
     weights: &'a mut Weights,
     path: String,
     key: Key,
+    training_only: bool,
 }
 
 impl<'a> Init<'a> {
     /// Starts at the root.
     pub fn new(weights: &'a mut Weights, key: Key) -> Self {
-        Self { weights, path: String::new(), key }
+        Self { weights, path: String::new(), key, training_only: false }
+    }
+
+    /// The same for arrays that only training needs.
+    pub fn training_only(&mut self) -> Init<'_> {
+        Init { weights: self.weights, path: self.path.clone(), key: self.key, training_only: true }
+    }
+
+    /// The path of what `name` would be: what statistics are called by.
+    pub fn path(&self, name: &str) -> String {
+        self.join(name)
     }
 
     /// The same, one name deeper.
     pub fn scope(&mut self, name: impl std::fmt::Display) -> Init<'_> {
         let path = self.join(&name.to_string());
-        Init { weights: self.weights, path, key: self.key }
+        Init { weights: self.weights, path, key: self.key, training_only: self.training_only }
     }
 
     /// An array that gradients move. Rank 1 to 4.
@@ -229,11 +278,12 @@ impl<'a> Init<'a> {
 
     fn push(&mut self, name: &str, shape: &[usize], initial: Initial, trained: bool) -> WeightId {
         let path = self.join(name);
+        let kind = Kind { trained, training_only: self.training_only };
         if self.weights.outline {
             let tensor = self.weights.device.tensor(vec![0.0], [1]).into_dispatch();
             // What comes after so many arrays is only counted, by its place.
             if self.weights.entries.len() < MOST_OUTLINED {
-                self.weights.entries.push(Weight { path, shape: shape.to_vec(), trained, tensor });
+                self.weights.entries.push(Weight { path, shape: shape.to_vec(), kind, tensor });
             }
             return WeightId(self.weights.entries.len() - 1);
         }
@@ -253,8 +303,7 @@ impl<'a> Init<'a> {
             Initial::Values(given) => values = given,
         }
         let flat = self.weights.device.tensor(values, [n]);
-        let mut weight =
-            Weight { path, shape: shape.to_vec(), trained, tensor: flat.clone().into_dispatch() };
+        let mut weight = Weight { path, shape: shape.to_vec(), kind, tensor: flat.clone().into_dispatch() };
         weight.tensor = weight.shaped(flat);
         self.weights.entries.push(weight);
         WeightId(self.weights.entries.len() - 1)

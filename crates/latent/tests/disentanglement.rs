@@ -11,7 +11,7 @@ use common::*;
 #[test]
 fn a_model_of_shapes_is_judged_on_their_factors() {
     let folder = tempfile::tempdir().unwrap();
-    let mut layers = latent::config::Layers::default();
+    let mut layers = latent::Layers::default();
     let settings = "data.source='shapes'\ndata.limit=600\nposterior={kind='diagonal-normal',latent=4}\n\
                     likelihood.kind='bernoulli'\nnetwork={kind='mlp',hidden=[32]}\ntrain.batch=64\ntrain.epochs=4";
     settings.lines().for_each(|line| layers.set(line).unwrap());
@@ -50,7 +50,7 @@ fn a_model_of_shapes_is_judged_on_their_factors() {
     assert_eq!(found, disentanglement(&subject).unwrap());
 
     // Of other data the factors are not known.
-    let mut layers = latent::config::Layers::default();
+    let mut layers = latent::Layers::default();
     let other = "data.source='embedded'\ndata.limit=100\nposterior={kind='diagonal-normal',latent=2}\n\
                  network={kind='mlp',hidden=[8]}\ntrain.epochs=1";
     other.lines().for_each(|line| layers.set(line).unwrap());

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use common::*;
-use latent::config::{Layers, Run, presets};
+use latent::run::{Checked, Layers, Run, presets, resolve};
 use latent::store::TensorFile;
 use latent::{Key, Model};
 use latent_kernels::memory;
@@ -135,8 +135,9 @@ fn model_files() {
         file.header.insert("run".into(), String::from_utf8_lossy(text).into_owned());
         file.save(&written).unwrap();
         if let Ok(model) = Model::load(&written) {
-            let z = model.view().prior().draw(1, latent::batch::Noise::new(Key::from_seed(1), &[1]));
-            model.view().mean(&z);
+            let (view, row) = (model.view(), model.view().blank());
+            let z = view.prior(row.given()).draw(1, latent::batch::Noise::new(Key::from_seed(1), &row.ids)).z;
+            view.mean(&z, row.given());
         }
     });
 }
@@ -153,10 +154,10 @@ fn configurations() {
         let text = fs::read_to_string(run.join("run.toml")).unwrap();
         Run::from_toml(&text, &file).unwrap().facts
     };
-    let registry = latent::model::Registry::default();
+    let registry = latent::Registry::default();
     fuzz("run.toml", &wholes[..1], 3000, |input| {
         if let Ok(text) = std::str::from_utf8(input) {
-            drop(Run::from_toml(text, &file).map(|run| latent::model::outline(&run, &registry)));
+            drop(Run::from_toml(text, &file).and_then(|run| Checked::new(run, &registry)?.outline()));
         }
     });
     fuzz("layers", &wholes, 3000, |input| {
@@ -165,8 +166,8 @@ fn configurations() {
         if layers.file(&file).is_ok() {
             drop(layers.data());
             drop(layers.seed());
-            if let Ok((run, _)) = latent::config::resolve(&layers, &facts, &registry) {
-                drop(latent::model::outline(&run, &registry));
+            if let Ok((checked, _)) = resolve(&layers, &facts, &registry) {
+                drop(checked.outline());
             }
         }
     });
@@ -186,7 +187,7 @@ fn configurations() {
         {
             drop(layers.data());
             drop(layers.seed());
-            drop(latent::config::resolve(&layers, &facts, &registry));
+            drop(resolve(&layers, &facts, &registry));
         }
     });
     assert!(Layers::default().set(&format!("{}=1", ["a"; 100_000].join("."))).is_err());

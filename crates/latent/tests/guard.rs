@@ -2,15 +2,18 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Tensor;
 use common::*;
+use latent::Key;
 use latent::batch::Batch;
 use latent::data::{Data, DataError, DataSettings, Examples, Rows, Split, StoredType, write_npy};
 use latent::device::{Device, host};
+use latent::member::{Kept, Progress};
 use latent::objective::Loss;
 use latent::store::TensorFile;
 use latent::train::{
@@ -18,7 +21,6 @@ use latent::train::{
     Trainable, Trainer,
 };
 use latent::weights::{Init, Initial, WeightId, Weights};
-use latent::{Error, Key};
 
 /// 40 rows of two numbers.
 struct Points;
@@ -34,7 +36,7 @@ impl Examples for Points {
 
     fn rows(&self, _: Split, positions: &[usize], _: u64) -> Result<Rows, DataError> {
         let x = positions.iter().flat_map(|&p| [p as f32 / 40.0, 1.0]).collect();
-        Ok(Rows { x, ids: positions.iter().map(|&p| 1000 + p as u64).collect(), labels: Vec::new() })
+        Ok(Rows { x, ids: positions.iter().map(|&p| 1000 + p as u64).collect(), ..Rows::default() })
     }
 }
 
@@ -80,23 +82,22 @@ impl Trainable for Regression {
     }
 
     fn players(&self) -> Vec<Player> {
-        vec![Player { name: String::new(), moves: |_| true, optimizer: None, every: 1 }]
+        vec![Player::model()]
     }
 
-    fn loss(&self, _: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> latent::Result<Loss> {
+    fn loss(&self, _: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss, TrainError> {
         let total = self.errors(weights, batch, moment).mean();
-        Ok(Loss { terms: vec![("loss".into(), total.clone())], total, kept: vec![] })
+        Ok(Loss { terms: vec![("loss".into(), total.clone())], total, kept: Kept::default() })
     }
 
-    fn after_step(&mut self, _: &Batch, moment: Moment, _: Vec<Tensor<1>>) -> latent::Result<()> {
-        if moment.progress.map(|p| p.step) == self.breaks {
+    fn follow(&mut self, _: &BTreeMap<String, Kept>, at: Progress) {
+        if Some(at.step) == self.breaks {
             self.breaks = None;
             self.weights.set_values(self.w, vec![f32::INFINITY, 0.0]);
         }
-        Ok(())
     }
 
-    fn trace(&self, weights: &Weights, batch: &Batch, moment: Moment) -> latent::Result<Vec<Traced>> {
+    fn trace(&self, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Vec<Traced>, TrainError> {
         let errors = host(&self.errors(weights, batch, moment));
         let weight = Traced { name: "weight w".into(), values: host(&weights.get::<2>(self.w)), width: 0 };
         Ok(vec![weight, Traced { name: "errors".into(), values: errors, width: 2 }])
@@ -113,7 +114,7 @@ fn settings() -> TrainSettings {
 }
 
 struct Ran {
-    outcome: latent::Result<Outcome>,
+    outcome: Result<Outcome, TrainError>,
     found: Vec<(Finding, u64, f64)>,
     lines: Vec<Line>,
 }
@@ -188,7 +189,7 @@ fn it_gives_up_after_the_tries_and_keeps_the_last_good_state() {
     let ran = run(&mut task, &settings, Some(&folder), false, 0);
     assert_eq!(ran.found.iter().map(|f| f.2).collect::<Vec<_>>(), [0.5, 0.25, 0.125]);
     let error = ran.outcome.unwrap_err();
-    assert!(matches!(error, Error::Train(TrainError::Diverged { tries: 4, .. })));
+    assert!(matches!(error, TrainError::Diverged { tries: 4, .. }));
     let message = error.to_string();
     for part in ["4 times and gave up", "`errors` at step 11", "last.safetensors", "learning_rate"] {
         assert!(message.contains(part), "{message}");

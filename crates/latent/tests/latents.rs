@@ -11,7 +11,7 @@ use common::*;
 /// Trains a few epochs on 800 embedded images and asks everything of the held-out rows.
 fn section(settings: &str, seconds: Option<f64>) -> Section {
     let folder = tempfile::tempdir().unwrap();
-    let mut layers = latent::config::Layers::default();
+    let mut layers = latent::Layers::default();
     layers.set("data.source='embedded'").unwrap();
     for line in settings.lines().map(str::trim).filter(|line| !line.is_empty()) {
         layers.set(line).unwrap();

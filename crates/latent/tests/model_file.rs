@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::*;
-use latent::batch::{Batch, Latent, Noise};
+use latent::batch::{Batch, Given, Latent, Noise};
 use latent::data::Rows;
 use latent::device::host;
 use latent::store::StoreError;
@@ -39,15 +39,15 @@ fn error(bytes: &[u8]) -> Error {
 #[test]
 fn a_file_of_format_1_gives_what_it_always_gave() {
     let model = Model::load(golden()).unwrap();
-    assert_eq!(model.run.format, 1);
+    assert_eq!(model.run().unwrap().format, 1);
     let (view, device) = (model.view(), model.weights.device().clone());
     // Samples: keyed draws from the prior, decoded.
     let ids: Vec<u64> = (0..3).collect();
-    let z = view.prior().draw(1, Noise::new(Key::from_seed(11), &ids));
-    let samples = host(&view.mean(&z));
-    let decoded = host(&view.mean(&Latent::new(device.tensor(vec![0.5, -1.0], [1, 2]))));
+    let z = view.prior(Given::none()).draw(1, Noise::new(Key::from_seed(11), &ids));
+    let samples = host(&view.mean(&z.z, Given::none()));
+    let decoded = host(&view.mean(&Latent::new(device.tensor(vec![0.5, -1.0], [1, 2])), Given::none()));
     // Scores: log p(x) of a row by importance sampling.
-    let rows = Rows { x: (0..16).map(|i| i as f32 / 16.0).collect(), ids: vec![5], labels: Vec::new() };
+    let rows = Rows { x: (0..16).map(|i| i as f32 / 16.0).collect(), ids: vec![5], ..Rows::default() };
     let batch = Batch::new(rows, 16, &device);
     let score = latent::model::score(&view, &batch, 64, Key::from_seed(12)).unwrap()[0];
     let found = [samples[0], samples[17], samples[47], decoded[0], decoded[7], score.log_p_lower as f32];

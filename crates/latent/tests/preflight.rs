@@ -7,7 +7,7 @@ use std::process::Command;
 
 use common::*;
 use latent::Error;
-use latent::config::Layers;
+use latent::Layers;
 use latent::train::{Preflight, TrainError};
 use latent_kernels::memory;
 

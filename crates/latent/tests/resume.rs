@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::*;
 use latent::Error;
-use latent::config::Layers;
+use latent::Layers;
 use latent::train::{Event, Outcome, TrainError};
 
 /// Dense, bits drawn anew each epoch, each step in two parts, early stopping.
@@ -160,8 +160,8 @@ fn weights_of_another_run_are_not_lost_by_a_crash_at_the_start() {
         (root.path().join("other"), root.path().join("run"), root.path().join("killed"));
     train(&layers, &other, false, |_| false);
     let start = |folder: &Path, resume| {
-        let options = latent::train::Options { resume, init_from: Some(&other), ..Default::default() };
-        latent::train::Training::prepare(&layers, folder, options, &mut |_| {}).unwrap()
+        let options = latent::Options { resume, init_from: Some(&other), ..Default::default() };
+        latent::Training::prepare(&layers, folder, options, &mut |_| {}).unwrap()
     };
     start(&run, false).train(&Default::default(), &mut |_| {}).unwrap();
     // Prepared, and killed before the first checkpoint.

@@ -77,13 +77,13 @@ fn a_table_is_judged_on_its_columns() {
     assert_eq!(section.get("mse").unwrap().rows.len(), data.len(Split::Test));
 
     // Rows of the training data stand for a sampler that repeats.
-    let repeat: SampleSource<'_> = Box::new(|count, key: Key| {
+    let repeat: SampleSource<'_> = Box::new(|told, key: Key| {
         let mut positions = key.permutation(data.len(Split::Train));
-        positions.truncate(count);
+        positions.truncate(told.rows());
         let x = data.rows(Split::Train, &positions, 0)?.x;
         Ok(latent::generate::Samples::new(x, data.facts()))
     });
-    let prior = source_of_codes(&model, |count, key| Ok(model.prior_codes(count, key)));
+    let prior = source_of_codes(&model, |told, key| Ok(model.prior_codes_told(told, key)?));
     let samplers = [("prior".to_string(), prior), ("repeat".to_string(), repeat)];
     let section = samples(&subject, &samplers).unwrap();
     assert!(section.absent.is_empty() && section.warnings.is_empty(), "{section:?}");

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use latent::config::Layers;
-use latent::train::{Event, Options, Training};
+use latent::Layers;
+use latent::train::Event;
+use latent::{Options, Training};
 use latent_kernels::{launches, memory};
 
 #[global_allocator]

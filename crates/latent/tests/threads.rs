@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use latent::config::Layers;
-use latent::train::{Options, Training};
+use latent::Layers;
+use latent::{Options, Training};
 
 /// A small run on the embedded images.
 fn prepare(preset: &str, keys: &[&str], folder: &Path) -> Training {

@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use latent::Key;
-use latent::config::Layers;
+use latent::Layers;
 use latent::evaluate::{RunReport, report};
-use latent::train::{Options, Training};
+use latent::{Options, Training};
 
 fn judged(settings: &[&str]) -> RunReport {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use latent::data::{DataError, Split};
-use latent::evaluate::compare::{compare, compare_methods, methods};
-use latent::evaluate::disentanglement::ranking_of_models;
-use latent::evaluate::{Better, Estimate, Evaluation, Measure, Section};
+use latent::evaluate::compare::{comparable, compare, compare_methods, methods};
+use latent::evaluate::disentanglement::{add_ranking, ranking_of_models};
+use latent::evaluate::{Evaluation, Section};
 use latent::generate::some_rows;
 use serde_json::json;
 
@@ -62,29 +62,20 @@ impl Compare {
         let csv = csv.transpose()?;
         if let Some(page) = &self.html {
             if page.extension().is_none_or(|ending| ending != "html") {
-                return Err(Failure::Flag {
-                    flag: "--html",
-                    what: format!("{} has no ending that can be written here", page.display()),
-                    remedy: "end it in .html".into(),
-                });
+                let what = format!("{} has no ending that can be written here", page.display());
+                return Err(Failure::flag("--html", what, "end it in .html"));
             }
             if page.exists() && !self.force {
                 return Err(Failure::Exists(page.clone()));
             }
         }
         let judged = self.runs.iter().map(|run| evaluation(run)).collect::<Result<Vec<_>, _>>()?;
-        let on = |e: &Evaluation| (e.data_hash.clone(), e.split.clone());
-        let apart = judged.iter().any(|one| on(one) != on(&judged[0]));
-        let mut runs: Vec<(String, Vec<Section>)> =
-            names(&self.runs).into_iter().zip(judged.into_iter().map(|judged| judged.sections)).collect();
-        if apart {
+        let (mut runs, is_shared) = comparable(names(&self.runs).into_iter().zip(judged).collect());
+        if !is_shared {
             out.note(
                 "the runs were judged on different rows, or on rows prepared differently: nothing is paired, and what is \
                  marked as best is so only if all are rows of one distribution",
             );
-            // Equal ids are not equal rows then: nothing is paired.
-            let measures = runs.iter_mut().flat_map(|(_, sections)| sections).flat_map(|s| &mut s.measures);
-            measures.for_each(|measure| measure.rows.clear());
         }
         if self.by_seed {
             self.rank(&mut runs, out);
@@ -143,20 +134,7 @@ impl Compare {
                 }
             };
             for (&run, score) in members.iter().zip(ranking) {
-                let title = "unsupervised disentanglement ranking, Spearman";
-                let estimate = Estimate::exact(score);
-                let measure = Measure::new("udr", title, "", estimate, n, Better::Higher)
-                    .note("each run against the others of its method");
-                let section = runs[run].1.iter_mut().find(|section| section.name == "disentanglement");
-                match section {
-                    Some(section) => section.add(measure),
-                    None => {
-                        let mut section =
-                            Section::new("disentanglement", "Does each dimension know one factor?");
-                        section.add(measure);
-                        runs[run].1.push(section);
-                    }
-                }
+                add_ranking(&mut runs[run].1, score, n);
             }
         }
     }

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use latent::Key;
-use latent::config::Layers;
+use latent::Layers;
 
 use crate::failure::Done;
+use crate::options::Seeded;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -28,15 +29,15 @@ enum DataCommand {
 /// Say what DATA is, how it would be split and read, and what looks odd
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("seed", |seed| seed.help("What the splits descend from")))]
 struct Inspect {
     /// A path or a name, as for `latent train --data`
     data: String,
     /// A setting such as data.image.size=64; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// What the splits descend from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seeded: Seeded,
 }
 
 impl Data {
@@ -49,8 +50,9 @@ impl Data {
             layers.set(assignment)?;
         }
         let settings = layers.data()?;
-        let data =
-            latent::data::Data::open(&settings, Key::from_seed(inspect.seed), &mut |line| out.note(line))?;
+        let data = latent::data::Data::open(&settings, Key::from_seed(inspect.seeded.seed), &mut |line| {
+            out.note(line)
+        })?;
         let summary = data.summary(&settings);
         out.result(summary.to_string(), &summary);
         Ok(ExitCode::SUCCESS)

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use latent::config::Layers;
+use latent::Layers;
+use latent::Options;
 use latent::device::Device;
-use latent::train::Options;
 use serde_json::json;
 
 use super::train::{Stop, train};
 use crate::failure::{Done, Failure};
+use crate::options::Seeded;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -20,13 +21,13 @@ Examples:
 /// Train on data that ships with the program and show what comes out
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("seed", |seed| seed.help("What all noise descends from")))]
 pub struct Demo {
     /// The run folder to write; by default runs/demo, or the first free name after it
     #[arg(long)]
     out: Option<PathBuf>,
-    /// What all noise descends from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seeded: Seeded,
     /// Passes over the training rows
     #[arg(long)]
     epochs: Option<f64>,
@@ -36,11 +37,8 @@ impl Demo {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
         if let Some(taken) = self.out.as_ref().filter(|path| path.join("run.toml").exists()) {
-            return Err(Failure::Flag {
-                flag: "--out",
-                what: format!("{} holds a run already", taken.display()),
-                remedy: "choose another folder, or leave --out away".into(),
-            });
+            let what = format!("{} holds a run already", taken.display());
+            return Err(Failure::flag("--out", what, "choose another folder, or leave --out away"));
         }
         let folder = self.out.clone().unwrap_or_else(|| first_free(Path::new("runs/demo")));
         let plane = folder.join("plane");
@@ -93,7 +91,7 @@ impl Demo {
         layers.set("data.source=embedded")?;
         // A cross-entropy on grey levels weighs the rate more than a measured σ does: fewer holes, better samples.
         layers.set("likelihood.kind=bernoulli")?;
-        layers.set(&format!("seed={}", self.seed))?;
+        layers.set(&format!("seed={}", self.seeded.seed))?;
         layers.set(&format!("train.epochs={}", self.epochs.unwrap_or(epochs)))?;
         Ok(layers)
     }

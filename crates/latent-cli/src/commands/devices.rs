@@ -7,6 +7,7 @@ use latent::device::Device;
 use serde_json::json;
 
 use crate::failure::Done;
+use crate::options::Seeded;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -16,16 +17,16 @@ Examples:
 /// List the devices to compute on
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("seed", |seed| seed.hide(true)))]
 pub struct Devices {
-    /// Taken for uniformity; nothing is drawn
-    #[arg(long, default_value_t = 1, hide = true)]
-    seed: u64,
+    // Nothing is drawn: --seed is taken for uniformity.
+    #[command(flatten)]
+    _seeded: Seeded,
 }
 
 impl Devices {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        let _ = self.seed;
         let present = Device::present();
         let best = present.last().cloned().unwrap_or_default();
         let text: Vec<String> = present

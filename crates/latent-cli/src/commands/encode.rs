@@ -1,16 +1,16 @@
 //! `latent encode`: the code of each row.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use latent::data::{StoredType, write_npy, write_table};
 use serde_json::json;
 
-use super::{Chosen, load};
+use super::Chosen;
 use crate::failure::Done;
+use crate::options::Writing;
 use crate::output::Output;
-use crate::target::{Kind, Target};
+use crate::target::Kind;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,36 +20,26 @@ Examples:
 /// Write the code of each row
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("out", |out| out.help("Where to: z.npy or z.csv")))]
+#[command(mut_arg("seed", |seed| seed.help("Taken for uniformity; codes are means and draw nothing")))]
 pub struct Encode {
-    /// A run folder or a model file
-    run: PathBuf,
     /// Rows to encode; by default the model's own held-out rows
     #[arg(long)]
     data: Option<String>,
-    /// Where to: z.npy or z.csv
-    #[arg(long)]
-    out: PathBuf,
     /// Write the standard deviation of q(z|x) beside its mean
     #[arg(long)]
     with_deviation: bool,
-    /// Taken for uniformity; codes are means and draw nothing
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Where to compute
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Replace what is there
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    files: Writing,
 }
 
 impl Encode {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        let target = Target::new("--out", &self.out, self.force, &Kind::NUMBERS)?;
-        let model = load(&self.run, &self.device)?;
+        let target = self.files.target(&Kind::NUMBERS)?;
+        let model = self.files.model()?;
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
-        let dims = model.model.latent.dims();
+        let dims = model.functions.latent.dims();
         let mut width = dims;
         let mut values: Vec<f32> = Vec::new();
         chosen.each(|rows| {
@@ -67,21 +57,21 @@ impl Encode {
         let rows = values.len() / width.max(1);
         target.ready()?;
         if target.kind == Kind::Array {
-            write_npy(&self.out, &[rows, width], StoredType::F32, &values)?;
+            write_npy(&target.path, &[rows, width], StoredType::F32, &values)?;
         } else {
             let mut header: Vec<String> = (1..=dims).map(|d| format!("z{d}")).collect();
             if width > dims {
                 header.extend((1..=dims).map(|d| format!("sd{d}")));
             }
-            write_table(&self.out, &header, &values)?;
+            write_table(&target.path, &header, &values)?;
         }
         out.result(
             format!(
                 "{rows} codes of {dims} dimensions{}: {}",
                 if width > dims { ", each mean with its standard deviation" } else { "" },
-                self.out.display()
+                target.path.display()
             ),
-            &json!({ "rows": rows, "dims": dims, "columns": width, "out": self.out, "seed": self.seed }),
+            &json!({ "rows": rows, "dims": dims, "columns": width, "out": target.path, "seed": self.files.seed() }),
         );
         Ok(ExitCode::SUCCESS)
     }

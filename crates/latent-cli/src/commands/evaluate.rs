@@ -7,16 +7,15 @@ use clap::Args;
 use latent::Model;
 use latent::data::{Data, Split};
 use latent::evaluate::features::Features;
-use latent::evaluate::samples::{LEAST, SampleSource, prior_source, source_of_codes};
+use latent::evaluate::samples::{LEAST, sources};
 use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
 use latent::generate::Samples;
-use latent::generate::sampler::{Choice, FittedSampler, How};
-use latent::model::Registry;
 use latent::words::duration;
 use serde_json::json;
 
-use super::{key, load, own_data, trained_on};
+use super::{key, own_data, trained_on};
 use crate::failure::{Done, Failure};
+use crate::options::Computing;
 use crate::output::Output;
 use crate::progress::Bar;
 
@@ -36,9 +35,9 @@ earlier calls stay there while the model and the rows are the same; one that is 
 /// Judge a trained model, every number with its interval
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\nSections:\n{}", known_sections()))]
+#[command(mut_arg("run", |run| run.help("A run folder")))]
+#[command(mut_arg("seed", |seed| seed.help("What every draw descends from")))]
 pub struct Evaluate {
-    /// A run folder
-    run: PathBuf,
     /// Held-out rows; by default the test split of the model's own data
     #[arg(long)]
     data: Option<String>,
@@ -71,12 +70,8 @@ pub struct Evaluate {
     /// Read all rows for everything, whatever it takes
     #[arg(long, conflicts_with = "minutes")]
     full: bool,
-    /// What every draw descends from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Where to compute
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    #[command(flatten)]
+    on: Computing,
 }
 
 impl Evaluate {
@@ -84,34 +79,19 @@ impl Evaluate {
     pub fn run(self, out: &Output) -> Done {
         let known: Vec<&str> = questions().iter().map(|question| question.name).collect();
         if let Some(unknown) = self.sections.iter().find(|name| !known.contains(&name.as_str())) {
-            return Err(Failure::Flag {
-                flag: "--sections",
-                what: format!("there is no section `{unknown}`"),
-                remedy: format!("known: {}", known.join(", ")),
-            });
+            let what = format!("there is no section `{unknown}`");
+            return Err(Failure::flag("--sections", what, format!("known: {}", known.join(", "))));
         }
         if !(self.minutes.is_finite() && self.minutes > 0.0) {
-            return Err(Failure::Flag {
-                flag: "--minutes",
-                what: format!("{} is not a time", self.minutes),
-                remedy: "give a number above 0".into(),
-            });
+            let what = format!("{} is not a time", self.minutes);
+            return Err(Failure::flag("--minutes", what, "give a number above 0"));
         }
         if let Some(few) = self.samples.filter(|&n| n < LEAST) {
-            return Err(Failure::Flag {
-                flag: "--samples",
-                what: format!("sets of {few} rows are too small for a distance between sets"),
-                remedy: format!("give at least {LEAST}"),
-            });
+            let what = format!("sets of {few} rows are too small for a distance between sets");
+            return Err(Failure::flag("--samples", what, format!("give at least {LEAST}")));
         }
-        if self.run.is_file() {
-            return Err(Failure::Flag {
-                flag: "RUN",
-                what: format!("{} is a file, and an evaluation is kept in a run folder", self.run.display()),
-                remedy: "give the run folder".into(),
-            });
-        }
-        let model = load(&self.run, &self.device)?;
+        let folder = self.on.trained.folder("an evaluation is kept in a run folder")?;
+        let model = self.on.model()?;
         let own = own_data(&model, out);
         let mut note = |line: String| out.note(line);
         let given = match &self.data {
@@ -119,11 +99,9 @@ impl Evaluate {
             None => None,
         };
         if let Some(known) = given.as_ref().and_then(|data| trained_on(&model, data)) {
-            return Err(Failure::Flag {
-                flag: "--data",
-                what: format!("the model was trained on rows of {known}, so these rows are no test of it"),
-                remedy: "leave --data away: the test split of its own data was kept from it".into(),
-            });
+            let what = format!("the model was trained on rows of {known}, so these rows are no test of it");
+            let remedy = "leave --data away: the test split of its own data was kept from it";
+            return Err(Failure::flag("--data", what, remedy));
         }
         let foreign: Option<Data> = match &self.against {
             Some(source) => Some(model.open(source, &mut note)?),
@@ -144,7 +122,7 @@ impl Evaluate {
             (None, None) => unreachable!("refused above"),
         };
         let features = self.features(&model, held_out)?;
-        let samplers = samplers(&self.run, &model)?;
+        let samplers = sources(&model, folder)?;
         let bar = Bar::new(out);
         let progress = |what: &str, part: f64| bar.show(what, part);
         let mut subject = Subject {
@@ -156,7 +134,7 @@ impl Evaluate {
             features: features.as_deref(),
             seconds: None,
             set: self.samples,
-            key: key(self.seed, "evaluate"),
+            key: self.on.trained.key("evaluate"),
             progress: &progress,
         };
         let asked = |name: &str| self.sections.is_empty() || self.sections.iter().any(|s| s == name);
@@ -164,28 +142,26 @@ impl Evaluate {
         if count == 0 {
             let asked = questions().into_iter().filter(|question| asked(question.name));
             let needs: Vec<String> = asked.map(|q| format!("{}: {}", q.name, q.about)).collect();
-            return Err(Failure::Flag {
-                flag: "--sections",
-                what: "nothing that is asked applies to this model with this data".into(),
-                remedy: format!("give what it is about, or ask another section ({})", needs.join("; ")),
-            });
+            let what = "nothing that is asked applies to this model with this data";
+            let remedy = format!("give what it is about, or ask another section ({})", needs.join("; "));
+            return Err(Failure::flag("--sections", what, remedy));
         }
         subject.seconds = (!self.full).then(|| 60.0 * self.minutes / count.max(1) as f64);
-        let file = checksum(&self.run.join("model.safetensors"))?;
+        let file = checksum(&folder.join("model.safetensors"))?;
         // Said before the work, so that who wants to keep it can.
-        if let Err(why) = Evaluation::earlier(&self.run, &subject, &file) {
-            out.note(format!("the evaluation in {} will be replaced: {why}", self.run.display()));
+        if let Err(why) = Evaluation::earlier(folder, &subject, &file) {
+            out.note(format!("the evaluation in {} will be replaced: {why}", folder.display()));
         }
-        let answered = Evaluation::of(&subject, &self.sections, file.clone(), self.seed);
+        let answered = Evaluation::of(&subject, &self.sections, file.clone(), self.on.trained.seed());
         bar.end();
         let mut evaluation = answered?;
         let mut text: String = evaluation.sections.iter().map(said).collect();
         let seconds: f64 = evaluation.calls.iter().map(|call| call.seconds).sum();
         // Read now: another call may have ended in the meantime.
-        if let Ok(Some(earlier)) = Evaluation::earlier(&self.run, &subject, &file) {
+        if let Ok(Some(earlier)) = Evaluation::earlier(folder, &subject, &file) {
             evaluation = evaluation.after(earlier);
         }
-        let mut files = evaluation.save(&self.run)?;
+        let mut files = evaluation.save(folder)?;
         let kept: Vec<&str> = evaluation
             .calls
             .iter()
@@ -205,7 +181,7 @@ impl Evaluate {
             duration(seconds)
         ));
         if let Some(own) = &own {
-            let written = report(&self.run, own, key(model.run.seed, "report"))?;
+            let written = report(folder, own, key(model.seed, "report"))?;
             if let Some(page) = written.files.last() {
                 text.push_str(&format!("\nreport: {}", page.display()));
                 files.push(page.clone());
@@ -224,16 +200,14 @@ impl Evaluate {
         (data, split): (&Data, Split),
     ) -> Result<Option<Box<dyn Features>>, Failure> {
         let Some(path) = &self.features else { return Ok(None) };
-        if !model.run.facts.shape.is_image() {
-            return Err(Failure::Flag {
-                flag: "--features",
-                what: "a network sees pictures, and this model's samples are rows of a table".into(),
-                remedy: "leave it away: tables are compared in their standardised columns".into(),
-            });
+        if !model.facts.shape.is_image() {
+            let what = "a network sees pictures, and this model's samples are rows of a table";
+            let remedy = "leave it away: tables are compared in their standardised columns";
+            return Err(Failure::flag("--features", what, remedy));
         }
         let features = onnx(path, self.features_size, &self.features_normalise)?;
         let first: Vec<usize> = (0..data.len(split).min(1)).collect();
-        features.of(&Samples::new(data.rows(split, &first, 0)?.x, &model.run.facts))?;
+        features.of(&Samples::new(data.rows(split, &first, 0)?.x, &model.facts))?;
         Ok(Some(features))
     }
 }
@@ -241,38 +215,21 @@ impl Evaluate {
 #[cfg(feature = "onnx")]
 fn onnx(path: &Path, side: Option<usize>, scaling: &str) -> Result<Box<dyn Features>, Failure> {
     use latent::evaluate::features::{OnnxFeatures, OnnxSettings};
-    let scaling = scaling.parse().map_err(|what| Failure::Flag {
-        flag: "--features-normalise",
-        what,
-        remedy: "give one of them".into(),
-    })?;
+    let scaling = scaling
+        .parse()
+        .map_err(|what: String| Failure::flag("--features-normalise", what, "give one of them"))?;
     Ok(Box::new(OnnxFeatures::open(path, OnnxSettings { side, scaling })?))
 }
 
 #[cfg(not(feature = "onnx"))]
 fn onnx(path: &Path, _: Option<usize>, _: &str) -> Result<Box<dyn Features>, Failure> {
-    Err(Failure::Flag {
-        flag: "--features",
-        what: format!("this program was built without what reads {}", path.display()),
-        remedy: "build it with that: cargo install --path crates/latent-cli --features onnx".into(),
-    })
+    let what = format!("this program was built without what reads {}", path.display());
+    let remedy = "build it with that: cargo install --path crates/latent-cli --features onnx";
+    Err(Failure::flag("--features", what, remedy))
 }
 
 fn known_sections() -> String {
     questions().iter().map(|question| format!("  {:<16} {}\n", question.name, question.about)).collect()
-}
-
-/// The prior and the samplers that were fitted, each as a source of samples.
-fn samplers<'a>(run: &Path, model: &'a Model) -> Result<Vec<(String, SampleSource<'a>)>, Failure> {
-    let registry = Registry::default();
-    let mut sources = vec![("prior".to_string(), prior_source(model))];
-    let fitted = Choice::of(model, run)?.map(|choice| choice.table).unwrap_or_default();
-    for name in fitted.into_iter().map(|row| row.sampler).filter(|name| name != "prior") {
-        let sampler = FittedSampler::load(model, run, &name, &registry)?;
-        let draw = move |count, key| sampler.draw(model, count, &How::default(), key);
-        sources.push((name, source_of_codes(model, draw)));
-    }
-    Ok(sources)
 }
 
 /// A section as text: a line a measure, then what to be warned of and what is absent.

@@ -1,19 +1,20 @@
 //! `latent fit-sampler`: fits a sampler on the codes of training rows, judges it, and keeps both beside the model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use latent::Registry;
 use latent::generate::sampler::{
-    Choice, CodeSet, FitOptions, FittedSampler, Judged, auto_kinds, fit_auto, fit_one,
+    Choice, CodeSet, FitOptions, FittedSampler, Judged, SamplerSettings, auto_kinds, fit_auto, fit_one,
 };
-use latent::model::Registry;
 use latent::words::duration;
 use serde_json::json;
 use toml::{Table, Value};
 
-use super::{key, load, own_data};
+use super::own_data;
 use crate::failure::{Done, Failure};
+use crate::options::Computing;
 use crate::output::Output;
 use crate::progress::Bar;
 
@@ -33,9 +34,10 @@ best) and how far apart they lie (mmd, 0 is best). The best is what
 /// Fit what codes are drawn from on the codes of training rows, and keep the best
 #[derive(Args)]
 #[command(after_help = help())]
+#[command(mut_arg("run", |run| run.help("A run folder")))]
+#[command(mut_arg("seed", |seed| seed.help("What the fits' noise descends from")))]
+#[command(mut_arg("device", |device| device.help("Where to encode")))]
 pub struct FitSampler {
-    /// A run folder
-    run: PathBuf,
     /// Which sampler, or auto
     #[arg(long, default_value = "auto")]
     sampler: String,
@@ -48,12 +50,8 @@ pub struct FitSampler {
     /// Rows whose codes are used, at most, of each split
     #[arg(long, default_value_t = 60_000)]
     rows: usize,
-    /// What the fits' noise descends from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Where to encode
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    #[command(flatten)]
+    on: Computing,
     /// Fit anew what is fitted already
     #[arg(long)]
     force: bool,
@@ -62,8 +60,8 @@ pub struct FitSampler {
 /// The help's end, with the samplers that there are.
 fn help() -> String {
     let registry = Registry::default();
-    let lines: Vec<String> =
-        registry.samplers.list().map(|(name, about)| format!("  {name:20} {about}")).collect();
+    let samplers = registry.members::<dyn SamplerSettings>().into_iter().flat_map(|axis| axis.list());
+    let lines: Vec<String> = samplers.map(|(name, about)| format!("  {name:20} {about}")).collect();
     EXAMPLES.replace("SAMPLERS", &lines.join("\n"))
 }
 
@@ -73,34 +71,24 @@ const AUTO_MINUTES: f64 = 2.0;
 impl FitSampler {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        if self.run.is_file() {
-            return Err(Failure::Flag {
-                flag: "RUN",
-                what: format!("{} is a file, and a sampler is kept in the run folder", self.run.display()),
-                remedy: "give the run folder".into(),
-            });
-        }
+        let folder = self.on.trained.folder("a sampler is kept in the run folder")?;
         if let Some(minutes) = self.minutes
             && !(minutes.is_finite() && minutes > 0.0)
         {
-            return Err(Failure::Flag {
-                flag: "--minutes",
-                what: format!("{minutes} minutes"),
-                remedy: "give a positive number".into(),
-            });
+            return Err(Failure::flag("--minutes", format!("{minutes} minutes"), "give a positive number"));
         }
         let table = self.table()?;
         let registry = Registry::default();
         let is_auto = self.sampler == "auto";
         if !is_auto {
             // A misspelt name or key is refused before anything is read.
-            registry.samplers.resolve(&table, "sampler")?;
+            registry.resolve::<dyn SamplerSettings>(&table, "sampler")?;
         }
-        let model = load(&self.run, &self.device)?;
+        let model = self.on.model()?;
         let data = own_data(&model, out)?;
         let bar = Bar::new(out);
         let rows = self.rows.max(1);
-        let codes = CodeSet::of(&model, &data, rows, key(self.seed, "fit-sampler"), &|share| {
+        let codes = CodeSet::of(&model, &data, rows, self.on.trained.key("fit-sampler"), &|share| {
             bar.show("encoding", share)
         })?;
         bar.end();
@@ -111,20 +99,20 @@ impl FitSampler {
             codes.train.width()
         ));
         let options = FitOptions {
-            seed: self.seed,
+            seed: self.on.trained.seed(),
             minutes: self.minutes.or(is_auto.then_some(AUTO_MINUTES)),
             registry: &registry,
             progress: &|what, share| bar.show(what, share),
         };
         let choice = if is_auto {
             out.note(format!("fitting {}", auto_kinds(&model).join(", ")));
-            fit_auto(&model, &self.run, &codes, self.force, &options)
+            fit_auto(&model, folder, &codes, self.force, &options)
         } else {
-            fit_one(&model, &self.run, &codes, &table, self.force, &options)
+            fit_one(&model, folder, &codes, &table, self.force, &options)
         };
         bar.end();
         let choice = choice?;
-        self.say(&choice, out);
+        self.say(&choice, folder, out);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -132,11 +120,8 @@ impl FitSampler {
     fn table(&self) -> Result<Table, Failure> {
         let mut table = Table::from_iter([("kind".to_string(), Value::from(self.sampler.as_str()))]);
         for assignment in &self.set {
-            let wrong = |what: &str| Failure::Flag {
-                flag: "--set",
-                what: format!("`{assignment}` {what}"),
-                remedy: "write --set key=value, such as --set components=20".into(),
-            };
+            let remedy = "write --set key=value, such as --set components=20";
+            let wrong = |what: &str| Failure::flag("--set", format!("`{assignment}` {what}"), remedy);
             let Some((name, value)) = assignment.split_once('=') else { return Err(wrong("has no `=`")) };
             let (name, value) = (name.trim(), value.trim());
             if name.is_empty() || name == "kind" || self.sampler == "auto" {
@@ -151,7 +136,7 @@ impl FitSampler {
         Ok(table)
     }
 
-    fn say(&self, choice: &Choice, out: &Output) {
+    fn say(&self, choice: &Choice, folder: &Path, out: &Output) {
         let mut text =
             format!("{:20} {:>24} {:>20} {:>9}\n", "sampler", "told apart (95 %)", "mmd ± error", "fit");
         for row in &choice.table {
@@ -174,17 +159,17 @@ impl FitSampler {
             .table
             .iter()
             .filter(|row| row.sampler != "prior")
-            .map(|row| FittedSampler::path(&self.run, &row.sampler))
+            .map(|row| FittedSampler::path(folder, &row.sampler))
             .collect();
         text.push_str(&format!(
             "chosen: {}; draw from it by: latent sample {} --out samples.png",
             choice.chosen,
-            self.run.display()
+            folder.display()
         ));
         let rows: Vec<&Judged> = choice.table.iter().collect();
         out.result(
             text,
-            &json!({ "chosen": choice.chosen, "table": rows, "files": files, "run": self.run, "seed": self.seed }),
+            &json!({ "chosen": choice.chosen, "table": rows, "files": files, "run": folder, "seed": self.on.trained.seed() }),
         );
     }
 }

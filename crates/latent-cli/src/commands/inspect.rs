@@ -1,6 +1,5 @@
 //! `latent inspect`: what is in a run folder or a model file.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,6 +7,7 @@ use serde_json::json;
 
 use super::load;
 use crate::failure::Done;
+use crate::options::Trained;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -18,21 +18,20 @@ Examples:
 /// Show what a model is made of and what it was trained on
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("seed", |seed| seed.hide(true)))]
 pub struct Inspect {
-    /// A run folder or a model file
-    run: PathBuf,
-    /// Taken for uniformity; nothing is drawn
-    #[arg(long, default_value_t = 1, hide = true)]
-    seed: u64,
+    // Nothing is drawn: --seed is taken for uniformity.
+    #[command(flatten)]
+    of: Trained,
 }
 
 impl Inspect {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        let model = load(&self.run, "cpu")?;
-        let run = &model.run;
+        let model = load(&self.of.run, "cpu")?;
+        let run = model.run()?;
         let arrays: Vec<_> =
-            model.weights.iter().map(|(_, w)| (w.path().to_string(), w.shape().to_vec())).collect();
+            model.weights.kept().map(|(_, w)| (w.path().to_string(), w.shape().to_vec())).collect();
         let kind =
             |table: &toml::Table| table.get("kind").and_then(|k| k.as_str()).unwrap_or("?").to_string();
         let mut text = format!(
@@ -46,9 +45,9 @@ impl Inspect {
             run.facts.rows[1],
             run.facts.rows[2],
             kind(&run.likelihood),
-            model.model.likelihood.measure().name(),
+            model.functions.likelihood.measure().name(),
             kind(&run.posterior),
-            model.model.latent.dims(),
+            model.functions.latent.dims(),
             kind(&run.prior),
             kind(&run.encoder),
             kind(&run.decoder),
@@ -59,7 +58,6 @@ impl Inspect {
         for (path, shape) in &arrays {
             text.push_str(&format!("\n  {path:32} {shape:?}"));
         }
-        let _ = self.seed;
         out.result(text, &json!({ "run": run.without_statistics(), "arrays": arrays }));
         Ok(ExitCode::SUCCESS)
     }

@@ -1,18 +1,17 @@
 //! `latent interpolate`: the way from one code to another, decoded.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use latent::array::Array;
 use latent::figure::interpolation;
-use latent::generate::{Path as Way, interpolate};
+use latent::generate::{Observe, Path as Way, Told, interpolate_pairs};
 use serde_json::json;
 
-use super::{Chosen, key, load};
+use super::Chosen;
 use crate::failure::{Done, Failure};
+use crate::options::Writing;
 use crate::output::Output;
-use crate::target::{Kind, Target};
+use crate::target::Kind;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,9 +21,9 @@ Examples:
 /// Walk from one row's code to another's
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("out", |out| out.help("Where to: rows.png, a folder/, x.npy or x.csv")))]
+#[command(mut_arg("seed", |seed| seed.help("What the choice of pairs descends from")))]
 pub struct Interpolate {
-    /// A run folder or a model file
-    run: PathBuf,
     /// Rows whose codes are the ends; by default the model's own held-out rows
     #[arg(long)]
     data: Option<String>,
@@ -43,18 +42,8 @@ pub struct Interpolate {
     /// A straight line, or the great circle that keeps the length of codes
     #[arg(long, default_value = "spherical")]
     path: Shape,
-    /// Where to: rows.png, a folder/, x.npy or x.csv
-    #[arg(long)]
-    out: PathBuf,
-    /// What the choice of pairs descends from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Where to compute
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Replace what is there
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    files: Writing,
 }
 
 /// The way between two codes.
@@ -67,15 +56,12 @@ enum Shape {
 impl Interpolate {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        let target = Target::new("--out", &self.out, self.force, &Kind::ALL)?;
+        let target = self.files.target(&Kind::ALL)?;
         if self.steps < 2 {
-            return Err(Failure::Flag {
-                flag: "--steps",
-                what: format!("{} codes cannot hold both ends", self.steps),
-                remedy: "give at least 2".into(),
-            });
+            let what = format!("{} codes cannot hold both ends", self.steps);
+            return Err(Failure::flag("--steps", what, "give at least 2"));
         }
-        let model = load(&self.run, &self.device)?;
+        let model = self.files.model()?;
         target.suits(&model)?;
         let ways = if self.from.is_some() { 1 } else { self.count };
         target.holds("--count, --steps", ways.saturating_mul(self.steps), &model)?;
@@ -87,43 +73,35 @@ impl Interpolate {
                 vec![(from, to)]
             }
             _ => {
-                let order = key(self.seed, "interpolate").permutation(chosen.len());
+                let order = self.files.key("interpolate").permutation(chosen.len());
                 order.chunks_exact(2).take(self.count).map(|pair| (pair[0], pair[1])).collect()
             }
         };
         if pairs.is_empty() {
-            return Err(Failure::Flag {
-                flag: "--data",
-                what: format!("a way has two ends, and there are {} rows", chosen.len()),
-                remedy: "give at least two rows".into(),
-            });
+            let what = format!("a way has two ends, and there are {} rows", chosen.len());
+            return Err(Failure::flag("--data", what, "give at least two rows"));
         }
         let way = match self.path {
             Shape::Linear => Way::Linear,
             Shape::Spherical => Way::Spherical,
         };
-        let mut values = Vec::new();
-        for (from, to) in &pairs {
-            let code =
-                |row: usize| -> Result<Array, Failure> { Ok(model.encode(&chosen.rows(row, 1)?)?.mean) };
-            values.extend(interpolate(code(*from)?.row(0), code(*to)?.row(0), self.steps, way).values);
-        }
-        let decoded = model.decode(&Array::matrix(values, model.model.latent.dims()))?;
-        target.ready()?;
-        if target.kind == Kind::Picture {
-            let pictures = decoded.pictures()?;
-            interpolation(&pictures.images()?, self.steps, "From one row to another")?.save(&self.out)?;
-        } else {
-            decoded.save(&self.out, "From one row to another")?;
-        }
+        let ends: Vec<usize> = pairs.iter().flat_map(|(from, to)| [*from, *to]).collect();
+        let rows = chosen.data.rows(chosen.split, &ends, 0)?;
+        let codes = interpolate_pairs(&model.encode(&rows)?.mean, self.steps, way);
+        // On its way a code keeps the condition of the row that it starts from.
+        let starts: Vec<usize> = (0..codes.rows()).map(|step| step / self.steps * 2).collect();
+        let told = Told::of(&rows).select(&starts);
+        let decoded = model.decode_told(&codes, &told, Observe::Mean, self.files.key("decode"))?;
+        let title = "From one row to another";
+        target.write(&decoded, title, |images| Ok(interpolation(images, self.steps, title)?))?;
         out.result(
             format!(
                 "{} of {} codes each: {}",
                 super::counted(pairs.len(), "way"),
                 self.steps,
-                self.out.display()
+                target.path.display()
             ),
-            &json!({ "pairs": pairs, "steps": self.steps, "out": self.out, "seed": self.seed }),
+            &json!({ "pairs": pairs, "steps": self.steps, "out": target.path, "seed": self.files.seed() }),
         );
         Ok(ExitCode::SUCCESS)
     }

@@ -21,10 +21,11 @@ pub mod traverse;
 
 use std::path::{Path, PathBuf};
 
+use latent::Registry;
 use latent::array::Array;
 use latent::data::{Data, DataError, Rows, Split};
 use latent::device::Device;
-use latent::model::Registry;
+use latent::generate::GenerateError;
 use latent::{Key, Model};
 
 use crate::failure::Failure;
@@ -130,16 +131,16 @@ impl Chosen {
 
 /// The data that the model was trained on. Its path is relative to where training ran.
 pub fn own_data(model: &Model, out: &Output) -> Result<Data, Failure> {
-    let source = &model.run.facts.source;
+    let source = &model.facts.source;
     let data = model.open_own(&mut |line| out.note(line)).map_err(|error| match error {
-        latent::Error::Data(DataError::NotFound { .. }) => Failure::Flag {
+        GenerateError::Data(DataError::NotFound { .. }) => Failure::Flag {
             flag: "RUN",
             what: format!("it was trained on {source}, which is not found from here"),
             remedy: "run the command where training ran, or give other rows by --data if it has that".into(),
         },
         error => error.into(),
     })?;
-    if data.facts().hash != model.run.facts.hash {
+    if data.facts().hash != model.facts.hash {
         out.note(format!(
             "{source} has changed since training: rows that count as held out may be ones the model has learned"
         ));
@@ -149,12 +150,12 @@ pub fn own_data(model: &Model, out: &Output) -> Result<Data, Failure> {
 
 /// The known test set that both the data and the rows that the model was trained on belong to.
 pub fn trained_on<'a>(model: &Model, data: &'a Data) -> Option<&'a str> {
-    data.test_is_known().filter(|known| model.run.facts.overlaps.iter().any(|name| name == known))
+    data.test_is_known().filter(|known| model.facts.overlaps.iter().any(|name| name == known))
 }
 
 /// Codes from a `.npy` or `.csv` file, as wide as the model's.
 pub fn codes_from(path: &Path, model: &Model) -> Result<Array, Failure> {
-    let width = model.model.latent.dims();
+    let width = model.functions.latent.dims();
     let values = latent::data::read_matrix(path, width)?;
     Ok(Array::matrix(values, width))
 }

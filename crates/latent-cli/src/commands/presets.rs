@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use latent::config::{preset, presets};
+use latent::run::{preset, presets};
 use serde_json::json;
 
 use crate::failure::Done;
+use crate::options::Seeded;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -17,18 +18,18 @@ Examples:
 /// List the presets, or print one as TOML
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("seed", |seed| seed.hide(true)))]
 pub struct Presets {
     /// The preset to print
     name: Option<String>,
-    /// Taken for uniformity; nothing is drawn
-    #[arg(long, default_value_t = 1, hide = true)]
-    seed: u64,
+    // Nothing is drawn: --seed is taken for uniformity.
+    #[command(flatten)]
+    _seeded: Seeded,
 }
 
 impl Presets {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        let _ = self.seed;
         match self.name {
             Some(name) => {
                 let preset = preset(&name)?;

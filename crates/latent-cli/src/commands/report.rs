@@ -1,6 +1,5 @@
 //! `latent report`: the figures and the report of a run, drawn anew.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,8 +7,9 @@ use latent::evaluate::report;
 use serde_json::json;
 
 use super::train::{said, verdicts};
-use super::{key, load, own_data};
-use crate::failure::{Done, Failure};
+use super::{load, own_data};
+use crate::failure::Done;
+use crate::options::Trained;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -19,27 +19,20 @@ Examples:
 /// Draw the figures of a run and write its report again
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("run", |run| run.help("A run folder")))]
+#[command(mut_arg("seed", |seed| seed.help("What the samples descend from")))]
 pub struct Report {
-    /// A run folder
-    run: PathBuf,
-    /// What the samples descend from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    of: Trained,
 }
 
 impl Report {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        if self.run.is_file() {
-            return Err(Failure::Flag {
-                flag: "RUN",
-                what: format!("{} is a file, and a report needs the whole run", self.run.display()),
-                remedy: "give the run folder".into(),
-            });
-        }
-        let model = load(&self.run, "cpu")?;
+        let folder = self.of.folder("a report needs the whole run")?;
+        let model = load(folder, "cpu")?;
         let data = own_data(&model, out)?;
-        let written = report(&self.run, &data, key(self.seed, "report"))?;
+        let written = report(folder, &data, self.of.key("report"))?;
         let text = format!(
             "{}{}",
             written.files.last().map(|page| page.display().to_string()).unwrap_or_default(),
@@ -47,7 +40,7 @@ impl Report {
         );
         out.result(
             text,
-            &json!({ "verdicts": verdicts(&written), "files": written.files, "seed": self.seed }),
+            &json!({ "verdicts": verdicts(&written), "files": written.files, "seed": self.of.seed() }),
         );
         Ok(ExitCode::SUCCESS)
     }

@@ -1,19 +1,18 @@
 //! `latent sample`: new samples from a trained model.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use latent::Model;
+use latent::Registry;
 use latent::generate::Observe;
 use latent::generate::sampler::{Choice, FittedSampler, How};
-use latent::model::Registry;
 use serde_json::json;
 
-use super::{key, load};
 use crate::failure::{Done, Failure};
+use crate::options::{Conditions, Writing};
 use crate::output::Output;
-use crate::target::{Kind, Target};
+use crate::target::Kind;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,14 +28,9 @@ where none was fitted.";
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Sample {
-    /// A run folder or a model file
-    run: PathBuf,
     /// How many samples
     #[arg(long, default_value_t = 64)]
     count: usize,
-    /// Where to: grid.png, a folder/, x.npy or x.csv
-    #[arg(long)]
-    out: PathBuf,
     /// What is written of p(x|z); [default: mean for images, draw for tables]
     #[arg(long)]
     observe: Option<What>,
@@ -52,15 +46,10 @@ pub struct Sample {
     /// Only samples of this class, where the sampler was fitted on labels
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
-    /// What the draws descend from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Where to compute
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Replace what is there
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    conditions: Conditions,
+    #[command(flatten)]
+    files: Writing,
 }
 
 /// What is written of p(x|z).
@@ -70,34 +59,42 @@ pub enum What {
     Draw,
 }
 
+impl From<What> for Observe {
+    fn from(what: What) -> Self {
+        match what {
+            What::Mean => Self::Mean,
+            What::Draw => Self::Draw,
+        }
+    }
+}
+
 impl Sample {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        let target = Target::new("--out", &self.out, self.force, &Kind::ALL)?;
-        let model = load(&self.run, &self.device)?;
+        let target = self.files.target(&Kind::ALL)?;
+        let model = self.files.model()?;
         target.suits(&model)?;
         target.holds("--count", self.count, &model)?;
-        let observe = match self.observe {
-            None => model.observe(),
-            Some(What::Mean) => Observe::Mean,
-            Some(What::Draw) => Observe::Draw,
-        };
+        let observe = self.observe.map_or_else(|| model.observe(), Observe::from);
         let sampler = self.sampler(&model, out)?;
         let class = self.class.as_ref().map(|name| sampler.class(name)).transpose()?;
         let how = How { temperature: self.temperature, truncation: self.truncation, class };
-        let samples = model.sample_with(&sampler, self.count, &how, observe, key(self.seed, "sample"))?;
+        let key = self.files.key("sample");
+        let told = self.conditions.drawn(&model, self.count, key)?;
+        let samples = model.sample_with(&sampler, &told, &how, observe, key)?;
         target.ready()?;
         let of = self.class.as_ref().map(|class| format!(" of class {class}")).unwrap_or_default();
         let from = match sampler.kind() {
             "prior" => String::new(),
             kind => format!(", codes from {kind}"),
         };
-        let said = format!("{}{of}{from}", super::counted(self.count, "sample"));
-        samples.save(&self.out, &said)?;
+        let told = self.conditions.in_words();
+        let said = format!("{}{of}{told}{from}", super::counted(self.count, "sample"));
+        samples.save(&target.path, &said)?;
         out.result(
-            format!("{said}: {}", self.out.display()),
+            format!("{said}: {}", target.path.display()),
             &json!({
-                "count": self.count, "out": self.out, "seed": self.seed, "sampler": sampler.kind(),
+                "count": self.count, "out": target.path, "seed": self.files.seed(), "sampler": sampler.kind(),
                 "temperature": self.temperature, "truncation": self.truncation, "class": self.class
             }),
         );
@@ -107,7 +104,7 @@ impl Sample {
     /// The sampler that is asked for, or else the chosen one, or else the prior.
     fn sampler(&self, model: &Model, out: &Output) -> Result<FittedSampler, Failure> {
         let registry = Registry::default();
-        let run = super::run_folder(&self.run);
+        let run = super::run_folder(self.files.run());
         if let Some(name) = &self.sampler {
             return Ok(FittedSampler::load(model, &run, name, &registry)?);
         }

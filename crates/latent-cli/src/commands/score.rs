@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use latent::Registry;
 use latent::data::{Column, Split, StoredType, write_csv, write_npy};
+use latent::evaluate::anomaly::p_values;
 use latent::figure::{GridLabels, image_sheet};
 use latent::generate::Samples;
 use latent::generate::sampler::FittedSampler;
-use latent::model::{BaseMeasure, Registry};
 use serde_json::json;
 
-use super::{Chosen, key, load, own_data, trained_on};
+use super::{Chosen, own_data, trained_on};
 use crate::failure::{Done, Failure};
+use crate::options::Writing;
 use crate::output::Output;
 use crate::target::{Kind, Target};
 
@@ -32,9 +34,8 @@ Models without a density give distortion and p_value, and the header says why.";
 /// Score rows by their likelihood
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("out", |out| out.help("Where to: scores.csv or scores.npy")))]
 pub struct Score {
-    /// A run folder or a model file
-    run: PathBuf,
     /// Rows to score; by default the model's own held-out rows
     #[arg(long)]
     data: Option<String>,
@@ -44,96 +45,70 @@ pub struct Score {
     /// What stands for p(z): prior, or a fitted sampler that has a density
     #[arg(long, default_value = "prior")]
     sampler: String,
-    /// Where to: scores.csv or scores.npy
-    #[arg(long)]
-    out: PathBuf,
     /// Also draw the most unlikely rows, as a picture
     #[arg(long, value_name = "PNG")]
     sheet: Option<PathBuf>,
     /// Validation rows behind the p-values, at most
     #[arg(long, default_value_t = 1000)]
     reference: usize,
-    /// What the draws descend from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Where to compute
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Replace what is there
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    files: Writing,
 }
 
 impl Score {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        let target = Target::new("--out", &self.out, self.force, &Kind::NUMBERS)?;
-        let sheet =
-            self.sheet.as_ref().map(|path| Target::new("--sheet", path, self.force, &[Kind::Picture]));
+        let target = self.files.target(&Kind::NUMBERS)?;
+        let force = self.files.force;
+        let sheet = self.sheet.as_ref().map(|path| Target::new("--sheet", path, force, &[Kind::Picture]));
         let sheet = sheet.transpose()?;
         for (flag, value) in [("--k", self.k), ("--reference", self.reference)] {
             if value == 0 {
-                return Err(Failure::Flag {
-                    flag,
-                    what: "none asked for".into(),
-                    remedy: "give at least 1".into(),
-                });
+                return Err(Failure::flag(flag, "none asked for", "give at least 1"));
             }
         }
-        let model = load(&self.run, &self.device)?;
+        let model = self.files.model()?;
         if let Some(sheet) = &sheet {
             sheet.suits(&model)?;
         }
         let registry = Registry::default();
-        let prior = FittedSampler::load(&model, &super::run_folder(&self.run), &self.sampler, &registry)?;
+        let prior =
+            FittedSampler::load(&model, &super::run_folder(self.files.run()), &self.sampler, &registry)?;
         let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
         // A model trained on rows of a known test set is not judged on that test set.
         if let Some(known) = trained_on(&model, &chosen.data) {
-            return Err(Failure::Flag {
-                flag: "--data",
-                what: format!(
-                    "this model was trained on rows of {known}, so what it says of them is no test"
-                ),
-                remedy:
-                    "leave --data out to use its own held-out rows, or train on the official training set"
-                        .into(),
-            });
+            let what =
+                format!("this model was trained on rows of {known}, so what it says of them is no test");
+            let remedy =
+                "leave --data out to use its own held-out rows, or train on the official training set";
+            return Err(Failure::flag("--data", what, remedy));
         }
         let reference = match &self.data {
             None => None,
             Some(_) => Some(Chosen { data: own_data(&model, out)?, split: Split::Validation }),
         };
         let table = self.table(&model, &prior, &chosen, usize::MAX)?;
-        let mut against = match &reference {
-            Some(own) => self.table(&model, &prior, own, self.reference)?.first,
-            None => table.first.clone(),
+        let p_values = match &reference {
+            Some(own) => p_values(&table.first, &self.table(&model, &prior, own, self.reference)?.first),
+            None => p_values(&table.first, &table.first),
         };
-        against.sort_by(f64::total_cmp);
-        // How many reference rows are as unlikely or more; the +1s make it a valid p-value.
-        let p_values: Vec<f64> = table
-            .first
-            .iter()
-            .map(|value| {
-                let below = against.partition_point(|other| other <= value);
-                (below as f64 + 1.0) / (against.len() as f64 + 1.0)
-            })
-            .collect();
         self.write(&target, &table, &p_values)?;
         if let Some(sheet) = &sheet {
             self.draw(sheet, &model, &chosen, &table, &p_values)?;
         }
         let mean = table.first.iter().sum::<f64>() / table.first.len().max(1) as f64;
         let (shown, sign) = if table.has_density { ("log_p_lower", 1.0) } else { ("distortion", -1.0) };
+        let under = self.prior_in_words(&model)?;
         let reason = match &table.reason {
             Some(reason) => format!(" ({reason})"),
-            None => format!(" under {}", self.prior_in_words(&model)),
+            None => format!(" under {under}"),
         };
         out.result(
             format!(
                 "{}, mean {shown} {:.2} nats{reason}: {}{}",
                 super::counted(table.first.len(), "row"),
                 sign * mean,
-                self.out.display(),
+                target.path.display(),
                 self.sheet
                     .as_ref()
                     .map(|sheet| format!("\nthe most unlikely: {}", sheet.display()))
@@ -141,22 +116,23 @@ impl Score {
             ),
             &json!({
                 "rows": table.first.len(), "mean": sign * mean, "column": shown, "reason": table.reason,
-                "base_measure": model.model.likelihood.measure().name(), "k": self.k,
-                "prior": table.has_density.then(|| self.prior_in_words(&model)),
-                "out": self.out, "sheet": self.sheet, "seed": self.seed
+                "base_measure": model.functions.likelihood.measure().name(), "k": self.k,
+                "prior": table.has_density.then_some(&under),
+                "out": target.path, "sheet": self.sheet, "seed": self.files.seed()
             }),
         );
         Ok(ExitCode::SUCCESS)
     }
 
     /// Which p(z) the scores are under.
-    fn prior_in_words(&self, model: &latent::Model) -> String {
+    fn prior_in_words(&self, model: &latent::Model) -> Result<String, Failure> {
         match self.sampler.as_str() {
             "prior" => {
-                let kind = model.run.prior.get("kind").and_then(|kind| kind.as_str()).unwrap_or("own");
-                format!("the model's {kind} prior")
+                let run = model.run()?;
+                let kind = run.prior.get("kind").and_then(|kind| kind.as_str()).unwrap_or("own");
+                Ok(format!("the model's {kind} prior"))
             }
-            sampler => format!("the fitted {sampler} in the prior's place"),
+            sampler => Ok(format!("the fitted {sampler} in the prior's place")),
         }
     }
 
@@ -168,14 +144,7 @@ impl Score {
         chosen: &Chosen,
         most: usize,
     ) -> Result<Scores, Failure> {
-        let measure = model.model.likelihood.measure();
-        let reason = match measure {
-            _ if !model.model.posterior.has_density() => {
-                Some("the posterior is a point, so the model has no density".to_string())
-            }
-            BaseMeasure::None => Some("a Bernoulli cross-entropy on grey values is no density".to_string()),
-            _ => None,
-        };
+        let reason = model.lacks_density();
         let mut scores = Scores { has_density: reason.is_none(), reason, ..Scores::default() };
         let mut left = most;
         chosen.each(|rows| {
@@ -184,7 +153,7 @@ impl Score {
             }
             left = left.saturating_sub(rows.len());
             if scores.has_density {
-                for score in model.score_with(prior, &rows, self.k, key(self.seed, "score"))? {
+                for score in model.score_with(prior, &rows, self.k, self.files.key("score"))? {
                     scores.first.push(score.log_p_lower);
                     scores.error.push(score.standard_error);
                     scores.effective.push(score.effective_samples);
@@ -214,17 +183,17 @@ impl Score {
                 ],
             )
         } else {
-            let reason = scores.reason.clone().unwrap_or_default();
+            let reason = scores.reason.unwrap_or_default();
             let names = vec![format!("distortion ({reason})"), "p_value".into()];
             (names, vec![scores.first.iter().map(|v| -v).collect(), p_values.to_vec()])
         };
         target.ready()?;
         if target.kind == Kind::Table {
             let columns: Vec<Column> = columns.into_iter().map(Column::Numbers).collect();
-            write_csv(&self.out, &header, &columns)?;
+            write_csv(&target.path, &header, &columns)?;
         } else {
             let values: Vec<f64> = (0..n).flat_map(|row| columns.iter().map(move |c| c[row])).collect();
-            write_npy(&self.out, &[n, columns.len()], StoredType::F64, &values)?;
+            write_npy(&target.path, &[n, columns.len()], StoredType::F64, &values)?;
         }
         Ok(())
     }
@@ -243,7 +212,7 @@ impl Score {
         order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
         order.truncate(40);
         let rows = chosen.data.rows(chosen.split, &order, 0)?;
-        let pictures = Samples::new(rows.x, &model.run.facts).pictures()?;
+        let pictures = Samples::new(rows.x, &model.facts).pictures()?;
         let captions: Vec<String> = order
             .iter()
             .map(|&row| {
@@ -268,7 +237,7 @@ impl Score {
 #[derive(Default)]
 struct Scores {
     has_density: bool,
-    reason: Option<String>,
+    reason: Option<&'static str>,
     first: Vec<f64>,
     error: Vec<f64>,
     effective: Vec<f64>,

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Args;
-use latent::config::Layers;
+use latent::Layers;
+use latent::Registry;
 use latent::device::Device;
 use latent::evaluate::{RunReport, report};
 use latent::figure::Level;
-use latent::model::Registry;
-use latent::train::{Options, Outcome, Training};
+use latent::train::Outcome;
 use latent::words::duration;
+use latent::{Options, Training};
 use serde_json::json;
 
 use super::key;
@@ -110,11 +111,8 @@ impl Train {
         }
         let resumes = self.resume && self.out.join("run.toml").exists();
         if !resumes && layers.data()?.source.is_empty() {
-            return Err(Failure::Flag {
-                flag: "--data",
-                what: "no data to learn from".into(),
-                remedy: "give a path, or --data embedded to try".into(),
-            });
+            let remedy = "give a path, or --data embedded to try";
+            return Err(Failure::flag("--data", "no data to learn from", remedy));
         }
         let options = Options {
             device: Device::named(&self.device)?,
@@ -166,7 +164,7 @@ pub fn train(
         out.result(text, &json!({ "interrupted": true, "step": step, "total": total, "run": folder }));
         return Ok(ExitCode::from(130));
     }
-    let model = training.folder.model();
+    let model = folder.join("model.safetensors");
     let mut value = json!({ "run": folder, "model": model, "seconds": took, "seed": seed });
     let mut text = match is_over {
         true => format!("{}: trained already; lengthen it with --epochs N", folder.display()),

@@ -31,10 +31,20 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// A value that cannot be, at `key` of the member's own table.
+    pub fn value(key: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), what: what.into(), remedy: remedy.into() }
+    }
+
+    /// Two choices that do not go together.
+    pub fn combination(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Combination { what: what.into(), remedy: remedy.into() }
+    }
+
     /// The same of a key that stands in `section`.
     pub(crate) fn within(self, section: &str) -> Self {
         match self {
-            Self::Value { key, what, remedy } => {
+            Self::Value { key, what, remedy } if !section.is_empty() => {
                 Self::Value { key: format!("{section}.{key}"), what, remedy }
             }
             other => other,

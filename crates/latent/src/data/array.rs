@@ -12,6 +12,7 @@ use super::dataset::{Dataset, Labels, Number, Visit};
 use super::fit::Fit;
 use super::settings::{ImageSettings, Layout};
 use super::storage::Storage;
+use super::values::is_single;
 use super::{DataError, SampleShape};
 
 /// Numbers of one type with a shape, somewhere in a storage.
@@ -31,11 +32,6 @@ pub(crate) struct Array {
 
 /// What receives the bytes of each row.
 type VisitBytes<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), DataError>;
-
-/// Whether a value stays finite as f32, which is what a model sees.
-fn is_single(value: f64) -> bool {
-    value.abs() <= f64::from(f32::MAX)
-}
 
 /// A Fortran-ordered file is walked in blocks of about this many bytes, a C-ordered one likewise.
 const BLOCK: u64 = 1 << 22;
@@ -263,6 +259,11 @@ impl ArrayRows {
         Ok(Self { array, labels, channels_last, fit, shape })
     }
 
+    /// Whether rows are read as they stand.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.channels_last.is_none() && self.fit.is_none()
+    }
+
     /// Values in file order → channels first, cropped and resized.
     fn arrange(&self, raw: &[f64], values: &mut [f64]) {
         match (self.channels_last, &self.fit) {
@@ -343,7 +344,7 @@ impl Dataset for ArrayRows {
         let features = self.array.features();
         let mut bytes = vec![0; features * self.array.number.bytes()];
         self.array.row_bytes(row, &mut bytes)?;
-        if self.channels_last.is_none() && self.fit.is_none() {
+        if self.is_plain() {
             return self.array.decode(row, &bytes, values);
         }
         let mut raw = vec![0.0; features];

@@ -45,7 +45,8 @@ fn labels(rows: &dyn Dataset) -> Result<&Labels, DataError> {
     })
 }
 
-fn class_names(labels: &Labels, fashion: bool) -> Vec<String> {
+/// The names of classes, as facts have them.
+pub(crate) fn class_names(labels: &Labels, fashion: bool) -> Vec<String> {
     let mut names = labels.classes.clone();
     if fashion {
         known::fashion_class_names(&mut names);
@@ -55,7 +56,11 @@ fn class_names(labels: &Labels, fashion: bool) -> Vec<String> {
 
 /// Where a class stands among the known ones.
 fn place(class: &Class, known: &[String]) -> Result<usize, DataError> {
-    const SHOWN: usize = 20;
+    find(class, known).map_err(|(what, remedy)| DataError::setting("classes", what, remedy))
+}
+
+/// Where a class stands among the known ones; else what is wrong and what to do.
+pub(crate) fn find(class: &Class, known: &[String]) -> Result<usize, (String, String)> {
     let (asked, found) = match class {
         Class::Name(name) => (name.clone(), known.iter().position(|known| known == name)),
         Class::Number(number) => {
@@ -65,19 +70,25 @@ fn place(class: &Class, known: &[String]) -> Result<usize, DataError> {
         }
     };
     found.ok_or_else(|| {
-        let nearest = known
-            .iter()
-            .map(|known| (strsim::jaro_winkler(&asked.to_lowercase(), &known.to_lowercase()), known))
-            .filter(|(likeness, _)| *likeness > 0.7)
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map_or(String::new(), |(_, name)| format!(" (did you mean {name:?}?)"));
-        let shown: Vec<String> = known.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
-        let more =
-            if known.len() > SHOWN { format!(" and {} more", known.len() - SHOWN) } else { String::new() };
-        DataError::setting(
-            "classes",
-            format!("there is no class {asked:?}{nearest}"),
-            format!("the classes are {}{more}", shown.join(", ")),
-        )
+        let what = format!("there is no class {asked:?}{}", nearest(&asked, known));
+        (what, format!("the classes are {}", listed(known)))
     })
+}
+
+/// ` (did you mean "Trouser"?)`, where a known name is much like the one asked for; else nothing.
+pub(crate) fn nearest(asked: &str, known: &[String]) -> String {
+    known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(&asked.to_lowercase(), &known.to_lowercase()), known))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or(String::new(), |(_, name)| format!(" (did you mean {name:?}?)"))
+}
+
+/// The names in quotes, the first of them where they are many.
+pub(crate) fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }

@@ -1,7 +1,8 @@
 //! csv: a header line, then one row of numbers a line.
 //!
 //! Comma, semicolon and tab are told apart by the header. Every cell must be a finite number, save in the
-//! column of labels and the column of groups, which are no part of x.
+//! column of labels and the column of groups, which are no part of x. Columns of numbers that are told beside x
+//! are no part of it either.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use ::csv::{ReaderBuilder, StringRecord, Trim};
 use sha2::{Digest, Sha256};
 
+use super::classes::{listed, nearest};
 use super::dataset::{Dataset, Labels, Number, Visit};
 use super::{DataError, SampleShape};
 
@@ -21,6 +23,8 @@ pub(crate) struct Table {
     values: Vec<f64>,
     labels: Option<Labels>,
     groups: Option<Vec<u32>>,
+    /// What is told beside x.
+    numbers: Vec<(String, Vec<f64>)>,
 }
 
 /// Which columns mean what.
@@ -28,6 +32,8 @@ pub(crate) struct Table {
 pub(crate) struct Roles<'a> {
     pub label: Option<&'a str>,
     pub group: Option<&'a str>,
+    /// Columns of numbers that are told beside x.
+    pub numbers: &'a [String],
     /// Columns that a trained model wants, in this order. Others are then left out, and labels and groups
     /// may be missing.
     pub wanted: Option<&'a [String]>,
@@ -66,8 +72,15 @@ impl Table {
         };
         let label = special("label", roles.label)?;
         let group = special("group", roles.group)?;
+        let told: Vec<usize> = roles
+            .numbers
+            .iter()
+            .map(|name| place(name).ok_or_else(|| no_number(path, name, &header, roles.wanted.is_some())))
+            .collect::<Result<_, _>>()?;
         let features: Vec<usize> = match roles.wanted {
-            None => (0..header.len()).filter(|&index| Some(index) != label && Some(index) != group).collect(),
+            None => (0..header.len())
+                .filter(|index| Some(*index) != label && Some(*index) != group && !told.contains(index))
+                .collect(),
             Some(wanted) => wanted
                 .iter()
                 .map(|name| {
@@ -86,6 +99,8 @@ impl Table {
         }
 
         let (mut values, mut label_names, mut group_names) = (Vec::new(), Vec::new(), Vec::new());
+        let mut numbers: Vec<(String, Vec<f64>)> =
+            roles.numbers.iter().map(|name| (name.clone(), Vec::new())).collect();
         while next(path, &mut reader, &mut record)? {
             let line = record.position().map_or(0, ::csv::Position::line);
             let cell_error = |column: usize, what: String, remedy: String| DataError::Cell {
@@ -109,25 +124,28 @@ impl Table {
                 names.push(record[column].to_string());
             }
             for &column in &features {
-                let text = &record[column];
-                let value: f64 = text.parse().map_err(|_| {
-                    if text.is_empty() || matches!(text, "NA" | "N/A" | "null" | "?" | "-") {
-                        let what = if text.is_empty() { "the cell is empty".into() } else { format!("{text:?} is no number") };
-                        cell_error(column, what, "fill the missing value in, or remove the row".into())
-                    } else {
-                        let remedy = format!(
+                values.push(number(&record[column]).map_err(|wrong| {
+                    let remedy = match wrong {
+                        Wrong::Text => format!(
                             "remove the column, turn it into numbers, or, if it is the class, set data.label = {:?}",
                             header[column]
-                        );
-                        cell_error(column, format!("{text:?} is no number"), remedy)
-                    }
-                })?;
-                // f32 is what a model sees: what overflows there is infinite.
-                if !value.is_finite() || value.abs() > f64::from(f32::MAX) {
-                    let what = format!("{text} is no finite number");
-                    return Err(cell_error(column, what, "remove the row or fill in a number".into()));
-                }
-                values.push(value);
+                        ),
+                        other => other.remedy(),
+                    };
+                    cell_error(column, wrong.what(&record[column]), remedy)
+                })?);
+            }
+            for (&column, (_, values)) in told.iter().zip(&mut numbers) {
+                values.push(number(&record[column]).map_err(|wrong| {
+                    let remedy = match wrong {
+                        Wrong::Text => format!(
+                            "turn the column into numbers, or, if it is the class, set data.label = {:?}",
+                            header[column]
+                        ),
+                        other => other.remedy(),
+                    };
+                    cell_error(column, wrong.what(&record[column]), remedy)
+                })?);
             }
         }
         if values.is_empty() {
@@ -142,8 +160,58 @@ impl Table {
         let labels = label.map(|_| classes(&label_names, "label")).transpose()?;
         let groups = group.map(|_| classes(&group_names, "group")).transpose()?.map(|labels| labels.of);
         let columns = features.iter().map(|&index| header[index].clone()).collect();
-        Ok(Self { path: path.to_path_buf(), columns, values, labels, groups })
+        Ok(Self { path: path.to_path_buf(), columns, values, labels, groups, numbers })
     }
+}
+
+/// Why a cell is no number to be used.
+#[derive(Clone, Copy)]
+enum Wrong {
+    Missing,
+    Text,
+    NotFinite,
+}
+
+impl Wrong {
+    fn what(self, text: &str) -> String {
+        match self {
+            Self::Missing if text.is_empty() => "the cell is empty".into(),
+            Self::Missing | Self::Text => format!("{text:?} is no number"),
+            Self::NotFinite => format!("{text} is no finite number"),
+        }
+    }
+
+    fn remedy(self) -> String {
+        match self {
+            Self::Missing | Self::Text => "fill the missing value in, or remove the row".into(),
+            Self::NotFinite => "remove the row or fill in a number".into(),
+        }
+    }
+}
+
+fn number(text: &str) -> Result<f64, Wrong> {
+    let value: f64 = text.parse().map_err(|_| match text {
+        "" | "NA" | "N/A" | "null" | "?" | "-" => Wrong::Missing,
+        _ => Wrong::Text,
+    })?;
+    // f32 is what a model sees: what overflows there is infinite.
+    if !value.is_finite() || value.abs() > f64::from(f32::MAX) {
+        return Err(Wrong::NotFinite);
+    }
+    Ok(value)
+}
+
+/// A column that should be told beside x is not there: of the data to train on, or of other data.
+fn no_number(path: &Path, name: &String, header: &[String], is_other: bool) -> DataError {
+    if is_other {
+        let what = format!("there is no column {name:?}, which the model is told beside x");
+        return DataError::mismatch(path, what, format!("add it; the columns are {}", listed(header)));
+    }
+    DataError::setting(
+        "condition",
+        format!("{} has no column {name:?}{}", path.display(), nearest(name, header)),
+        format!("its columns are {}, and \"label\" means the class of each row", listed(header)),
+    )
 }
 
 /// The first line (read byte by byte up to a limit) and the separator that it uses most.
@@ -233,6 +301,10 @@ impl Dataset for Table {
 
     fn groups(&self) -> Option<&[u32]> {
         self.groups.as_deref()
+    }
+
+    fn numbers(&self, name: &str) -> Option<&[f64]> {
+        self.numbers.iter().find(|(known, _)| known == name).map(|(_, values)| &values[..])
     }
 
     fn read(&self, row: u64, values: &mut [f64]) -> Result<(), DataError> {

@@ -46,6 +46,26 @@ pub(crate) trait Dataset: Send + Sync {
         None
     }
 
+    /// The numbers of a column that is told beside x and is no part of it, one a row.
+    fn numbers(&self, _name: &str) -> Option<&[f64]> {
+        None
+    }
+
+    /// The names under which numbers were given, for messages.
+    fn number_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How much each row counts; absent where all count alike.
+    fn weight(&self) -> Option<&[f32]> {
+        None
+    }
+
+    /// Whether values are missing: those are NaN in what is read.
+    fn has_gaps(&self) -> bool {
+        false
+    }
+
     /// The values of one row.
     fn read(&self, row: u64, values: &mut [f64]) -> Result<(), DataError>;
 

@@ -84,6 +84,16 @@ pub enum DataError {
         /// What to do.
         remedy: String,
     },
+    /// What a model is told beside x was given wrongly, or not at all.
+    #[error("condition {given}: {what}; {remedy}")]
+    Condition {
+        /// The assignment as it was given, or the name of what is missing.
+        given: String,
+        /// What is wrong with it.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A row was asked for that the split does not have.
     #[error("row {position} of the {split} split was asked for, which has {rows}; ask for less")]
     Position {
@@ -113,6 +123,14 @@ impl DataError {
 
     pub(crate) fn mismatch(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Mismatch { path: path.to_path_buf(), what: what.into(), remedy: remedy.into() }
+    }
+
+    pub(crate) fn condition(
+        given: impl Into<String>,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Condition { given: given.into(), what: what.into(), remedy: remedy.into() }
     }
 
     pub(crate) fn setting(key: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {

@@ -2,7 +2,7 @@
 
 use super::{Data, DataError, Rows, Split};
 
-/// Rows to learn from. [`Data`](super::Data) is one; codes that a sampler is fitted on are another.
+/// Rows to learn from. [`Data`] is one; codes that a sampler is fitted on are another.
 pub trait Examples: Send + Sync {
     /// Rows in a split.
     fn len(&self, split: Split) -> usize;
@@ -16,6 +16,9 @@ pub trait Examples: Send + Sync {
     fn features(&self) -> usize;
 
     /// The rows at those positions of a split, as `epoch` sees them.
+    ///
+    /// # Errors
+    /// What reading them says.
     fn rows(&self, split: Split, positions: &[usize], epoch: u64) -> Result<Rows, DataError>;
 
     /// How many threads prepare rows.

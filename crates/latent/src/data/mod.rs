@@ -1,17 +1,23 @@
-//! Where x comes from: idx files, image folders, npy/npz, csv, a name; splits; batches.
+//! Where x comes from: idx files, image folders, npy/npz, csv, a name, a program's memory; splits; batches.
 //!
 //! A [`Data`] is a data set cut into three splits, whose rows are read by position; the [`Facts`] say what
 //! they are. Values enter a model as `f32` in the range that [`Normalisation`] states, and leave it through
 //! the inverse, in the user's units, range and type.
 //!
 //! ```text
-//! open: which reader?  →  idx, npy, npz, csv, folder, known   →  dataset: rows by position (user's units)
-//! opened: split, scan once, facts  →  rows: x, bits, flips  →  loader: ahead of the step that wants them
+//! settings: [data]
+//! open: which reader?  →  idx, npy, npz, csv, folder, known, shapes  →  dataset: rows by position (user's units)
+//!                         memory: rows that a program holds          →
+//! build: split, scan once, facts  →  opened, rows: x, bits, flips, and what is told beside x (condition)
+//! loader: ahead of the step that wants them;  given: the same as a user types it;  summary: what is in it
 //! write: x in the user's units, back into a file
 //! ```
 
 mod array;
+mod build;
+mod checks;
 mod classes;
+mod condition;
 mod csv;
 mod dataset;
 mod error;
@@ -20,10 +26,13 @@ mod fit;
 mod folder;
 #[cfg(test)]
 mod fuzz;
+mod given;
 mod idx;
 mod known;
 mod loader;
 mod matrix;
+mod memory;
+mod memory_rows;
 mod moments;
 mod normalise;
 mod npy;
@@ -41,18 +50,22 @@ mod storage;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod values;
 mod write;
 
+pub use condition::Attribute;
 pub use error::DataError;
 pub use examples::Examples;
 pub use loader::{Loader, PlanItem};
 pub use matrix::read_matrix;
+pub use memory::Memory;
 pub use opened::Data;
 pub use settings::{
     Binarize, Channels, Class, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part,
     Size,
 };
 pub use summary::{ClassCount, ColumnSummary, Summary};
+pub use values::Values;
 pub use write::{Column, png_of_sample, write_csv, write_images, write_npy, write_table};
 
 use serde::{Deserialize, Serialize};
@@ -171,6 +184,9 @@ pub struct Facts {
     pub hash: String,
     /// Well-known data sets that these rows overlap with, such as `fashion-mnist-test`.
     pub overlaps: Vec<String>,
+    /// What a model of this data is told beside x, in the order of `data.condition`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub condition: Vec<Attribute>,
 }
 
 /// Which part of the data.
@@ -209,6 +225,14 @@ pub struct Rows {
     pub ids: Vec<u64>,
     /// The class of each row; empty where the data has no labels.
     pub labels: Vec<u32>,
+    /// What the model is told beside x, `[rows, conditions]` with [`Facts::condition_width`] numbers a row;
+    /// empty without conditions.
+    pub condition: Vec<f32>,
+    /// 1 where x was observed, 0 where it is missing (x is 0 there), `[rows, features]`; empty where nothing
+    /// of the data is missing.
+    pub mask: Vec<f32>,
+    /// How much each row counts, `[rows]`, finite and ≥ 0; empty where all count alike.
+    pub weight: Vec<f32>,
 }
 
 impl Rows {

@@ -2,9 +2,9 @@
 
 use super::dataset::Number;
 
-/// Sums over rows, a feature each.
+/// Sums over rows, a feature each. A missing value is NaN and counts nowhere.
 pub(crate) struct Moments {
-    /// The first training row: sums are of differences to it, so that a large offset costs no digits.
+    /// The first training value: sums are of differences to it, so that a large offset costs no digits.
     shift: Vec<f64>,
     sum: Vec<f64>,
     square: Vec<f64>,
@@ -17,6 +17,8 @@ pub(crate) struct Moments {
     pub bits: bool,
     /// Whether all values are whole numbers, a feature each.
     whole: Vec<bool>,
+    /// Training rows without a value, a feature each; empty until a value is missing.
+    missing: Vec<u64>,
 }
 
 impl Moments {
@@ -30,11 +32,15 @@ impl Moments {
             greatest: vec![f64::NEG_INFINITY; features],
             bits: true,
             whole: vec![true; features],
+            missing: Vec::new(),
         }
     }
 
     /// Counts a row for the range and, if it is a training row, for mean and variance.
     pub(crate) fn add(&mut self, values: &[f64], train: bool) {
+        if !self.missing.is_empty() || values.iter().any(|value| value.is_nan()) {
+            return self.add_with_gaps(values, train);
+        }
         for ((&value, least), greatest) in values.iter().zip(&mut self.least).zip(&mut self.greatest) {
             *least = least.min(value);
             *greatest = greatest.max(value);
@@ -58,6 +64,43 @@ impl Moments {
         self.rows += 1;
     }
 
+    /// As [`add`](Self::add), a value at a time.
+    fn add_with_gaps(&mut self, values: &[f64], train: bool) {
+        self.missing.resize(values.len(), 0);
+        if train && self.shift.is_empty() {
+            self.shift = vec![f64::NAN; values.len()];
+        }
+        for (feature, &value) in values.iter().enumerate() {
+            if value.is_nan() {
+                self.missing[feature] += u64::from(train);
+                continue;
+            }
+            self.least[feature] = self.least[feature].min(value);
+            self.greatest[feature] = self.greatest[feature].max(value);
+            self.bits = self.bits && (value == 0.0 || value == 1.0);
+            self.whole[feature] = self.whole[feature] && value.fract() == 0.0;
+            if train {
+                if self.shift[feature].is_nan() {
+                    self.shift[feature] = value;
+                }
+                let difference = value - self.shift[feature];
+                self.sum[feature] += difference;
+                self.square[feature] += difference * difference;
+            }
+        }
+        self.rows += u64::from(train);
+    }
+
+    /// How many training rows have a value of this feature.
+    pub(crate) fn observed(&self, feature: usize) -> u64 {
+        self.rows - self.missing.get(feature).unwrap_or(&0)
+    }
+
+    /// Whether no value at all was seen.
+    pub(crate) fn saw_nothing(&self) -> bool {
+        self.least.iter().zip(&self.greatest).all(|(least, greatest)| least > greatest)
+    }
+
     /// The least and greatest of all values.
     pub(crate) fn range(&self) -> (f64, f64) {
         let least = self.least.iter().copied().fold(f64::INFINITY, f64::min);
@@ -70,19 +113,15 @@ impl Moments {
         (0..self.whole.len()).filter(|&feature| self.whole[feature]).collect()
     }
 
-    /// Mean and variance (divided by the number of rows) of each feature.
+    /// Mean and variance (divided by the number of rows) of each feature; both 0 where nothing was observed.
     pub(crate) fn mean_and_variance(&self) -> (Vec<f64>, Vec<f64>) {
-        let rows = self.rows.max(1) as f64;
-        let mean = self
-            .sum
-            .iter()
-            .enumerate()
-            .map(|(index, sum)| self.shift.get(index).unwrap_or(&0.0) + sum / rows);
-        let variance = self.sum.iter().zip(&self.square).map(|(sum, square)| {
+        let features = self.sum.iter().zip(&self.square).enumerate().map(|(feature, (sum, square))| {
+            let shift = self.shift.get(feature).copied().filter(|shift| !shift.is_nan()).unwrap_or(0.0);
+            let rows = self.observed(feature).max(1) as f64;
             // Rounding may leave a constant column just below zero.
-            (square / rows - (sum / rows).powi(2)).max(0.0)
+            (shift + sum / rows, (square / rows - (sum / rows).powi(2)).max(0.0))
         });
-        (mean.collect(), variance.collect())
+        features.unzip()
     }
 }
 
@@ -124,6 +163,27 @@ mod tests {
         assert!((mean[0] - 1.6e9 - 4.5).abs() < 1e-6 && (variance[0] - 8.25).abs() < 1e-9, "{variance:?}");
         assert_eq!((mean[1], variance[1]), (5.0, 0.0));
         assert_eq!(moments.range(), (5.0, 2e9));
+    }
+
+    #[test]
+    fn missing_values_are_left_out() {
+        let nan = f64::NAN;
+        let mut moments = Moments::new(3);
+        moments.add(&[nan, 1.0, nan], true);
+        moments.add(&[2.0, nan, nan], true);
+        moments.add(&[4.0, 5.0, nan], true);
+        moments.add(&[nan, 0.5, nan], false);
+        assert_eq!(moments.mean_and_variance(), (vec![3.0, 3.0, 0.0], vec![1.0, 4.0, 0.0]));
+        assert_eq!((moments.range(), moments.bits, moments.rows), ((0.5, 5.0), false, 3));
+        assert_eq!([0, 1, 2].map(|feature| moments.observed(feature)), [2, 2, 0]);
+        assert!(!moments.saw_nothing() && Moments::new(2).saw_nothing());
+        // Values before the first gap count as those after it.
+        let mut late = Moments::new(1);
+        for value in [1.0, 3.0, nan, 5.0] {
+            late.add(&[value], true);
+        }
+        let (mean, variance) = late.mean_and_variance();
+        assert!((mean[0] - 3.0).abs() < 1e-12 && (variance[0] - 8.0 / 3.0).abs() < 1e-12, "{variance:?}");
     }
 
     #[test]

@@ -88,6 +88,7 @@ pub(crate) fn resolve(
 ) -> Result<(Normalisation, ValueKind), DataError> {
     let shape = data.shape();
     let is_image = matches!(shape, SampleShape::Image { .. });
+    check_observed(data, moments)?;
     let (least, greatest) = moments.range();
     let integer = levels(data.number(), (least, greatest));
     let stored = match (integer, data.number()) {
@@ -185,12 +186,38 @@ fn standardise(moments: &Moments, is_image: bool) -> (Vec<f32>, Vec<f32>) {
         let scale = variance.iter().zip(&mean).map(|(&variance, &mean)| scale_of(variance, mean)).collect();
         return (mean.iter().map(|&mean| mean as f32).collect(), scale);
     }
-    let features = mean.len() as f64;
-    let overall = mean.iter().sum::<f64>() / features;
+    // Every pixel counts by its observed rows: all alike where none is missing.
+    let rows = moments.rows.max(1) as f64;
+    let shares: Vec<f64> = (0..mean.len()).map(|feature| moments.observed(feature) as f64 / rows).collect();
+    let features = shares.iter().sum::<f64>();
+    let overall = mean.iter().zip(&shares).map(|(mean, share)| mean * share).sum::<f64>() / features;
     // Total variance: within each pixel, and of the pixels' means.
-    let total =
-        variance.iter().zip(&mean).map(|(variance, mean)| variance + (mean - overall).powi(2)).sum::<f64>();
+    let total = variance
+        .iter()
+        .zip(&mean)
+        .zip(&shares)
+        .map(|((variance, mean), share)| (variance + (mean - overall).powi(2)) * share)
+        .sum::<f64>();
     (vec![overall as f32], vec![scale_of(total / features, overall)])
+}
+
+/// A column (or a whole picture) without a single training value can't be brought to any scale.
+fn check_observed(data: &dyn Dataset, moments: &Moments) -> Result<(), DataError> {
+    if moments.rows == 0 {
+        return Ok(());
+    }
+    let features = moments.least.len();
+    let unseen = match data.shape() {
+        SampleShape::Image { .. } if (0..features).any(|feature| moments.observed(feature) > 0) => None,
+        _ => (0..features).find(|&feature| moments.observed(feature) == 0),
+    };
+    let Some(feature) = unseen else { return Ok(()) };
+    let what = match data.columns().get(feature) {
+        Some(name) => format!("column {name:?} is missing in every training row"),
+        None if data.shape().is_image() => "every pixel of the training rows is missing".into(),
+        None => format!("column {feature} (counted from 0) is missing in every training row"),
+    };
+    Err(DataError::malformed(data.path(), what, "leave it out, or give rows that have it"))
 }
 
 /// Checks that other data means by its numbers what the model's data meant.
@@ -201,6 +228,9 @@ pub(crate) fn check_against(
     bits: bool,
 ) -> Result<(), DataError> {
     let Some((low, high)) = model.range else { return Ok(()) };
+    if moments.saw_nothing() {
+        return Ok(());
+    }
     let (least, greatest) = moments.range();
     let differs = |what: String| {
         let remedy =

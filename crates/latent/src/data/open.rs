@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::array::ArrayRows;
+use super::condition::{label_name, number_names};
 use super::csv::{Roles, Table};
 use super::dataset::Dataset;
 use super::folder::{self, Folder};
@@ -24,7 +25,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn only(main: impl Dataset + 'static) -> Self {
+    pub(crate) fn only(main: impl Dataset + 'static) -> Self {
         Self { main: Box::new(main), test: None, fashion: false }
     }
 }
@@ -152,7 +153,12 @@ fn find_file(
     if has_extension(&["csv", "tsv", "txt", "data", "dat"]) {
         let file = fs::File::open(path).map_err(|source| DataError::io(path, source))?;
         let wanted = like.map(|facts| &facts.columns[..]).filter(|columns| !columns.is_empty());
-        let roles = Roles { label: settings.label.as_deref(), group: settings.group.as_deref(), wanted };
+        let roles = Roles {
+            label: label_name(settings, like),
+            group: settings.group.as_deref(),
+            numbers: &number_names(settings, like),
+            wanted,
+        };
         return Ok(Found::only(Table::read(path, file, roles)?));
     }
     Err(DataError::malformed(

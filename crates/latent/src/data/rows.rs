@@ -29,8 +29,17 @@ impl Preparation {
         Self { normalisation, shape, binarize, threshold, flip, key }
     }
 
-    /// `values` (the user's units) → x, for the row `id` in that split and epoch.
-    pub(crate) fn prepare(&self, values: &[f64], x: &mut [f32], id: u64, split: Split, epoch: u64) {
+    /// `values` (the user's units, NaN where missing) → x and the mask, for the row `id` in that split and epoch. The
+    /// mask has a number for each of x, or none where the data has no gaps.
+    pub(crate) fn prepare(
+        &self,
+        values: &[f64],
+        x: &mut [f32],
+        mask: &mut [f32],
+        id: u64,
+        split: Split,
+        epoch: u64,
+    ) {
         self.normalisation.x_from_value(values, x);
         match self.binarize {
             Binarize::None => {}
@@ -42,6 +51,12 @@ impl Preparation {
             }
             Binarize::Static | Binarize::Dynamic => draw_bits(x, self.key.fold("static").fold(id)),
         }
+        for ((mask, x), value) in mask.iter_mut().zip(x.iter_mut()).zip(values) {
+            *mask = f32::from(u8::from(!value.is_nan()));
+            if value.is_nan() {
+                *x = 0.0;
+            }
+        }
         if self.flip == Flip::Horizontal
             && split == Split::Train
             && let SampleShape::Image { width, .. } = self.shape
@@ -50,6 +65,7 @@ impl Preparation {
             self.key.fold("flip").fold(epoch).fold(id).uniforms(&mut coin);
             if coin[0] < 0.5 {
                 x.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+                mask.chunks_exact_mut(width).for_each(<[f32]>::reverse);
             }
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::DataError;
+use super::condition::is_label;
 
 /// Where x comes from and what is done to it before the model sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,10 @@ pub struct DataSettings {
     /// that is opened for a trained model keeps all its rows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<Class>,
+    /// What the model is told beside x: `label` for the class of each row, other names for columns of numbers, which
+    /// then are no part of x. Default: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub condition: Vec<String>,
     /// Fraction of the rows, or other data, for validation. Default: a tenth.
     pub validation: Option<Part>,
     /// Fraction of the rows, or other data, for the test. Default: the test set that lies beside the data
@@ -50,6 +55,7 @@ impl Default for DataSettings {
             label: None,
             group: None,
             classes: Vec::new(),
+            condition: Vec::new(),
             validation: None,
             test: None,
             binarize: Binarize::None,
@@ -263,6 +269,16 @@ impl DataSettings {
         if let Some(Crop::Sides([height, width])) = self.image.crop {
             check_sides("image.crop", (height, width))?;
         }
+        for (index, name) in self.condition.iter().enumerate() {
+            let before = &self.condition[..index];
+            if before.contains(name) || (is_label(self, name) && before.iter().any(|b| is_label(self, b))) {
+                return Err(DataError::setting(
+                    "condition",
+                    format!("{name:?} is named twice"),
+                    "name each condition once (\"label\" is the column of data.label)",
+                ));
+            }
+        }
         if self.limit == Some(0) {
             return Err(DataError::setting("limit", "0 rows are no data", "leave it out to use all rows"));
         }
@@ -300,6 +316,9 @@ impl DataSettings {
         // Keys that came later count only where they are used, so that the hashes of older runs stand.
         if !self.classes.is_empty() {
             text.push_str(&format!(" {:?}", self.classes));
+        }
+        if !self.condition.is_empty() {
+            text.push_str(&format!(" condition {:?}", self.condition));
         }
         text
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::Binarize;
-use super::{Data, DataSettings, SampleShape, Split, ValueKind};
+use super::{Attribute, Data, DataSettings, SampleShape, Split, ValueKind};
 
 /// A data set in a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Summary {
     pub columns: Vec<ColumnSummary>,
     /// Classes and how many rows each has, over all splits.
     pub classes: Vec<ClassCount>,
+    /// What a model is told beside x.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub condition: Vec<Attribute>,
     /// The least and greatest value, in the user's units.
     pub range: [f64; 2],
     /// The mean over the training rows and all features, in the user's units.
@@ -64,6 +67,10 @@ impl std::fmt::Display for Summary {
             let classes: Vec<String> =
                 self.classes.iter().map(|c| format!("{} {}", c.name, c.rows)).collect();
             writeln!(f, "classes  {}", classes.join(", "))?;
+        }
+        if !self.condition.is_empty() {
+            let told: Vec<String> = self.condition.iter().map(ToString::to_string).collect();
+            writeln!(f, "given    {}", told.join("; "))?;
         }
         for warning in &self.warnings {
             writeln!(f, "warning  {warning}")?;
@@ -142,6 +149,7 @@ impl Data {
             rows: facts.rows,
             columns,
             classes,
+            condition: facts.condition.clone(),
             range: [audit.range.0, audit.range.1],
             mean: means.iter().sum::<f64>() / means.len() as f64,
             kind: facts.kind,
@@ -204,6 +212,14 @@ impl Data {
             let names = names.collect::<Vec<_>>().join(", ");
             let more = if audit.constant.len() > 5 { " …" } else { "" };
             warnings.push(format!("{} features never change: {names}{more}", audit.constant.len()));
+        }
+        for attribute in &facts.condition {
+            if let Attribute::Number { name, range: [least, most], .. } = attribute
+                && least == most
+            {
+                warnings
+                    .push(format!("{name} is {least} in every training row: telling the model says nothing"));
+            }
         }
         if !facts.overlaps.is_empty() {
             warnings.push(format!(

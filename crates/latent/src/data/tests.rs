@@ -1,5 +1,8 @@
 //! The room as a whole: files in, splits and rows out, and back into files.
 
+mod condition;
+mod memory;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

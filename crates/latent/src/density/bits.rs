@@ -8,8 +8,8 @@
 
 use burn::tensor::{Tensor, activation::sigmoid};
 
-use super::{Density, fold_rows};
-use crate::batch::{Latent, Noise};
+use super::{Density, fold_rows, pick};
+use crate::batch::{Draw, Latent, Noise};
 use crate::device::Device;
 
 /// How the gradient passes a drawn bit.
@@ -50,13 +50,13 @@ pub(crate) fn softplus_stable(x: Tensor<2>) -> Tensor<2> {
 }
 
 impl Density for FactorisedBits {
-    fn draw(&self, draws: usize, noise: Noise<'_>) -> Latent {
+    fn draw(&self, draws: usize, noise: Noise<'_>) -> Draw {
         let uniforms = noise.uniforms(draws, self.logits.dims()[1], &Device::of(&self.logits));
         let logits = fold_rows(&self.logits, uniforms.dims()[0]);
         // A logistic number below ℓ has probability sigmoid(ℓ).
         let logistic = uniforms.clone().log() - (uniforms.neg() + 1.0).log();
         let hard = || logits.clone().detach().greater(logistic.clone().neg()).float().cast(logits.dtype());
-        Latent::new(match self.gradient {
+        Draw::new(match self.gradient {
             BitGradient::StraightThrough => {
                 let probability = sigmoid(logits.clone());
                 probability.clone() + (hard() - probability.detach())
@@ -82,6 +82,14 @@ impl Density for FactorisedBits {
     fn deviation(&self) -> Option<Tensor<2>> {
         let p = sigmoid(self.logits.clone());
         Some((p.clone() * (p.neg() + 1.0)).sqrt())
+    }
+
+    fn rows(&self, rows: &[usize]) -> Box<dyn Density> {
+        Box::new(Self { logits: pick(&self.logits, rows), gradient: self.gradient })
+    }
+
+    fn detached(&self) -> Box<dyn Density> {
+        Box::new(Self { logits: self.logits.clone().detach(), gradient: self.gradient })
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<2>)> {

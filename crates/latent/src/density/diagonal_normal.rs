@@ -6,8 +6,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{Density, LN_2PI, fold_rows};
-use crate::batch::{Latent, Noise};
+use super::{Density, LN_2PI, fold_rows, pick};
+use crate::batch::{Draw, Latent, Noise};
 use crate::device::Device;
 
 /// N(μ, diag σ²) for each row.
@@ -20,10 +20,10 @@ pub struct DiagonalNormal {
 }
 
 impl Density for DiagonalNormal {
-    fn draw(&self, draws: usize, noise: Noise<'_>) -> Latent {
+    fn draw(&self, draws: usize, noise: Noise<'_>) -> Draw {
         let dims = self.mean.dims()[1];
         let noise = noise.normals(draws, dims, &Device::of(&self.mean));
-        Latent::new(latent_kernels::reparameterise(self.mean.clone(), self.log_variance.clone(), noise))
+        Draw::new(latent_kernels::reparameterise(self.mean.clone(), self.log_variance.clone(), noise))
     }
 
     fn log_density(&self, z: &Latent) -> Option<Tensor<1>> {
@@ -45,6 +45,14 @@ impl Density for DiagonalNormal {
 
     fn deviation(&self) -> Option<Tensor<2>> {
         Some((self.log_variance.clone() * 0.5).exp())
+    }
+
+    fn rows(&self, rows: &[usize]) -> Box<dyn Density> {
+        Box::new(Self { mean: pick(&self.mean, rows), log_variance: pick(&self.log_variance, rows) })
+    }
+
+    fn detached(&self) -> Box<dyn Density> {
+        Box::new(Self { mean: self.mean.clone().detach(), log_variance: self.log_variance.clone().detach() })
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<2>)> {

@@ -6,11 +6,26 @@ use std::any::Any;
 
 use burn::tensor::Tensor;
 
-use super::{Density, DiagonalNormal, FactorisedBits, StandardNormal};
+use super::{
+    Categorical, Density, DiagonalNormal, FactorisedBits, Indices, Product, StandardNormal, fold_rows,
+};
 
 /// KL(q‖p) of each row, split over dimensions, `[n, dims]`; none where no closed form is known.
 pub fn kl(q: &dyn Density, p: &dyn Density) -> Option<Tensor<2>> {
-    pair(q, p, normal_standard).or_else(|| pair(q, p, normal_normal)).or_else(|| pair(q, p, bits_bits))
+    pair(q, p, normal_standard)
+        .or_else(|| pair(q, p, normal_normal))
+        .or_else(|| pair(q, p, bits_bits))
+        .or_else(|| pair(q, p, indices_categorical))
+        .or_else(|| pair(q, p, categorical_categorical))
+        .or_else(|| blocks(q, p))
+}
+
+/// Of products over the same blocks: block by block, where each pair has a closed form.
+fn blocks(q: &dyn Density, p: &dyn Density) -> Option<Tensor<2>> {
+    let (q, p): (&dyn Any, &dyn Any) = (q, p);
+    let (q, p) = (q.downcast_ref::<Product>()?, p.downcast_ref::<Product>()?);
+    let each: Option<Vec<_>> = q.pairs(p)?.map(|(q, p)| kl(q, p)).collect();
+    Some(Tensor::cat(each?, 1))
 }
 
 fn pair<Q: Density, P: Density>(
@@ -40,4 +55,19 @@ fn bits_bits(q: &FactorisedBits, p: &FactorisedBits) -> Tensor<2> {
     let (q1, q0) = q.log_probabilities();
     let (p1, p0) = p.log_probabilities();
     q1.clone().exp() * (q1 - p1) + q0.clone().exp() * (q0 - p0)
+}
+
+/// −ln P_p(z)
+fn indices_categorical(q: &Indices, p: &Categorical) -> Tensor<2> {
+    let log_p = p.log_density_per_dimension(&q.centre());
+    log_p.map_or_else(|| q.index.zeros_like(), Tensor::neg)
+}
+
+/// Σ_i P_q(i) (ln P_q(i) − ln P_p(i))
+fn categorical_categorical(q: &Categorical, p: &Categorical) -> Tensor<2> {
+    let log_q = q.log_probabilities();
+    let [n, dims, size] = log_q.dims();
+    let log_p = p.log_probabilities();
+    let log_p = fold_rows(&log_p.clone().reshape([log_p.dims()[0], dims * size]), n);
+    (log_q.clone().exp() * (log_q - log_p.reshape([n, dims, size]))).sum_dim(2).reshape([n, dims])
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation::log_softmax};
 
 use super::{Density, LN_2PI};
-use crate::batch::{Latent, Noise};
+use crate::batch::{Draw, Latent, Noise};
 use crate::device::{Device, host};
 
 /// Σ_c π_c N(μ_c, diag σ_c²), one density for all rows.
@@ -19,7 +19,7 @@ pub struct NormalMixture {
 
 impl Density for NormalMixture {
     /// Picks a component by inverting its cumulative weight, then draws from it. Not differentiable in π.
-    fn draw(&self, draws: usize, noise: Noise<'_>) -> Latent {
+    fn draw(&self, draws: usize, noise: Noise<'_>) -> Draw {
         let [components, dims] = self.mean.dims();
         let device = Device::of(&self.mean);
         let weights = host(&log_softmax(self.logits.clone(), 1).exp());
@@ -37,7 +37,7 @@ impl Density for NormalMixture {
         let one_hot = device.tensor(one_hot, [draws * noise.ids.len(), components]);
         let mean = one_hot.clone().matmul(self.mean.clone());
         let deviation = one_hot.matmul((self.log_variance.clone() * 0.5).exp());
-        Latent::new(mean + deviation * noise.normals(draws, dims, &device))
+        Draw::new(mean + deviation * noise.normals(draws, dims, &device))
     }
 
     fn log_density(&self, z: &Latent) -> Option<Tensor<1>> {
@@ -63,6 +63,18 @@ impl Density for NormalMixture {
         let mean = weights.clone().matmul(self.mean.clone());
         let second = self.log_variance.clone().exp() + self.mean.clone() * self.mean.clone();
         Some((weights.matmul(second) - mean.clone() * mean).sqrt())
+    }
+
+    fn rows(&self, _: &[usize]) -> Box<dyn Density> {
+        Box::new(self.clone())
+    }
+
+    fn detached(&self) -> Box<dyn Density> {
+        Box::new(Self {
+            logits: self.logits.clone().detach(),
+            mean: self.mean.clone().detach(),
+            log_variance: self.log_variance.clone().detach(),
+        })
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<2>)> {

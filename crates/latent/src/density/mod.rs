@@ -1,29 +1,47 @@
-//! Distributions over latents: one file a family; the divergence between two families in [`kl`].
+//! Distributions over latents: one file a family. The same trait serves q(z|x), where each data row has a density of its own,
+//! and p(z), which may be one for all rows.
 //!
-//! The same trait serves q(z|x), where each data row has a density of its own, and p(z), one for all rows.
+//! ```text
+//! standard_normal, diagonal_normal, uniform, mixture   over the reals
+//! bits, categorical                                    over finitely many values
+//! point, indices                                       all mass in one place: a vector, places in a book of codes
+//! product                                              blocks side by side, each of a family of its own
+//! flow/                                                invertible maps, which make one density of another
+//! kl                                                   the divergence between two families, where it has a closed form
+//! ```
 
 mod bits;
+mod categorical;
 mod diagonal_normal;
+mod flow;
+mod indices;
 mod kl;
 mod mixture;
 mod point;
+mod product;
 mod standard_normal;
 mod uniform;
 
 use std::any::Any;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 
-pub(crate) use bits::softplus_stable as softplus;
 pub use bits::{BitGradient, FactorisedBits};
+pub(crate) use bits::{log_sigmoid, softplus_stable as softplus};
+pub use categorical::Categorical;
+pub(crate) use categorical::indices;
 pub use diagonal_normal::DiagonalNormal;
+pub use flow::{AutoregressiveFlow, CouplingFlow, Flow, flow_log_density};
+pub use indices::Indices;
 pub use kl::kl;
 pub use mixture::{NormalMixture, log_sum_exp};
 pub use point::Point;
+pub use product::Product;
 pub use standard_normal::StandardNormal;
 pub use uniform::Uniform;
 
-use crate::batch::{Latent, Noise};
+pub(crate) use crate::batch::fold_rows;
+use crate::batch::{Draw, Latent, Noise};
 
 /// ln 2π
 pub const LN_2PI: f64 = 1.837_877_066_409_345_5;
@@ -34,12 +52,17 @@ pub const LN_2PI: f64 = 1.837_877_066_409_345_5;
 pub trait Density: Any + Send + Sync {
     /// `noise.ids.len()` rows × `draws` codes, differentiable in the density's parameters where the family
     /// allows (reparameterised or by a stated surrogate).
-    fn draw(&self, draws: usize, noise: Noise<'_>) -> Latent;
+    fn draw(&self, draws: usize, noise: Noise<'_>) -> Draw;
 
     /// log density of each code in nats, `[k·n]`, with respect to the family's own base measure; none for a
     /// point mass.
     fn log_density(&self, z: &Latent) -> Option<Tensor<1>> {
         self.log_density_per_dimension(z).map(sum_dimensions)
+    }
+
+    /// log density of codes that this density drew: what the draw carries, if it does.
+    fn log_density_of(&self, draw: &Draw) -> Option<Tensor<1>> {
+        draw.log_density.clone().or_else(|| self.log_density(&draw.z))
     }
 
     /// The same split over dimensions, `[k·n, dims]`; none where the family does not factorise or is a point mass.
@@ -54,23 +77,34 @@ pub trait Density: Any + Send + Sync {
         None
     }
 
+    /// The densities of these rows, in this order; one density for all rows is the same for any.
+    fn rows(&self, rows: &[usize]) -> Box<dyn Density>;
+
+    /// The same density outside any gradient graph of its parameters: what a gradient sticks the landing with (Roeder et
+    /// al., arXiv 1703.09194).
+    fn detached(&self) -> Box<dyn Density>;
+
+    /// ‖f(x) − sg\[z\]‖² of each row, `[n]`, summed over the code: how far the encoder is from the codes that stand for what it
+    /// gives. None where the density doesn't quantise.
+    fn commitment(&self) -> Option<Tensor<1>> {
+        None
+    }
+
     /// Named tensors for a search after the first bad number.
     fn parameters(&self) -> Vec<(&'static str, Tensor<2>)>;
+}
+
+/// These rows of a parameter; one row serves all.
+pub(crate) fn pick<const D: usize>(parameter: &Tensor<D>, rows: &[usize]) -> Tensor<D> {
+    if parameter.dims()[0] == 1 {
+        return parameter.clone();
+    }
+    let index: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+    let index = Tensor::<1, Int>::from_data(TensorData::new(index, [rows.len()]), &parameter.device());
+    parameter.clone().select(0, index)
 }
 
 /// `[rows, dims]` → `[rows]`
 pub fn sum_dimensions(per_dimension: Tensor<2>) -> Tensor<1> {
     per_dimension.sum_dim(1).squeeze_dim(1)
-}
-
-/// Repeats the `n` rows of a parameter for `rows = k·n` draw-major codes; one row serves all.
-pub(crate) fn fold_rows(parameter: &Tensor<2>, rows: usize) -> Tensor<2> {
-    let [n, dims] = parameter.dims();
-    if n == rows {
-        parameter.clone()
-    } else if n == 1 {
-        parameter.clone().expand([rows, dims])
-    } else {
-        parameter.clone().repeat_dim(0, rows / n)
-    }
 }

@@ -4,8 +4,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{Density, fold_rows};
-use crate::batch::{Latent, Noise};
+use super::{Density, fold_rows, pick};
+use crate::batch::{Draw, Latent, Noise};
 
 /// All mass on one code for each row.
 #[derive(Clone, Debug)]
@@ -15,8 +15,8 @@ pub struct Point {
 }
 
 impl Density for Point {
-    fn draw(&self, draws: usize, noise: Noise<'_>) -> Latent {
-        Latent::new(fold_rows(&self.code, draws * noise.ids.len()))
+    fn draw(&self, draws: usize, noise: Noise<'_>) -> Draw {
+        Draw::new(fold_rows(&self.code, draws * noise.ids.len()))
     }
 
     fn log_density_per_dimension(&self, _: &Latent) -> Option<Tensor<2>> {
@@ -25,6 +25,14 @@ impl Density for Point {
 
     fn centre(&self) -> Latent {
         Latent::new(self.code.clone())
+    }
+
+    fn rows(&self, rows: &[usize]) -> Box<dyn Density> {
+        Box::new(Self { code: pick(&self.code, rows) })
+    }
+
+    fn detached(&self) -> Box<dyn Density> {
+        Box::new(Self { code: self.code.clone().detach() })
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<2>)> {

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::{Density, LN_2PI};
-use crate::batch::{Latent, Noise};
+use crate::batch::{Draw, Latent, Noise};
 use crate::device::Device;
 
 /// N(0, I), one density for all rows.
@@ -16,8 +16,8 @@ pub struct StandardNormal {
 }
 
 impl Density for StandardNormal {
-    fn draw(&self, draws: usize, noise: Noise<'_>) -> Latent {
-        Latent::new(noise.normals(draws, self.dims, &self.device))
+    fn draw(&self, draws: usize, noise: Noise<'_>) -> Draw {
+        Draw::new(noise.normals(draws, self.dims, &self.device))
     }
 
     fn log_density(&self, z: &Latent) -> Option<Tensor<1>> {
@@ -34,6 +34,14 @@ impl Density for StandardNormal {
 
     fn deviation(&self) -> Option<Tensor<2>> {
         Some(self.device.tensor(vec![1.0; self.dims], [1, self.dims]))
+    }
+
+    fn rows(&self, _: &[usize]) -> Box<dyn Density> {
+        Box::new(self.clone())
+    }
+
+    fn detached(&self) -> Box<dyn Density> {
+        Box::new(self.clone())
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<2>)> {

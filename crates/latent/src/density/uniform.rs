@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::Density;
-use crate::batch::{Latent, Noise};
+use crate::batch::{Draw, Latent, Noise};
 use crate::device::Device;
 
 /// U([0, 1]^dims), one density for all rows.
@@ -16,8 +16,8 @@ pub struct Uniform {
 }
 
 impl Density for Uniform {
-    fn draw(&self, draws: usize, noise: Noise<'_>) -> Latent {
-        Latent::new(noise.uniforms(draws, self.dims, &self.device))
+    fn draw(&self, draws: usize, noise: Noise<'_>) -> Draw {
+        Draw::new(noise.uniforms(draws, self.dims, &self.device))
     }
 
     fn log_density_per_dimension(&self, z: &Latent) -> Option<Tensor<2>> {
@@ -31,6 +31,14 @@ impl Density for Uniform {
 
     fn deviation(&self) -> Option<Tensor<2>> {
         Some(self.device.tensor(vec![(1.0f32 / 12.0).sqrt(); self.dims], [1, self.dims]))
+    }
+
+    fn rows(&self, _: &[usize]) -> Box<dyn Density> {
+        Box::new(self.clone())
+    }
+
+    fn detached(&self) -> Box<dyn Density> {
+        Box::new(self.clone())
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<2>)> {

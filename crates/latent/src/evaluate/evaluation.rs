@@ -158,7 +158,7 @@ impl Evaluation {
                 sections.push((question.answer)(subject)?);
             }
         }
-        if subject.model.run.data.binarize != Binarize::None {
+        if subject.model.data.binarize != Binarize::None {
             apart(&mut sections);
         }
         let picture = |section: &Section, (name, caption): (&String, &String)| PictureFile {
@@ -185,7 +185,7 @@ impl Evaluation {
             split: split.to_string(),
             rows: data.len(split),
             data_hash: data.facts().hash.clone(),
-            base_measure: subject.model.model.likelihood.measure().name(),
+            base_measure: subject.model.functions.likelihood.measure().name(),
             calls: vec![call],
             sections,
             pictures,

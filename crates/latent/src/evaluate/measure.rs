@@ -9,7 +9,7 @@ use super::samples::SampleSource;
 use crate::data::{Data, Split};
 use crate::estimate::Estimate;
 use crate::key::Key;
-use crate::store::Model;
+use crate::model::Model;
 
 /// Which way a measure is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

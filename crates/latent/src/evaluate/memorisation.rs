@@ -15,8 +15,6 @@
 
 use std::time::Instant;
 
-use latent_kernels::host::product_of_rows;
-
 use super::features::{Columns, Features, features_for, features_in_parts};
 use super::samples::{SampleSource, prior_source};
 use super::{Better, Estimate, Measure, Section, Subject};
@@ -24,8 +22,9 @@ use crate::array::Array;
 use crate::data::{Data, Split};
 use crate::error::Result;
 use crate::figure::{GridLabels, Images, sample_grid};
-use crate::generate::Samples;
+use crate::generate::{Samples, Told, told_as};
 use crate::key::Key;
+use crate::nearest::{Nearest, assign, k_means};
 
 /// Samples and held-out rows whose neighbours are looked for.
 const QUERIES: usize = 2000;
@@ -60,7 +59,7 @@ pub fn memorisation(subject: &Subject<'_>, samplers: &[(String, SampleSource<'_>
     };
     let prior = [("prior".to_string(), prior_source(subject.model))];
     let samplers = if samplers.is_empty() { &prior[..] } else { samplers };
-    let facts = &subject.model.run.facts;
+    let facts = &subject.model.facts;
     if facts.shape.is_image() {
         space(subject, train, samplers, ("pixels", &Pixels(facts.shape.features())), &mut section)?;
         let (features, before) = (features_for(subject)?, section.measures.len());
@@ -98,7 +97,7 @@ fn space(
     section: &mut Section,
 ) -> Result<()> {
     let (data, split) = subject.held_out;
-    let facts = &subject.model.run.facts;
+    let facts = &subject.model.facts;
     let key = subject.key.fold("memorisation");
     let held = key.fold("held out").permutation(data.len(split));
     let order = key.fold("train").permutation(train.len(Split::Train));
@@ -119,7 +118,7 @@ fn space(
     for (sampler, source) in samplers {
         let key = key.fold(sampler.as_str());
         sets.push(of(&format!("samples, {sampler}"), queries, &mut |range| {
-            source(range.len(), key.fold(range.start))
+            source(&told(subject, range.clone())?, key.fold(range.start))
         })?);
     }
     let mut nearest: Vec<Nearest> = sets.iter().map(Nearest::new).collect();
@@ -225,7 +224,7 @@ fn sizes(
     let queries = QUERIES.min(held_out);
     let Some(seconds) = subject.seconds else { return Ok((queries, rows)) };
     let positions: Vec<usize> = (0..rows.min(PROBE)).collect();
-    let probe = Samples::new(train.rows(Split::Train, &positions, 0)?.x, &subject.model.run.facts);
+    let probe = Samples::new(train.rows(Split::Train, &positions, 0)?.x, &subject.model.facts);
     let started = Instant::now();
     features.of(&probe)?;
     let each = started.elapsed().as_secs_f64() / probe.len().max(1) as f64;
@@ -233,50 +232,6 @@ fn sizes(
     // A third of the time for the queries of all sets, the rest for training rows.
     let queries = queries.min((affordable / (3 * (samplers + 1))).max(200));
     Ok((queries, rows.min(affordable.saturating_sub(queries * (samplers + 1)).max(1000))))
-}
-
-/// The nearest training row of each of some rows.
-struct Nearest {
-    distance: Vec<f64>,
-    row: Vec<usize>,
-    norms: Vec<f32>,
-}
-
-fn norms(set: &Array) -> Vec<f32> {
-    let squares = |row: &[f32]| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() as f32;
-    set.values.chunks_exact(set.width().max(1)).map(squares).collect()
-}
-
-impl Nearest {
-    fn new(set: &Array) -> Self {
-        Self { distance: vec![f64::INFINITY; set.rows()], row: vec![0; set.rows()], norms: norms(set) }
-    }
-
-    /// Compares with training rows `first`, `first + 1`, …; the distance itself is summed without cancellation.
-    fn meet(&mut self, set: &Array, train: &Array, first: usize) {
-        if train.rows() == 0 {
-            return;
-        }
-        let theirs = norms(train);
-        const TILE: usize = 512;
-        for start in (0..set.rows()).step_by(TILE) {
-            let end = set.rows().min(start + TILE);
-            let dims = set.width();
-            let products = product_of_rows(&set.values[start * dims..end * dims], &train.values, dims);
-            for (i, products) in (start..end).zip(products.chunks_exact(train.rows())) {
-                let squares =
-                    products.iter().zip(&theirs).map(|(product, norm)| self.norms[i] + norm - 2.0 * product);
-                let best = squares.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
-                let Some((j, _)) = best else { continue };
-                let pairs = set.row(i).iter().zip(train.row(j));
-                let distance =
-                    pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt();
-                if distance < self.distance[i] {
-                    (self.distance[i], self.row[i]) = (distance, first + j);
-                }
-            }
-        }
-    }
 }
 
 /// C_T of samples against held-out rows, given training rows, all in one space; None where no cell has twenty of both.
@@ -328,55 +283,11 @@ fn mann_whitney(first: &[f64], second: &[f64]) -> f64 {
     (u - n * m / 2.0) / (n * m * (n + m + 1.0) / 12.0).sqrt()
 }
 
-/// The centre that each row is nearest to.
-fn assign(set: &Array, centres: &Array) -> Vec<usize> {
-    let mut nearest = Nearest::new(set);
-    nearest.meet(set, centres, 0);
-    nearest.row
-}
-
-/// Centres of cells: Lloyd's iterations from rows chosen one after another with probability proportional to the square
-/// distance from those chosen before (Arthur & Vassilvitskii 2007).
-fn k_means(set: &Array, cells: usize, key: Key) -> Array {
-    let (n, dims) = (set.rows(), set.width());
-    let cells = cells.min(n);
-    let mut uniforms = vec![0.0; cells];
-    key.uniforms(&mut uniforms);
-    let mut centres = Array::matrix(Vec::new(), dims);
-    let mut nearest = Nearest::new(set);
-    for (cell, uniform) in uniforms.into_iter().enumerate() {
-        let chosen = if cell == 0 {
-            (f64::from(uniform) * n as f64) as usize
-        } else {
-            let total: f64 = nearest.distance.iter().map(|d| d * d).sum();
-            let mut left = f64::from(uniform) * total;
-            let passed = nearest.distance.iter().position(|d| {
-                left -= d * d;
-                left <= 0.0
-            });
-            passed.unwrap_or(n - 1)
-        };
-        let row = set.row(chosen.min(n - 1)).to_vec();
-        nearest.meet(set, &Array::matrix(row.clone(), dims), cell);
-        centres.values.extend(row);
-    }
-    centres = Array::matrix(centres.values, dims);
-    for _ in 0..20 {
-        let of = assign(set, &centres);
-        let mut sums = vec![0f64; cells * dims];
-        let mut counts = vec![0f64; cells];
-        for (row, cell) in set.values.chunks_exact(dims).zip(&of) {
-            counts[*cell] += 1.0;
-            sums[cell * dims..(cell + 1) * dims].iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
-        }
-        for (index, value) in centres.values.iter_mut().enumerate() {
-            // A cell that lost its rows keeps its centre.
-            if counts[index / dims] > 0.0 {
-                *value = (sums[index] / counts[index / dims]) as f32;
-            }
-        }
-    }
-    centres
+/// What samples in these places are told: what held-out rows are, in a keyed order.
+fn told(subject: &Subject<'_>, range: std::ops::Range<usize>) -> Result<Told> {
+    let (data, split) = subject.held_out;
+    let all = told_as(subject.model, data, split, range.end, subject.key.fold("memorisation"))?;
+    Ok(all.select(&range.collect::<Vec<_>>()))
 }
 
 /// The samples nearest to a training row, above those rows.
@@ -389,7 +300,7 @@ fn closest_pairs(
     key: Key,
 ) -> Result<Option<crate::figure::Figure>> {
     use super::features::PART;
-    let facts = &subject.model.run.facts;
+    let facts = &subject.model.facts;
     let mut closest: Vec<usize> = (0..nearest.distance.len()).collect();
     closest.sort_by(|a, b| nearest.distance[*a].total_cmp(&nearest.distance[*b]));
     closest.truncate(PAIRS);
@@ -398,7 +309,8 @@ fn closest_pairs(
     let mut x = Vec::with_capacity(2 * closest.len() * size);
     for index in &closest {
         let start = index / PART * PART;
-        let part = source(PART.min(nearest.distance.len() - start), key.fold(start))?;
+        let range = start..(start + PART).min(nearest.distance.len());
+        let part = source(&told(subject, range)?, key.fold(start))?;
         x.extend_from_slice(&part.x[(index - start) * size..(index - start + 1) * size]);
     }
     let rows: Vec<usize> = closest.iter().map(|index| order[nearest.row[*index]]).collect();

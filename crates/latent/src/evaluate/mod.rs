@@ -1,46 +1,59 @@
-//! How good is a model? One file a question; the report of a run puts the answers into words and pictures.
+//! How good is a model? Questions, each answered by a [`Section`] of [`Measure`]s with their intervals; the report of a run
+//! puts the answers into words and pictures.
+//!
+//! ```text
+//! likelihood/       how probable is held-out data?
+//! latents/          what do the codes hold, and how do they lie against the prior? (regions: overlap and holes)
+//! reconstruction/   what survives the code?
+//! samples/          how like the data are the samples? on features/ of pictures
+//! memorisation      are samples copies of training rows?
+//! anomaly/          does it tell foreign rows from its own?
+//! disentanglement/  does each dimension know one factor?
+//! compare/          which run is better, and is it more than chance?
+//!
+//! measure           what a question takes (a Subject) and gives
+//! terms             the terms of the loss on held-out rows
+//! statistics/       tools on plain numbers that several questions share
+//! evaluation        all questions of a run, kept in its folder
+//! report            the page of a run: judged and sampled are parts of it, verdict its words
+//! ```
 
 pub mod anomaly;
-mod chi_square;
 pub mod compare;
 pub mod disentanglement;
 mod evaluation;
 pub mod features;
-mod information;
-mod jackknife;
 mod judged;
 pub mod latents;
 pub mod likelihood;
-mod logistic;
 mod measure;
 mod memorisation;
-mod pca;
 pub mod reconstruction;
 mod regions;
 mod report;
 mod sampled;
 pub mod samples;
+mod statistics;
 mod terms;
-mod tsne;
 mod verdict;
 
 pub use anomaly::anomaly;
-pub use chi_square::chi_square_quantile;
 pub use compare::compare;
 pub use disentanglement::disentanglement;
 pub use evaluation::{Call, Evaluation, PictureFile, Question, checksum, questions};
-pub use information::{Information, information};
 pub use latents::latents;
 pub use likelihood::likelihood;
 pub use measure::{Better, Measure, Section, Subject};
 pub use memorisation::{copying_score, memorisation};
-pub use pca::Pca;
 pub use reconstruction::reconstruction;
 pub use regions::{bhattacharyya, holes, overlap};
-pub use report::{RunReport, dimensions_by_rate, read_log, report};
+pub use report::{RunReport, dimensions_by_rate, labelled, read_log, report};
 pub use samples::samples;
+pub use statistics::chi_square::chi_square_quantile;
+pub use statistics::information::{Information, information};
+pub use statistics::pca::Pca;
+pub use statistics::tsne::tsne;
 pub use terms::{Terms, terms};
-pub use tsne::tsne;
 pub use verdict::{Findings, Verdict, verdicts};
 
 pub use crate::estimate::{Estimate, Mean, Z_95};

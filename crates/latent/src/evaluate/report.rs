@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::judged::judged;
 use super::sampled::sampled;
 use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
-use crate::batch::{Latent, Support};
+use crate::batch::{Given, Latent, Support};
 use crate::data::{Data, SampleShape, Split};
 use crate::device::host_f64;
 use crate::error::Result;
@@ -16,10 +16,12 @@ use crate::figure::{
     Report, Section, Table, code_map, interpolation, reconstructions, regions_and_mosaic, training_curves,
     traversal,
 };
-use crate::generate::{Path as Way, Samples, interpolate, some_rows, traverse};
+use crate::generate::{
+    Observe, Path as Way, Samples, Told, Traversed, interpolate_pairs, some_rows, told_as, traverse,
+};
 use crate::key::Key;
-use crate::model::BaseMeasure;
-use crate::store::Model;
+use crate::model::{BaseMeasure, Model};
+use crate::run::Run;
 use crate::train::{Counters, Keep, Line};
 use crate::words::thousands;
 
@@ -38,12 +40,16 @@ pub struct RunReport {
 const ROWS: usize = 2000;
 
 /// Draws the figures of a run and writes its report. Reads training and validation rows; the test split stays unread.
+///
+/// # Errors
+/// What loading the model, reading rows, drawing and writing files say.
 pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     let model = Model::load(folder)?;
+    let run = model.run()?;
     let log = read_log(&folder.join("metrics.jsonl"));
     let validation = series(&log, "loss", true);
     let best = Counters::load(&folder.join("checkpoints/last.safetensors")).ok().and_then(|c| c.best);
-    let kept = match (model.run.train.keep, best) {
+    let kept = match (run.train.keep, best) {
         (Keep::Best, Some((_, value))) => Some(value),
         _ => validation.last().map(|v| v[1]),
     };
@@ -59,11 +65,11 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     let verdicts = verdicts(&findings);
     let figures = folder.join("figures");
     std::fs::create_dir_all(&figures).map_err(|source| FigureError::Io { path: figures.clone(), source })?;
-    let mut book = Book { report: opening(&model, &findings), figures, files: Vec::new() };
+    let mut book = Book { report: opening(&model, &run, &findings), figures, files: Vec::new() };
     for verdict in &verdicts {
         book.report = book.report.verdict(verdict.level, &verdict.headline, &verdict.evidence);
     }
-    match model.model.sample {
+    match model.functions.sample {
         SampleShape::Image { .. } => pictures(&mut book, &model, data, &findings, key)?,
         SampleShape::Vector { .. } => tables(&mut book, &model, data, key)?,
     }
@@ -74,14 +80,14 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
         book.section(section);
     }
     codes(&mut book, &model, data, key)?;
-    curves(&mut book, &model, &log, best.map(|(step, _)| step))?;
+    curves(&mut book, &run, &log, best.map(|(step, _)| step))?;
     numbers(&mut book, &model, &findings);
     let file = super::checksum(&folder.join("model.safetensors"))?;
     if let Some(evaluation) = super::Evaluation::load(folder)?.filter(|e| e.model == file) {
         let report = std::mem::replace(&mut book.report, Report::new(""));
         book.report = judged(report, &evaluation, &book.figures);
     }
-    let settings = model.run.without_statistics().to_toml()?;
+    let settings = model.run.clone();
     book.report = book.report.details("Settings (run.toml)", settings).details("Environment", environment());
     let path = folder.join("report.html");
     book.report.save(&path)?;
@@ -111,9 +117,9 @@ impl Book {
     }
 }
 
-fn opening(model: &Model, findings: &Findings) -> Report {
-    let facts = &model.run.facts;
-    let kind = match (&model.run.preset, model.model.posterior.has_density()) {
+fn opening(model: &Model, run: &Run, findings: &Findings) -> Report {
+    let facts = &model.facts;
+    let kind = match (&run.preset, model.functions.posterior.has_density()) {
         (Some(preset), _) => preset.clone(),
         (None, true) => "Generative autoencoder".into(),
         (None, false) => "Autoencoder".into(),
@@ -125,13 +131,13 @@ fn opening(model: &Model, findings: &Findings) -> Report {
         thousands(facts.rows[0]),
         facts.source,
         facts.shape,
-        model.model.latent.dims(),
+        model.functions.latent.dims(),
         thousands(model.weights.trained_count() as u64),
         thousands(findings.held_out.rows as u64),
         findings.held_out.squared_error.value.sqrt(),
         findings.spread,
     );
-    if model.model.likelihood.measure() == BaseMeasure::None {
+    if model.functions.likelihood.measure() == BaseMeasure::None {
         lead.push_str(
             " Its distortion is a cross-entropy on grey values, not a density: no number here is a log-likelihood.",
         );
@@ -146,7 +152,11 @@ fn opening(model: &Model, findings: &Findings) -> Report {
 
 /// Samples, reconstructions, an interpolation, traversals.
 fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, key: Key) -> Result<()> {
-    let samples = model.sample(64, key.fold("samples"))?;
+    let samples = model.sample_told(
+        &told_as(model, data, Split::Validation, 64, key)?,
+        model.observe(),
+        key.fold("samples"),
+    )?;
     let grid = samples.grid("64 samples: codes drawn from the prior, decoded")?;
     book.save("samples", &grid)?;
     let mut section = Section::new("Samples")
@@ -157,7 +167,7 @@ fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, ke
         .figure(grid, "Samples from the prior.", "A grid of 64 generated images");
 
     let rows = some_rows(data, Split::Validation, 16, key)?;
-    let originals = Samples::new(rows.x.clone(), &model.run.facts).pictures()?;
+    let originals = Samples::new(rows.x.clone(), &model.facts).pictures()?;
     let again = model.reconstruct(&rows)?.pictures()?;
     let figure =
         reconstructions(&originals.images()?, &again.images()?, "Validation rows and their reconstructions")?;
@@ -172,13 +182,13 @@ fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, ke
     let rows = some_rows(data, Split::Validation, 8, key)?;
     let codes = model.encode(&rows)?.mean;
     let steps = 9;
-    let mut way = Vec::new();
-    for pair in 0..codes.rows() / 2 {
-        way.extend(interpolate(codes.row(2 * pair), codes.row(2 * pair + 1), steps, Way::Spherical).values);
-    }
+    let way = interpolate_pairs(&codes, steps, Way::Spherical);
     let mut section = Section::new("The space between");
-    if !way.is_empty() {
-        let between = model.decode(&crate::array::Array::matrix(way, codes.width()))?.pictures()?;
+    if !way.values.is_empty() {
+        // On its way a code keeps the condition of the image that it starts from.
+        let starts: Vec<usize> = (0..way.rows()).map(|step| step / steps * 2).collect();
+        let told = Told::of(&rows).select(&starts);
+        let between = model.decode_told(&way, &told, Observe::Mean, key)?.pictures()?;
         let figure = interpolation(&between.images()?, steps, "From one held-out image to another")?;
         book.save("interpolation", &figure)?;
         section = section.figure(
@@ -188,30 +198,30 @@ fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, ke
         );
     }
     let rates = &findings.held_out.rate_per_dimension;
-    let order = dimensions_by_rate(rates, model.model.latent.dims());
+    let order = dimensions_by_rate(rates, model.functions.latent.dims());
     let shown: Vec<usize> = order.into_iter().take(8).collect();
-    let (middle, values) = model.traversal_values(7, 3.0);
-    let steps: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-    {
-        let codes = traverse(&middle, &shown, &steps);
-        let moved = model.decode(&codes)?.pictures()?;
-        let names: Vec<String> = shown
-            .iter()
-            .map(|&d| match rates.get(d) {
-                Some(rate) => format!("z{}  {rate:.2} nats", d + 1),
-                None => format!("z{}", d + 1),
-            })
-            .collect();
-        let figure = traversal(&moved.images()?, &names, &values, "One latent dimension at a time")?;
-        book.save("traversal", &figure)?;
-        section = section.figure(
-            figure,
-            "From the middle of the prior one dimension at a time is moved, those with the highest rate first.",
-            "A grid of images, one latent dimension a row",
-        );
-    }
+    let ways = model.traversal_values(&shown, 7, 3.0);
+    let codes = traverse(&model.middle(), &ways);
+    let told = Told::of(&rows).select(&vec![0; codes.rows()]);
+    let moved = model.decode_told(&codes, &told, Observe::Mean, key)?.pictures()?;
+    let figure = traversal(&moved.images()?, &labelled(ways, rates), "One latent dimension at a time")?;
+    book.save("traversal", &figure)?;
+    section = section.figure(
+        figure,
+        "From the middle of the prior one dimension at a time is moved, those with the highest rate first.",
+        "A grid of images, one latent dimension a row",
+    );
     book.section(section);
     Ok(())
+}
+
+/// The rows of a traversal's figure: dimensions by name and rate, and the values that they take.
+pub fn labelled(ways: Vec<Traversed>, rates: &[f64]) -> Vec<(String, Vec<f64>)> {
+    let name = |d: usize| match rates.get(d) {
+        Some(rate) => format!("z{}  {rate:.2} nats", d + 1),
+        None => format!("z{}", d + 1),
+    };
+    ways.into_iter().map(|way| (name(way.dim), way.values)).collect()
 }
 
 /// Dimensions with the highest rate first.
@@ -226,9 +236,10 @@ pub fn dimensions_by_rate(rates: &[f64], dims: usize) -> Vec<usize> {
 /// Columns of samples beside columns of the data.
 fn tables(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
     let rows = some_rows(data, Split::Validation, ROWS, key)?;
-    let original = Samples::new(rows.x, &model.run.facts);
-    let figure =
-        model.sample(ROWS, key.fold("samples"))?.beside(&original, "Each column: data and samples")?;
+    let original = Samples::new(rows.x, &model.facts);
+    let told = told_as(model, data, Split::Validation, ROWS, key)?;
+    let samples = model.sample_told(&told, model.observe(), key.fold("samples"))?;
+    let figure = samples.beside(&original, "Each column: data and samples")?;
     book.save("columns", &figure)?;
     book.section(Section::new("Samples").figure(
         figure,
@@ -242,13 +253,13 @@ fn tables(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
 fn codes(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
     let rows = some_rows(data, Split::Validation, ROWS, key)?;
     let codes = model.encode(&rows)?;
-    let names = &model.run.facts.classes;
+    let names = &model.facts.classes;
     let classes: &[u32] = if rows.labels.len() == rows.len() { &rows.labels } else { &[] };
-    let dims = model.model.latent.dims();
+    let dims = model.functions.latent.dims();
     let Some(pca) = Pca::fit(&codes.mean.values, dims, 2) else { return Ok(()) };
     let mut section = Section::new("The codes");
     if dims == 2 {
-        let figure = region_figure(model, &codes, classes, 300)?;
+        let figure = region_figure(model, &codes, classes, &Told::of(&rows), 300)?;
         book.save("regions", &figure)?;
         section = section
             .paragraph(
@@ -295,6 +306,7 @@ fn region_figure(
     model: &Model,
     codes: &crate::generate::Codes,
     classes: &[u32],
+    told: &Told,
     most: usize,
 ) -> Result<Figure> {
     let n = codes.mean.rows().min(most);
@@ -305,7 +317,7 @@ fn region_figure(
             Region::diagonal([mean[0].into(), mean[1].into()], sigma.map(f64::from))
         })
         .collect();
-    let unit = model.model.latent.blocks.iter().all(|block| block.support == Support::UnitInterval);
+    let unit = model.functions.latent.blocks.iter().all(|block| block.support == Support::UnitInterval);
     let ends = if unit { (-0.05, 1.05) } else { (-3.5, 3.5) };
     let limits = [ends, ends];
     let columns = 20;
@@ -314,7 +326,7 @@ fn region_figure(
     let shown = Regions {
         regions: &regions,
         classes: &classes[..classes.len().min(n)],
-        names: &model.run.facts.classes,
+        names: &model.facts.classes,
         prior: prior_contours(model, limits[0]),
         sigmas: 1.0,
     };
@@ -323,7 +335,9 @@ fn region_figure(
         limits: Some(limits),
         ..LatentView::default()
     };
-    let decoded = model.decode(&crate::array::Array::matrix(z, 2))?;
+    let codes = crate::array::Array::matrix(z, 2);
+    let told = told.select(&vec![0; codes.rows()]);
+    let decoded = model.decode_told(&codes, &told, Observe::Mean, Key::from_seed(0))?;
     match decoded.pictures() {
         Ok(pictures) => {
             let mosaic = Mosaic { images: pictures.images()?, columns, x: limits[0], y: limits[1] };
@@ -335,14 +349,17 @@ fn region_figure(
 
 /// The contours of the prior in the plane: circles for N(0, I), the density on a grid for others.
 fn prior_contours(model: &Model, ends: (f64, f64)) -> Contours {
-    if model.run.prior.get("kind").and_then(toml::Value::as_str) == Some("standard-normal") {
+    if model.functions.prior.is_standard_normal() {
         return Contours::StandardNormal;
     }
     const SIDE: usize = 80;
     let at = |i: usize| ends.0 + (ends.1 - ends.0) * i as f64 / (SIDE - 1) as f64;
     let grid = (0..SIDE * SIDE).flat_map(|cell| [at(cell % SIDE) as f32, at(cell / SIDE) as f32]).collect();
     let z = Latent::new(model.weights.device().tensor(grid, [SIDE * SIDE, 2]));
-    match model.view().prior().log_density(&z) {
+    if model.functions.prior.is_conditional() {
+        return Contours::Nothing;
+    }
+    match model.view().prior(Given::none()).log_density(&z) {
         Some(log_density) => {
             let density = host_f64(&log_density).into_iter().map(f64::exp).collect();
             Contours::Density(DensityGrid { x: ends, y: ends, columns: SIDE, density })
@@ -352,10 +369,10 @@ fn prior_contours(model: &Model, ends: (f64, f64)) -> Contours {
 }
 
 /// Each term over training, in a panel of its own.
-fn curves(book: &mut Book, model: &Model, log: &[Line], best: Option<u64>) -> Result<()> {
+fn curves(book: &mut Book, run: &Run, log: &[Line], best: Option<u64>) -> Result<()> {
     let best = best.and_then(|step| log.iter().find(|line| line.step == step)).map(|line| line.epoch);
     let mut names = vec!["loss".to_string()];
-    if let Some(toml::Value::Table(terms)) = model.run.objective.get("terms") {
+    if let Some(toml::Value::Table(terms)) = run.objective.get("terms") {
         names.extend(terms.keys().cloned());
     }
     let panels: Vec<CurvePanel> = names
@@ -393,12 +410,12 @@ fn numbers(book: &mut Book, model: &Model, findings: &Findings) {
     row("distortion, nats", &|t| cell(t.distortion));
     let how = if model.view().rate_is_exact() == Some(false) { " (mean over draws)" } else { "" };
     row(&format!("rate{how}, nats"), &|t| optional(t.rate));
-    let measure = model.model.likelihood.measure();
+    let measure = model.functions.likelihood.measure();
     let bound =
         if measure == BaseMeasure::None { "distortion + rate (no density), nats" } else { "−ELBO, nats" };
     row(bound, &|t| optional(t.bound));
     if let BaseMeasure::Counting { .. } = measure {
-        let per = model.model.sample.features() as f64 * std::f64::consts::LN_2;
+        let per = model.functions.sample.features() as f64 * std::f64::consts::LN_2;
         row("bits per dimension, at most", &|t| {
             optional(t.bound.map(|b| Mean { value: b.value / per, error: b.error / per }))
         });

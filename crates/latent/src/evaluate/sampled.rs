@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::figure::{Figure, Section, Table};
 use crate::generate::sampler::{Choice, FittedSampler, How};
 use crate::key::Key;
-use crate::model::Registry;
-use crate::store::Model;
+use crate::member::Registry;
+use crate::model::Model;
 
 /// Samples from the chosen sampler and the table of all that were judged; none where none was fitted.
 pub(super) fn sampled(model: &Model, folder: &Path, key: Key) -> Result<Option<(Section, Option<Figure>)>> {
@@ -18,10 +18,16 @@ pub(super) fn sampled(model: &Model, folder: &Path, key: Key) -> Result<Option<(
          sample` draws from {} unless asked otherwise.",
         choice.chosen
     ));
-    let is_image = matches!(model.model.sample, SampleShape::Image { .. });
+    let is_image = matches!(model.functions.sample, SampleShape::Image { .. });
     let figure = if is_image && choice.chosen != "prior" {
         let sampler = FittedSampler::load(model, folder, &choice.chosen, &Registry::default())?;
-        let drawn = model.sample_with(&sampler, 64, &How::default(), model.observe(), key.fold("sampled"))?;
+        let drawn = model.sample_with(
+            &sampler,
+            &model.told(64, key)?,
+            &How::default(),
+            model.observe(),
+            key.fold("sampled"),
+        )?;
         Some(drawn.grid(&format!("64 samples: codes drawn from {}, decoded", choice.chosen))?)
     } else {
         None

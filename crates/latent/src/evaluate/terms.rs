@@ -11,8 +11,8 @@ use crate::device::{host, host_f64};
 use crate::error::Result;
 use crate::estimate::Mean;
 use crate::key::Key;
+use crate::model::Model;
 use crate::model::Rate;
-use crate::store::Model;
 
 /// What a model says of a split, in nats per sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,11 +42,13 @@ pub struct Terms {
 }
 
 /// Reads up to `limit` rows of a split.
+///
+/// # Errors
+/// What reading rows says.
 pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -> Result<Terms> {
     let view = model.view();
-    let prior = view.prior();
-    let features = model.model.sample.features();
-    let dims = model.model.latent.dims();
+    let features = model.functions.sample.features();
+    let dims = model.functions.latent.dims();
     let rows = data.len(split).min(limit);
     let (mut distortion, mut rate, mut shuffle_loss, mut error) = (vec![], vec![], vec![], vec![]);
     let mut per_dimension = vec![0.0; dims];
@@ -57,18 +59,19 @@ pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -
     for part in positions.chunks(256) {
         let batch = Batch::new(data.rows(split, part, 0)?, features, model.weights.device());
         let n = batch.len();
-        let q = view.encode(batch.x.clone());
-        let z = q.draw(1, Noise::new(key.fold("terms"), &batch.ids));
-        let own = host_f64(&view.log_likelihood(&batch.x, &z).neg());
+        let (q, prior) = (view.encode(&batch), view.prior(batch.given()));
+        let draw = q.draw(1, Noise::new(key.fold("terms"), &batch.ids));
+        let z = &draw.z;
+        let own = host_f64(&view.log_likelihood(&batch, z).neg());
         let other = if n > 1 {
             let rolled = Tensor::cat(vec![z.z.clone().narrow(0, 1, n - 1), z.z.clone().narrow(0, 0, 1)], 0);
-            host_f64(&view.log_likelihood(&batch.x, &Latent::new(rolled)).neg())
+            host_f64(&view.log_likelihood(&batch, &Latent::new(rolled)).neg())
         } else {
             own.clone()
         };
         shuffle_loss.extend(other.iter().zip(&own).map(|(other, own)| other - own));
         distortion.extend(own);
-        if let Some(r) = Rate::new(q.as_ref(), prior.as_ref(), &z, 1) {
+        if let Some(r) = Rate::new(q.as_ref(), prior.as_ref(), &draw, 1) {
             rate.extend(host_f64(&r.total));
             if let Some(d) = r.per_dimension {
                 for (sum, value) in per_dimension.iter_mut().zip(host(&d.sum_dim(0))) {
@@ -76,7 +79,7 @@ pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -
                 }
             }
         }
-        let difference = view.mean(&q.centre()) - batch.x.clone();
+        let difference = view.mean(&q.centre(), batch.given()) - batch.x.clone();
         error.extend(host_f64(&(difference.clone() * difference).mean_dim(1)));
         for code in host(&z.z).chunks(dims) {
             for (d, &value) in code.iter().enumerate() {
@@ -89,6 +92,8 @@ pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -
     let code_mean: Vec<f64> = sum.iter().map(|s| s / n).collect();
     let code_variance = squares.iter().zip(&code_mean).map(|(s, m)| (s / n - m * m).max(0.0)).collect();
     let bound: Vec<f64> = distortion.iter().zip(&rate).map(|(d, r)| d + r).collect();
+    let blank = view.blank();
+    let prior = view.prior(blank.given());
     Ok(Terms {
         rows,
         distortion: Mean::of(&distortion),

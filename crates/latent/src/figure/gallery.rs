@@ -96,7 +96,8 @@ fn gallery() {
     );
 
     let values: Vec<f64> = (-6..=6).map(|k| 0.5 * f64::from(k)).collect();
-    let latents = ["z3  1.87 nats", "z11  1.42 nats", "z0  0.66 nats", "z7  0.004 nats"].map(String::from);
+    let latents = ["z3  1.87 nats", "z11  1.42 nats", "z0  0.66 nats", "z7  0.004 nats"]
+        .map(|name| (String::from(name), values.clone()));
     let walk: Vec<f32> = (0..4)
         .flat_map(|row| {
             (0..13).flat_map(|k| blend(&pixels, row, row + 9, k as f32 / 12.0)).collect::<Vec<_>>()
@@ -104,13 +105,8 @@ fn gallery() {
         .collect();
     save(
         "traversal",
-        &traversal(
-            &Images::new(&walk, 1, 28, 28).unwrap(),
-            &latents,
-            &values,
-            "What each latent changes, by rate",
-        )
-        .unwrap(),
+        &traversal(&Images::new(&walk, 1, 28, 28).unwrap(), &latents, "What each latent changes, by rate")
+            .unwrap(),
     );
 
     let captions: Vec<String> =

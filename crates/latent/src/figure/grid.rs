@@ -119,27 +119,38 @@ pub fn interpolation(images: &Images, steps: usize, title: &str) -> Result<Figur
 
 /// One latent a row, its value growing from left to right: what that latent alone changes.
 ///
-/// `rows` names the latents, such as `z3  1.87 nats`, and `values` are those of the columns.
+/// `rows` names the latents, such as `z3  1.87 nats`, each with its values. Values that all rows share stand above the
+/// columns, others below their images.
 ///
 /// # Errors
-/// Where there are not `rows × values` images.
-pub fn traversal(
-    images: &Images,
-    rows: &[String],
-    values: &[f64],
-    title: &str,
-) -> Result<Figure, FigureError> {
-    if images.len() != rows.len() * values.len() {
-        let what = format!("{} images for {} latents at {} values", images.len(), rows.len(), values.len());
+/// Where there is not one image for each latent and value.
+pub fn traversal(images: &Images, rows: &[(String, Vec<f64>)], title: &str) -> Result<Figure, FigureError> {
+    let wanted: usize = rows.iter().map(|(_, values)| values.len()).sum();
+    if images.len() != wanted {
+        let what = format!("{} images for {} latents at {wanted} values", images.len(), rows.len());
         return Err(FigureError::input("traversal", what, "hand over one image for each latent and value"));
     }
+    let text = |values: &[f64]| -> Vec<String> {
+        values.iter().map(|value| short((value * 100.0).round() / 100.0)).collect()
+    };
+    let shared = rows.first().filter(|first| rows.iter().all(|row| row.1 == first.1));
+    let captions: Vec<String> = match shared {
+        Some(_) => Vec::new(),
+        None => rows.iter().flat_map(|(_, values)| text(values)).collect(),
+    };
     let labels = GridLabels {
         title: title.into(),
-        row_labels: rows.to_vec(),
-        column_labels: values.iter().map(|value| short((value * 100.0).round() / 100.0)).collect(),
+        row_labels: rows.iter().map(|(name, _)| name.clone()).collect(),
+        column_labels: shared.map(|(_, values)| text(values)).unwrap_or_default(),
         ..GridLabels::default()
     };
-    Layout { figure: "traversal", labels: &labels, columns: values.len(), ..Layout::default() }.draw(images)
+    let columns = rows.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
+    // A latent with fewer values than another leaves the rest of its row empty.
+    let filled = rows.iter().enumerate();
+    let cells: Vec<usize> =
+        filled.flat_map(|(row, (_, values))| (0..values.len()).map(move |at| row * columns + at)).collect();
+    Layout { figure: "traversal", labels: &labels, columns, captions: &captions, ..Layout::default() }
+        .draw_in(images, rows.len(), &cells)
 }
 
 /// Images with a caption under each, such as its score; a line break in a caption is kept.
@@ -183,12 +194,18 @@ impl Default for Layout<'_> {
 
 impl Layout<'_> {
     fn draw(&self, images: &Images) -> Result<Figure, FigureError> {
-        let rows = images.len().div_ceil(self.columns.max(1));
+        let cells: Vec<usize> = (0..images.len()).collect();
+        self.draw_in(images, images.len().div_ceil(self.columns.max(1)), &cells)
+    }
+
+    /// Draws each image in its own of the `rows × columns` cells, counted row by row.
+    fn draw_in(&self, images: &Images, rows: usize, cells: &[usize]) -> Result<Figure, FigureError> {
         let mut canvas = self.sheet(images, rows)?;
         let cell = self.size(images);
-        let places = self.places(cell, rows);
-        let cells: Vec<_> = (0..images.len()).map(|image| (image, places[image])).collect();
-        draw_images(&mut canvas, images, cell, &cells)?;
+        let all = self.places(cell, rows);
+        let places: Vec<[f64; 2]> = cells.iter().filter_map(|&cell| all.get(cell).copied()).collect();
+        let placed: Vec<_> = places.iter().copied().enumerate().collect();
+        draw_images(&mut canvas, images, cell, &placed)?;
         let room = self.room(cell);
         for (caption, [x, y]) in self.captions.iter().zip(&places) {
             for (line, text) in caption_lines(caption, room).iter().enumerate() {
@@ -341,9 +358,13 @@ mod tests {
     fn rows_and_columns_are_labelled() {
         let pixels = ramp(6, 1, 4, 4);
         let images = Images::new(&pixels, 1, 4, 4).unwrap();
-        let rows = ["z3  1.87 nats".to_owned(), "z0  0.02 nats".to_owned()];
-        let figure = check(|| traversal(&images, &rows, &[-3.0, 0.0, 3.0], "traversal").unwrap());
-        assert!(figure.svg.contains("z3  1.87 nats") && figure.svg.contains("−3"));
+        let rows = ["z3  1.87 nats", "z0  0.02 nats"].map(|name| (name.to_owned(), vec![-3.0, 0.0, 3.0]));
+        let figure = check(|| traversal(&images, &rows, "traversal").unwrap());
+        assert!(figure.svg.contains("z3  1.87 nats") && figure.svg.matches("−3").count() == 1);
+        let uneven = [("z1", vec![-3.0, 0.0, 2.0, 3.0]), ("bit", vec![0.0, 1.0])];
+        let uneven = uneven.map(|(name, values)| (name.to_owned(), values));
+        let figure = check(|| traversal(&images, &uneven, "traversal").unwrap());
+        assert_eq!(figure.svg.matches(">0<").count(), 2, "{}", figure.svg);
         let figure = check(|| interpolation(&images, 3, "").unwrap());
         assert!(figure.svg.contains("start") && figure.svg.contains("end"));
     }
@@ -358,8 +379,9 @@ mod tests {
         assert!(reconstructions(&images, &none, "").is_err());
         assert!(interpolation(&images, 4, "").is_err());
         assert!(interpolation(&none, 3, "").is_err());
-        assert!(traversal(&images, &["z0".into()], &[0.0], "").is_err());
-        assert!(traversal(&none, &[], &[], "").is_err());
+        assert!(traversal(&images, &[("z0".into(), vec![0.0])], "").is_err());
+        assert!(traversal(&none, &[], "").is_err());
+        assert!(traversal(&none, &[("z0".into(), vec![])], "").is_err());
         assert!(image_sheet(&images, &[], &GridLabels::default()).is_err());
         let labels = GridLabels { row_labels: vec!["one".into()], columns: Some(3), ..GridLabels::default() };
         let error = sample_grid(&images, &labels).unwrap_err().to_string();

@@ -3,6 +3,16 @@
 //! A figure is written once as SVG and rasterised from that same text, with a font that is compiled in, so
 //! that it looks the same on every machine. This room knows no tensor and no model: it takes plain numbers
 //! (images row-major in [0, 1], points, series), so that everything can be drawn from anything.
+//!
+//! ```text
+//! grid, images            samples, reconstructions, interpolations, traversals
+//! plot, curves            lines, points and bands over two axes; how training went
+//! bars, histograms        values side by side; columns of a table
+//! codes, regions          the latent plane
+//! frame, axis             the axes of all of these
+//! canvas, font, palette   what is drawn with; render: from SVG to pixels and files
+//! report                  one HTML page
+//! ```
 
 mod axis;
 mod bars;

@@ -2,27 +2,39 @@
 //!
 //! `Model::load(path)?.sample(16, key)?` is all that a program needs. Everything here takes and gives host numbers, a
 //! part at a time so that memory stays flat, and is a function of its key.
+//!
+//! ```text
+//! here       what a Model does: sample, encode, decode, reconstruct, score; opening data as it knows it
+//! told       what a conditional model is told of each row
+//! samples    what a model gives, in the model's units and in the user's
+//! paths      interpolation and traversal
+//! sampler/   p̂(z) fitted on codes, and drawn from in the prior's place
+//! ```
 
+mod error;
 mod paths;
 pub mod sampler;
 mod samples;
+mod told;
 
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-pub use paths::{Path, interpolate, traverse};
+pub use error::{GenerateError, Result};
+pub use paths::{Path, Traversed, interpolate, interpolate_pairs, traverse};
+pub use sampler::SamplerError;
 pub use samples::{Pictures, Samples};
+pub use told::Told;
+pub(crate) use told::given;
 
 use crate::array::Array;
 use crate::batch::{Batch, Latent, Noise, Support};
-use crate::data::{Data, Rows, SampleShape, Split};
+use crate::data::{Data, Memory, Rows, SampleShape, Split};
 use crate::device::{host, host_into};
-use crate::error::Result;
 use crate::key::Key;
-use crate::model::{ModelError, Score, score, score_under};
-use crate::store::Model;
-use sampler::{FittedSampler, How, SamplerError};
+use crate::model::{BaseMeasure, Model, ModelError, Score, score, score_under};
+use sampler::{FittedSampler, How};
 
 /// What is shown of p(x|z).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +58,29 @@ pub struct Codes {
 const PART: usize = 256;
 
 impl Model {
-    /// New samples: z from the prior, then what [`Observe`] says of p(x|z): the mean for images, a draw for tables.
+    /// New samples: z from the prior, then what [`Observe`] says of p(x|z): the mean for images, a draw for tables. Conditions
+    /// are drawn as the training rows had them.
+    ///
+    /// # Errors
+    /// A model that is told a number, which nobody gave: [`Model::sample_told`] takes it.
     pub fn sample(&self, count: usize, key: Key) -> Result<Samples> {
         self.sample_as(count, self.observe(), key)
     }
 
     /// New samples, with a choice of what is shown.
+    ///
+    /// # Errors
+    /// As [`Model::sample`].
     pub fn sample_as(&self, count: usize, observe: Observe, key: Key) -> Result<Samples> {
-        let codes = self.prior_codes(count, key);
-        self.decode_as(&codes, observe, key)
+        self.sample_told(&self.told(count, key)?, observe, key)
+    }
+
+    /// New samples, one for each row that is told of.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] where a row isn't told what the model wants.
+    pub fn sample_told(&self, told: &Told, observe: Observe, key: Key) -> Result<Samples> {
+        self.decode_told(&self.prior_codes_told(told, key)?, told, observe, key)
     }
 
     /// New samples whose codes a fitted sampler draws: its codes for `how`, then what `observe` says of p(x|z).
@@ -64,33 +90,68 @@ impl Model {
     pub fn sample_with(
         &self,
         sampler: &FittedSampler,
-        count: usize,
+        told: &Told,
         how: &How,
         observe: Observe,
         key: Key,
     ) -> Result<Samples> {
-        let codes = sampler.draw(self, count, how, key)?;
-        self.decode_as(&codes, observe, key)
+        self.decode_told(&sampler.draw_told(self, told, how, key)?, told, observe, key)
+    }
+
+    /// Conditions of new samples, drawn as the training rows had them; nothing for a model without conditions.
+    ///
+    /// # Errors
+    /// As [`Model::sample`].
+    pub fn told(&self, count: usize, key: Key) -> Result<Told> {
+        Told::drawn(&self.facts, &[], count, key)
     }
 
     /// Codes drawn from the prior, `count × dims`.
-    pub fn prior_codes(&self, count: usize, key: Key) -> Array {
-        let ids: Vec<u64> = (0..count as u64).collect();
-        let prior = self.view().prior();
-        let dims = self.model.latent.dims();
-        let values =
-            self.fill(count, dims, |rows| prior.draw(1, Noise::new(key.fold("prior"), &ids[rows])).z);
-        Array::matrix(values, dims)
+    ///
+    /// # Errors
+    /// As [`Model::sample`].
+    pub fn prior_codes(&self, count: usize, key: Key) -> Result<Array> {
+        self.prior_codes_told(&self.told(count, key)?, key)
     }
 
-    /// The means of p(x|z) at these codes, `rows × dims`.
+    /// The same for rows that are told of.
+    ///
+    /// # Errors
+    /// As [`Model::sample_told`].
+    pub fn prior_codes_told(&self, told: &Told, key: Key) -> Result<Array> {
+        self.check_told(told, told.rows())?;
+        let ids: Vec<u64> = (0..told.rows() as u64).collect();
+        let (view, device, dims) = (self.view(), self.weights.device(), self.dims());
+        let key = key.fold("prior");
+        let values = self.fill(ids.len(), dims, |rows| {
+            let (ids, told) = (&ids[rows.clone()], told.tensor(rows, device));
+            view.prior(given(ids, &told)).draw(1, Noise::new(key, ids)).z.z
+        });
+        Ok(Array::matrix(values, dims))
+    }
+
+    /// The means of p(x|z) at these codes, `rows × dims`, of a model without conditions.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] for codes of another width, or where rows aren't told what the model wants.
     pub fn decode(&self, codes: &Array) -> Result<Samples> {
         self.decode_as(codes, Observe::Mean, Key::from_seed(0))
     }
 
-    /// p(x|z) at these codes.
+    /// p(x|z) at these codes, of a model without conditions.
+    ///
+    /// # Errors
+    /// As [`Model::decode`].
     pub fn decode_as(&self, codes: &Array, observe: Observe, key: Key) -> Result<Samples> {
-        let dims = self.model.latent.dims();
+        self.decode_told(codes, &Told::nothing(codes.rows()), observe, key)
+    }
+
+    /// p(x|z) at these codes of rows that are told of.
+    ///
+    /// # Errors
+    /// As [`Model::decode`].
+    pub fn decode_told(&self, codes: &Array, told: &Told, observe: Observe, key: Key) -> Result<Samples> {
+        let dims = self.dims();
         if codes.width() != dims {
             return Err(ModelError::Shape {
                 what: "codes".into(),
@@ -100,20 +161,38 @@ impl Model {
             }
             .into());
         }
-        let view = self.view();
+        self.check_told(told, codes.rows())?;
+        let (view, device) = (self.view(), self.weights.device());
+        let likelihood = &self.functions.likelihood;
         let ids: Vec<u64> = (0..codes.rows() as u64).collect();
-        let x = self.fill(ids.len(), self.model.sample.features(), |rows| {
-            let ids = &ids[rows.clone()];
+        let x = self.fill(ids.len(), self.functions.sample.features(), |rows| {
+            let (ids, told) = (&ids[rows.clone()], told.tensor(rows.clone(), device));
             let z = codes.values[rows.start * dims..rows.end * dims].to_vec();
-            let outputs = view.decode(&Latent::new(self.weights.device().tensor(z, [ids.len(), dims])));
+            let z = Latent::new(device.tensor(z, [ids.len(), dims]));
+            let outputs = view.decode(&z, given(ids, &told));
             match observe {
-                Observe::Mean => self.model.likelihood.mean(&view, outputs),
-                Observe::Draw => {
-                    self.model.likelihood.draw(&view, outputs, Noise::new(key.fold("likelihood"), ids))
-                }
+                Observe::Mean => likelihood.mean(&view, outputs),
+                Observe::Draw => likelihood.draw(&view, outputs, Noise::new(key.fold("likelihood"), ids)),
             }
         });
-        Ok(Samples::new(x, &self.run.facts))
+        Ok(Samples::new(x, &self.facts))
+    }
+
+    /// Whether each of `rows` rows is told what the model wants.
+    fn check_told(&self, told: &Told, rows: usize) -> Result<()> {
+        let wrong = |what: &str, found: usize, wanted: usize| ModelError::Shape {
+            what: what.into(),
+            found,
+            wanted,
+            remedy: "give what the model is told of each row: --condition NAME=VALUE, or Told".into(),
+        };
+        if told.width() != self.functions.condition {
+            return Err(wrong("conditions", told.width(), self.functions.condition).into());
+        }
+        if told.rows() != rows {
+            return Err(wrong("rows that are told of", told.rows(), rows).into());
+        }
+        Ok(())
     }
 
     /// The rows that `work` makes, `width` numbers each, a part at a time. On the processor each thread takes whole parts:
@@ -131,31 +210,30 @@ impl Model {
         values
     }
 
-    /// The middle of the prior, and `steps` values that one dimension takes on its way through it: `±reach` on the reals,
-    /// from 0 to 1 on the unit interval, 0 and 1 for bits.
-    pub fn traversal_values(&self, steps: usize, reach: f64) -> (Vec<f32>, Vec<f64>) {
-        let spread = |from: f64, to: f64| {
-            (0..steps).map(|i| from + (to - from) * i as f64 / (steps.max(2) - 1) as f64).collect()
-        };
-        let values = match self.model.latent.blocks.first().map(|block| block.support) {
-            Some(Support::Bits) => vec![0.0, 1.0],
-            Some(Support::UnitInterval) => spread(0.0, 1.0),
-            Some(Support::Reals) | None => spread(-reach, reach),
-        };
-        (host(&self.view().prior().centre().z), values)
+    /// The code in the middle of the prior.
+    pub fn middle(&self) -> Vec<f32> {
+        let blank = self.view().blank();
+        host(&self.view().prior(blank.given()).centre().z)
+    }
+
+    /// Each of `dims` on its way through what its block takes: [`Traversed::new`].
+    pub fn traversal_values(&self, dims: &[usize], steps: usize, reach: f64) -> Vec<Traversed> {
+        dims.iter().map(|&dim| Traversed::new(&self.functions.latent, dim, steps, reach)).collect()
     }
 
     /// Where q(z|x) is for each row, and how wide.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] for rows of another width, or that don't say what the model is told.
     pub fn encode(&self, rows: &Rows) -> Result<Codes> {
-        let dims = self.model.latent.dims();
-        let features = self.features_of(rows)?;
-        let (view, device) = (self.view(), self.weights.device());
-        let spread = view.encode(device.tensor(vec![0.0; features], [1, features])).deviation().is_some();
+        let dims = self.dims();
+        self.check_rows(rows)?;
+        let view = self.view();
+        let spread = view.encode(&view.blank()).deviation().is_some();
         // The mean, and beside it the deviation.
         let width = if spread { 2 * dims } else { dims };
         let codes = self.fill(rows.len(), width, |part| {
-            let x = rows.x[part.start * features..part.end * features].to_vec();
-            let q = view.encode(device.tensor(x, [part.len(), features]));
+            let q = view.encode(&self.batch(rows, part));
             let mean = q.centre().z;
             match q.deviation() {
                 Some(deviation) => Tensor::cat(vec![mean, deviation], 1),
@@ -170,14 +248,21 @@ impl Model {
     }
 
     /// g(f(x)): the mean of p(x|z) at the centre of q(z|x).
+    ///
+    /// # Errors
+    /// As [`Model::encode`].
     pub fn reconstruct(&self, rows: &Rows) -> Result<Samples> {
-        self.decode(&self.encode(rows)?.mean)
+        let codes = self.encode(rows)?.mean;
+        self.decode_told(&codes, &Told::of(rows), Observe::Mean, Key::from_seed(0))
     }
 
     /// log p(x) of each row by importance sampling with `k` draws.
+    ///
+    /// # Errors
+    /// A point posterior, or rows that are not what the model knows.
     pub fn score(&self, rows: &Rows, k: usize, key: Key) -> Result<Vec<Score>> {
         let mut scores = Vec::with_capacity(rows.len());
-        self.parts(rows, |batch| {
+        self.parts(rows, |batch| -> Result<()> {
             scores.extend(score(&self.view(), batch, k, key.fold("score"))?);
             Ok(())
         })?;
@@ -193,8 +278,18 @@ impl Model {
         if sampler.kind() == "prior" {
             return self.score(rows, k, key);
         }
-        if sampler.log_density(self, &vec![0.5; self.model.latent.dims()]).is_none() {
-            return Err(SamplerError::NoDensity { sampler: sampler.kind().into() }.into());
+        if sampler.log_density(self, &vec![0.5; self.dims()]).is_none() {
+            let remedy = match self.functions.latent.support() {
+                Some(Support::Index(_)) => "the prior, or autoregressive",
+                Some(Support::Bits) => "the prior, autoregressive-bits or autoregressive",
+                Some(Support::Reals | Support::UnitInterval) => {
+                    "the prior, gaussian-mixture, kernel-density, maf or real-nvp"
+                }
+                None => "the prior: blocks of several kinds have no other density",
+            };
+            return Err(
+                SamplerError::NoDensity { sampler: sampler.kind().into(), remedy: remedy.into() }.into()
+            );
         }
         let log_prior = |z: &Latent| {
             let values = sampler.log_density(self, &host(&z.z))?;
@@ -202,7 +297,7 @@ impl Model {
             Some(self.weights.device().tensor_f64(values, [rows]))
         };
         let mut scores = Vec::with_capacity(rows.len());
-        self.parts(rows, |batch| {
+        self.parts(rows, |batch| -> Result<()> {
             scores.extend(score_under(&self.view(), batch, k, key.fold("score"), &log_prior)?);
             Ok(())
         })?;
@@ -210,73 +305,143 @@ impl Model {
     }
 
     /// −log p(x|z) at the centre of q(z|x), in nats a row: what a model without a density can say.
+    ///
+    /// # Errors
+    /// Rows that are not what the model knows.
     pub fn distortion(&self, rows: &Rows) -> Result<Vec<f64>> {
         let mut all = Vec::with_capacity(rows.len());
-        self.parts(rows, |batch| {
+        self.parts(rows, |batch| -> Result<()> {
             let view = self.view();
-            let z = view.encode(batch.x.clone()).centre();
-            let log_p: Tensor<1> = view.log_likelihood(&batch.x, &z);
+            let z = view.encode(batch).centre();
+            let log_p: Tensor<1> = view.log_likelihood(batch, &z);
             all.extend(crate::device::host_f64(&log_p).into_iter().map(|v| -v));
             Ok(())
         })?;
         Ok(all)
     }
 
+    /// Why there is no log p(x) to score rows with; none where there is one.
+    pub fn lacks_density(&self) -> Option<&'static str> {
+        if !self.functions.posterior.has_density() {
+            return Some("the posterior is a point, so the model has no density");
+        }
+        let is_density = self.functions.likelihood.measure() != BaseMeasure::None;
+        (!is_density).then_some("a Bernoulli cross-entropy on grey values is no density")
+    }
+
     /// What is shown of p(x|z) unless asked otherwise.
     pub fn observe(&self) -> Observe {
-        match self.model.sample {
+        match self.functions.sample {
             SampleShape::Image { .. } => Observe::Mean,
             SampleShape::Vector { .. } => Observe::Draw,
         }
     }
 
     /// Passes rows through `each`, a part at a time.
-    pub(crate) fn parts(&self, rows: &Rows, mut each: impl FnMut(&Batch) -> Result<()>) -> Result<()> {
-        let features = self.features_of(rows)?;
-        for (ids, x) in rows.ids.chunks(PART).zip(rows.x.chunks(PART * features)) {
-            let part = Rows { x: x.to_vec(), ids: ids.to_vec(), labels: Vec::new() };
-            each(&Batch::new(part, features, self.weights.device()))?;
-        }
-        Ok(())
+    pub(crate) fn parts<E: From<ModelError>>(
+        &self,
+        rows: &Rows,
+        mut each: impl FnMut(&Batch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.check_rows(rows)?;
+        (0..rows.len())
+            .step_by(PART)
+            .try_for_each(|start| each(&self.batch(rows, start..(start + PART).min(rows.len()))))
     }
 
-    /// How many numbers a row has; an error where these rows have not as many.
-    fn features_of(&self, rows: &Rows) -> Result<usize> {
-        let features = self.model.sample.features();
-        if rows.x.len() == rows.len() * features {
-            return Ok(features);
+    /// Some of the rows on the device, without their labels.
+    fn batch(&self, rows: &Rows, range: Range<usize>) -> Batch {
+        let n = rows.len().max(1);
+        let cut = |values: &[f32]| {
+            let width = values.len() / n;
+            values[range.start * width..range.end * width].to_vec()
+        };
+        let part = Rows {
+            x: cut(&rows.x),
+            ids: rows.ids[range.clone()].to_vec(),
+            labels: Vec::new(),
+            condition: cut(&rows.condition),
+            mask: cut(&rows.mask),
+            weight: cut(&rows.weight),
+        };
+        Batch::new(part, self.functions.sample.features(), self.weights.device())
+    }
+
+    /// Refuses rows that have not as many numbers as the model wants, of x or of what it is told.
+    fn check_rows(&self, rows: &Rows) -> Result<(), ModelError> {
+        let n = rows.len();
+        let wanted = [
+            ("rows", rows.x.len(), self.functions.sample.features()),
+            ("conditions of rows", rows.condition.len(), self.functions.condition),
+        ];
+        match wanted.into_iter().find(|(_, found, width)| *found != n * width) {
+            None => Ok(()),
+            Some((what, found, wanted)) => Err(ModelError::Shape {
+                what: what.into(),
+                found: found / n.max(1),
+                wanted,
+                remedy: "open the data with Data::open_for and the model's facts".into(),
+            }),
         }
-        Err(ModelError::Shape {
-            what: "rows".into(),
-            found: rows.x.len() / rows.len().max(1),
-            wanted: features,
-            remedy: "open the data with Data::open_for and the model's facts".into(),
-        }
-        .into())
     }
 
     /// Opens data as this model's own was: same shape, size, normalisation.
+    ///
+    /// # Errors
+    /// What cannot be read, or is not such data.
     pub fn open(&self, source: &str, note: &mut dyn FnMut(String)) -> Result<Data> {
-        let mut settings = self.run.data.clone();
+        let mut settings = self.data.clone();
         settings.source = source.into();
-        Ok(Data::open_for(&self.run.facts, &settings, Key::from_seed(self.run.seed), note)?)
+        Ok(Data::open_for(&self.facts, &settings, Key::from_seed(self.seed), note)?)
     }
 
     /// Opens the data that the model was trained on, with its splits.
+    ///
+    /// # Errors
+    /// What cannot be read: the data may have moved.
     pub fn open_own(&self, note: &mut dyn FnMut(String)) -> Result<Data> {
-        Ok(Data::open(&self.run.data, Key::from_seed(self.run.seed), note)?)
+        Ok(Data::open(&self.data, Key::from_seed(self.seed), note)?)
+    }
+
+    /// Rows that a program holds, in their order, as the model sees them: values are in the units of its training data.
+    ///
+    /// # Errors
+    /// Rows of another shape or range than the model's, or that don't say what it is told.
+    pub fn rows(&self, memory: Memory) -> Result<Rows> {
+        let data = Data::memory_for(&self.facts, memory, &self.data, Key::from_seed(self.seed), &mut |_| {})?;
+        first_rows(&data, Split::Test, data.len(Split::Test))
     }
 }
 
 /// The first `count` rows of a split, in the order of the files.
+///
+/// # Errors
+/// What reading them says.
 pub fn first_rows(data: &Data, split: Split, count: usize) -> Result<Rows> {
     let positions: Vec<usize> = (0..data.len(split).min(count)).collect();
     Ok(data.rows(split, &positions, 0)?)
 }
 
 /// `count` rows of a split in a keyed order: files are often sorted by class, so the first rows would be of one.
+///
+/// # Errors
+/// What reading them says.
 pub fn some_rows(data: &Data, split: Split, count: usize, key: Key) -> Result<Rows> {
     let mut positions = key.fold("some rows").permutation(data.len(split));
     positions.truncate(count);
     Ok(data.rows(split, &positions, 0)?)
+}
+
+/// The conditions of `count` rows of a split in a keyed order, over and over where there are fewer: what samples that are
+/// to be compared with such rows are told. No row is read for a model without conditions.
+///
+/// # Errors
+/// What reading the rows says.
+pub fn told_as(model: &Model, data: &Data, split: Split, count: usize, key: Key) -> Result<Told> {
+    if model.functions.condition == 0 {
+        return Ok(Told::nothing(count));
+    }
+    let rows = some_rows(data, split, count, key.fold("told"))?;
+    let order: Vec<usize> = (0..count).map(|row| row % rows.len().max(1)).collect();
+    Ok(Told::of(&rows).select(&order))
 }

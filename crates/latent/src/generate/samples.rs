@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::data::{Facts, SampleShape, ValueKind, write_images, write_npy, write_table};
-use crate::error::Result;
 use crate::figure::{Figure, FigureError, GridLabels, Images, column_histograms, sample_grid};
+use crate::generate::error::Result;
 use crate::model::ModelError;
 
 /// Rows of x with the way back to the user's units, range and type.
@@ -26,6 +26,9 @@ pub struct Pictures {
 
 impl Pictures {
     /// What figures take.
+    ///
+    /// # Errors
+    /// Where a side of the pictures is 0.
     pub fn images(&self) -> Result<Images<'_>, FigureError> {
         Images::new(&self.pixels, self.channels, self.height, self.width)
     }
@@ -57,12 +60,21 @@ impl Samples {
         self.x.is_empty()
     }
 
+    /// The mean over rows and features of the squared difference from `other`, as the model sees them.
+    pub fn squared_error(&self, other: &Self) -> f64 {
+        let squares = self.x.iter().zip(&other.x).map(|(a, b)| f64::from(a - b).powi(2));
+        squares.sum::<f64>() / self.x.len().max(1) as f64
+    }
+
     /// In the user's units: normalisation undone, clamped to the range of the data, whole where the data was.
     pub fn values(&self) -> Vec<f64> {
         self.facts.normalisation.values(&self.x)
     }
 
     /// As pictures, each number in [0, 1]. Only images are.
+    ///
+    /// # Errors
+    /// [`ModelError::NoPicture`] for rows of a table.
     pub fn pictures(&self) -> Result<Pictures> {
         let SampleShape::Image { channels, height, width } = self.facts.shape else {
             return Err(ModelError::NoPicture { columns: self.facts.shape.features() }.into());
@@ -87,6 +99,9 @@ impl Samples {
     }
 
     /// A grid of the images.
+    ///
+    /// # Errors
+    /// [`ModelError::NoPicture`] for rows of a table; no rows at all.
     pub fn grid(&self, title: &str) -> Result<Figure> {
         let pictures = self.pictures()?;
         Ok(sample_grid(&pictures.images()?, &GridLabels::titled(title))?)
@@ -94,6 +109,9 @@ impl Samples {
 
     /// Writes to `path`, by what it ends with: `.png` or `.svg` a grid, `.npy` an array, `.csv` a table, otherwise a folder
     /// of one PNG a sample.
+    ///
+    /// # Errors
+    /// [`ModelError::Output`] for another ending, [`ModelError::NoPicture`] for a table as a picture; what drawing and writing say.
     pub fn save(&self, path: &Path, title: &str) -> Result<()> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         match extension.as_str() {
@@ -150,6 +168,9 @@ impl Samples {
     }
 
     /// Each column's distribution beside another's: the picture of a table.
+    ///
+    /// # Errors
+    /// Where there is no column, or one has no finite value on either side.
     pub fn beside(&self, original: &Self, title: &str) -> Result<Figure, FigureError> {
         let columns = self.facts.shape.features();
         let of = |values: Vec<f64>| -> Vec<Vec<f32>> {

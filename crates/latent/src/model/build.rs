@@ -1,147 +1,160 @@
-//! From a resolved Run to a model: each axis's settings are found by name, checked, and built.
+//! From the settings of members to a model: declarations first, from the data inwards, then each member is built.
 
-use crate::batch::LatentShape;
-use crate::config::{ConfigError, Registry, Run};
+use crate::config::ConfigError;
 use crate::data::{Facts, SampleShape};
 use crate::device::Device;
 use crate::key::Key;
-use crate::model::LatentModel;
-use crate::model::likelihood::LikelihoodSettings;
-use crate::model::posterior::PosteriorSettings;
-use crate::model::prior::PriorSettings;
-use crate::network::DecoderShape;
+use crate::member::{Context, Role, Settings, Wiring};
+use crate::model::{LatentModel, Likelihood, Posterior, Prior};
+use crate::network::Network;
 use crate::weights::{Init, MOST_OUTLINED, Weights};
 
-/// Builds the model of `run` with fresh weights, keyed by `run.seed`.
-pub fn build(run: &Run, registry: &Registry, device: &Device) -> Result<(LatentModel, Weights), ConfigError> {
-    assemble(run, registry, Weights::new(device))
+/// The settings of one member and where its table stands: in errors, keys are those that the user wrote.
+pub struct Part<M: ?Sized> {
+    /// Such as `posterior`; `network` where that is how the encoder was written.
+    pub path: String,
+    /// The settings.
+    pub settings: Box<dyn Settings<M>>,
 }
 
-/// The name and shape of every array of `run`'s model, in order, without building it: so that a model that is
-/// too large, or not the one a file holds, is refused before it takes memory.
-pub fn outline(run: &Run, registry: &Registry) -> Result<Vec<(String, Vec<usize>)>, ConfigError> {
-    let (_, weights) = assemble(run, registry, Weights::outline())?;
-    if weights.iter().count() >= MOST_OUTLINED {
-        return Err(ConfigError::Value {
-            key: "network".into(),
-            what: format!("a network of {MOST_OUTLINED} arrays or more"),
-            remedy: "use fewer layers".into(),
-        });
+impl<M: ?Sized> Part<M> {
+    /// Settings at that path.
+    pub fn new(path: &str, settings: Box<dyn Settings<M>>) -> Self {
+        Self { path: path.into(), settings }
     }
-    Ok(weights.iter().map(|(_, weight)| (weight.path().to_string(), weight.shape().to_vec())).collect())
+
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        context.at(&self.path, |context| self.settings.declare(context))
+    }
+
+    fn init(&self, context: &mut Context<'_>, init: &mut Init<'_>) -> Result<Box<M>, ConfigError> {
+        context.at(&self.path, |context| self.settings.init(context, init))
+    }
 }
 
-fn assemble(
-    run: &Run,
-    registry: &Registry,
-    mut weights: Weights,
-) -> Result<(LatentModel, Weights), ConfigError> {
-    check_sizes(run)?;
-    let (likelihood, _) = registry.likelihoods.resolve(&run.likelihood, "likelihood")?;
-    let (posterior, _) = registry.posteriors.resolve(&run.posterior, "posterior")?;
-    let (prior, _) = registry.priors.resolve(&run.prior, "prior")?;
-    let (encoder, _) = registry.networks.resolve(&run.encoder, "encoder")?;
-    let (decoder, _) = registry.networks.resolve(&run.decoder, "decoder")?;
-    let latent = posterior.latent();
-    check(&run.facts, &latent, likelihood.as_ref(), posterior.as_ref(), prior.as_ref())?;
-    encoder.check(run.facts.shape).map_err(|error| error.within("network"))?;
-    decoder.check(run.facts.shape).map_err(|error| error.within("network"))?;
-
-    let shape = DecoderShape {
-        latent: latent.dims(),
-        sample: run.facts.shape,
-        parameters: likelihood.parameters(),
-        bias: likelihood.output_bias(&run.facts),
-    };
-    let mut init = Init::new(&mut weights, Key::from_seed(run.seed).fold("weights"));
-    let model = LatentModel {
-        encoder: encoder.encoder(run.facts.shape, posterior.outputs(), &mut init.scope("encoder")),
-        posterior: posterior.init(),
-        prior: prior.init(&latent, &mut init.scope("prior")),
-        decoder: decoder.decoder(&shape, &mut init.scope("decoder")),
-        likelihood: likelihood.init(&run.facts, &mut init.scope("likelihood")),
-        latent,
-        sample: run.facts.shape,
-    };
-    Ok((model, weights))
+/// The settings of a whole model.
+pub struct Parts {
+    /// p(x|z)
+    pub likelihood: Part<dyn Likelihood>,
+    /// q(z|x)
+    pub posterior: Part<dyn Posterior>,
+    /// p(z)
+    pub prior: Part<dyn Prior>,
+    /// f
+    pub encoder: Part<dyn Network>,
+    /// g
+    pub decoder: Part<dyn Network>,
 }
 
-/// No size in a configuration may be greater: products of a few of them still fit into 64 bits.
-const MOST: i64 = 1 << 20;
+/// A sample has at most this many numbers.
+const MOST_FEATURES: usize = 1 << 24;
 
-/// Refuses sizes beyond all models, which would overflow where sizes are multiplied.
-fn check_sizes(run: &Run) -> Result<(), ConfigError> {
-    let sections = [
-        ("likelihood", &run.likelihood),
-        ("posterior", &run.posterior),
-        ("prior", &run.prior),
-        ("encoder", &run.encoder),
-        ("decoder", &run.decoder),
-    ];
-    for (section, table) in sections {
-        for (key, value) in table {
-            let numbers = match value {
-                toml::Value::Array(values) => values.as_slice(),
-                value => std::slice::from_ref(value),
-            };
-            if let Some(number) = numbers.iter().filter_map(toml::Value::as_integer).find(|n| *n > MOST) {
-                return Err(ConfigError::Value {
-                    key: format!("{section}.{key}"),
-                    what: format!("{number} is larger than any model"),
-                    remedy: format!("give {MOST} at most"),
-                });
-            }
+impl Parts {
+    /// What all members declare together, or why they do not go together.
+    ///
+    /// # Errors
+    /// The first member's that refuses, with its key.
+    pub fn declare<'a>(&self, facts: &'a Facts) -> Result<Context<'a>, ConfigError> {
+        check_features(facts)?;
+        let mut context = Context::new(facts);
+        self.likelihood.declare(&mut context)?;
+        self.posterior.declare(&mut context)?;
+        self.prior.declare(&mut context)?;
+        context.wiring = encoder_wiring(&context);
+        self.encoder.declare(&mut context)?;
+        context.wiring = decoder_wiring(&context);
+        self.decoder.declare(&mut context)?;
+        Ok(context)
+    }
+
+    /// Builds the model with fresh weights, keyed by `seed`.
+    ///
+    /// # Errors
+    /// As [`Parts::declare`].
+    pub fn build(
+        &self,
+        facts: &Facts,
+        seed: u64,
+        device: &Device,
+    ) -> Result<(LatentModel, Weights), ConfigError> {
+        let mut weights = Weights::new(device);
+        let model = self.init(facts, &mut Init::new(&mut weights, weights_key(seed)))?;
+        Ok((model, weights))
+    }
+
+    /// The name and shape of every array of the model, in order, without building it: so that a model that is
+    /// too large, or not the one a file holds, is refused before it takes memory.
+    ///
+    /// # Errors
+    /// As [`Parts::declare`]; [`ConfigError::Value`] for a network of absurdly many layers.
+    pub fn outline(&self, facts: &Facts) -> Result<Vec<(String, Vec<usize>)>, ConfigError> {
+        let mut weights = Weights::outline();
+        self.init(facts, &mut Init::new(&mut weights, weights_key(0)))?;
+        if weights.iter().count() >= MOST_OUTLINED {
+            return Err(ConfigError::value(
+                "network",
+                format!("a network of {MOST_OUTLINED} arrays or more"),
+                "use fewer layers",
+            ));
         }
+        Ok(weights.kept().map(|(_, weight)| (weight.path().to_string(), weight.shape().to_vec())).collect())
     }
-    let features = match run.facts.shape {
+
+    /// Builds the model's functions and makes their arrays.
+    ///
+    /// # Errors
+    /// As [`Parts::declare`].
+    pub fn init(&self, facts: &Facts, init: &mut Init<'_>) -> Result<LatentModel, ConfigError> {
+        let mut context = self.declare(facts)?;
+        context.wiring = encoder_wiring(&context);
+        let encoder = self.encoder.init(&mut context, &mut init.scope("encoder"))?;
+        let posterior = self.posterior.init(&mut context, &mut init.scope("posterior"))?;
+        let prior = self.prior.init(&mut context, &mut init.scope("prior"))?;
+        context.wiring = decoder_wiring(&context);
+        let decoder = self.decoder.init(&mut context, &mut init.scope("decoder"))?;
+        let likelihood = self.likelihood.init(&mut context, &mut init.scope("likelihood"))?;
+        Ok(LatentModel {
+            encoder,
+            posterior,
+            prior,
+            decoder,
+            likelihood,
+            latent: context.latent.clone(),
+            sample: facts.shape,
+            condition: context.condition(),
+        })
+    }
+}
+
+/// What all weights of a run descend from.
+pub(crate) fn weights_key(seed: u64) -> Key {
+    Key::from_seed(seed).fold("weights")
+}
+
+fn encoder_wiring(context: &Context<'_>) -> Wiring {
+    let condition = context.condition();
+    Wiring { role: Role::Encoder, from: context.facts.shape, to: context.heads, bias: None, condition }
+}
+
+fn decoder_wiring(context: &Context<'_>) -> Wiring {
+    let (outputs, condition) = (context.outputs.clone(), context.condition());
+    Wiring { role: Role::Decoder, from: context.features, to: outputs.shape, bias: outputs.bias, condition }
+}
+
+/// Refuses samples without numbers, or beyond all memory.
+fn check_features(facts: &Facts) -> Result<(), ConfigError> {
+    let features = match facts.shape {
         SampleShape::Image { channels, height, width } => {
             channels.checked_mul(height).and_then(|area| area.checked_mul(width))
         }
         SampleShape::Vector { columns } => Some(columns),
     };
     if features.is_none_or(|features| features == 0 || features > MOST_FEATURES) {
-        return Err(ConfigError::Value {
-            key: "facts.shape".into(),
-            what: format!("{:?} is no shape of a sample", run.facts.shape),
-            remedy: format!("a sample has 1 to {MOST_FEATURES} numbers"),
-        });
+        return Err(ConfigError::value(
+            "facts.shape",
+            format!("{:?} is no shape of a sample", facts.shape),
+            format!("a sample has 1 to {MOST_FEATURES} numbers"),
+        ));
     }
     Ok(())
-}
-
-/// A sample has at most this many numbers.
-const MOST_FEATURES: usize = 1 << 24;
-
-/// Refuses members that do not go together.
-fn check(
-    facts: &Facts,
-    latent: &LatentShape,
-    likelihood: &dyn LikelihoodSettings,
-    posterior: &dyn PosteriorSettings,
-    prior: &dyn PriorSettings,
-) -> Result<(), ConfigError> {
-    likelihood.check(facts)?;
-    posterior.check()?;
-    prior.check()?;
-    let (ours, theirs) = (latent.blocks.first().map(|b| b.support), prior.support());
-    if ours != Some(theirs) {
-        return Err(ConfigError::Combination {
-            what: format!(
-                "the posterior's codes are {} and the prior lives on {}, so the rate is infinite",
-                ours.map_or("nothing", name),
-                name(theirs)
-            ),
-            remedy: "choose a posterior and a prior on the same space".into(),
-        });
-    }
-    Ok(())
-}
-
-fn name(support: crate::batch::Support) -> &'static str {
-    use crate::batch::Support;
-    match support {
-        Support::Reals => "the reals",
-        Support::UnitInterval => "the unit cube",
-        Support::Bits => "bits",
-    }
 }

@@ -9,8 +9,9 @@
 use faer::{Mat, Side};
 
 use super::ModelError;
+use super::View;
 use crate::density::LN_2PI;
-use crate::store::Model;
+use crate::device::host_f64;
 
 /// The normal distribution that a linear model gives to x.
 #[derive(Clone, Debug)]
@@ -47,35 +48,21 @@ impl LinearGaussian {
     ///
     /// # Errors
     /// [`ModelError::NoDensity`] for any other model.
-    pub fn of(model: &Model) -> Result<Self, ModelError> {
-        let kind = |table: &toml::Table| table.get("kind").and_then(toml::Value::as_str).map(String::from);
-        let run = &model.run;
-        let asked = [
-            (&run.decoder, "linear", "decoder.kind"),
-            (&run.likelihood, "normal", "likelihood.kind"),
-            (&run.prior, "standard-normal", "prior.kind"),
-        ];
-        for (table, wanted, key) in asked {
-            let found = kind(table).unwrap_or_default();
-            if found != wanted {
-                return Err(not_linear(format!("{key} is {found:?} and not {wanted:?}")));
-            }
-        }
-        let range = run.likelihood.get("mean").and_then(toml::Value::as_str).unwrap_or("auto");
-        let unit = range == "unit" || (range == "auto" && run.facts.kind != crate::data::ValueKind::Real);
-        if unit {
-            return Err(not_linear("the decoder's mean is squashed into [0, 1]".into()));
-        }
-        let array = |path: &str| {
-            let found = model.weights.iter().find(|(_, weight)| weight.path() == path);
-            found
-                .map(|(_, weight)| weight.values().into_iter().map(f64::from).collect::<Vec<f64>>())
-                .ok_or_else(|| not_linear(format!("it has no array `{path}`")))
+    pub fn of(view: &View<'_>) -> Result<Self, ModelError> {
+        let model = view.model;
+        let Some((weight, bias)) = model.decoder.affine(view.weights) else {
+            return Err(not_linear("its decoder is not one affine map".into()));
         };
-        let mean = array("decoder.0.bias")?;
-        let weight = array("decoder.0.weight")?;
-        let variance = array("likelihood.log_variance")?.first().copied().unwrap_or(f64::NAN).exp();
-        let loadings = weight.chunks(mean.len().max(1)).map(<[f64]>::to_vec).collect();
+        let Some(variance) = model.likelihood.isotropic_variance(view) else {
+            return Err(not_linear(
+                "its likelihood is not N(g(z), σ² I) with a mean that may lie anywhere".into(),
+            ));
+        };
+        if !model.prior.is_standard_normal() {
+            return Err(not_linear("its prior is not N(0, I)".into()));
+        }
+        let mean = host_f64(&bias);
+        let loadings = host_f64(&weight).chunks(mean.len().max(1)).map(<[f64]>::to_vec).collect();
         Self::new(loadings, mean, variance).ok_or_else(|| not_linear("its numbers are not finite".into()))
     }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::batch::Latent;
+use crate::batch::Draw;
 use crate::density::{Density, kl, sum_dimensions};
 
 /// A dimension counts as active from this many nats on.
@@ -20,23 +20,28 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// In closed form where the pair of families has one, by Monte Carlo over the draws `z` otherwise. None where
+    /// In closed form where the pair of families has one, by Monte Carlo over the draws otherwise. None where
     /// q has no density: the rate is infinite then.
-    pub fn new(q: &dyn Density, p: &dyn Density, z: &Latent, draws: usize) -> Option<Self> {
+    pub fn new(q: &dyn Density, p: &dyn Density, draw: &Draw, draws: usize) -> Option<Self> {
         if let Some(per_dimension) = kl(q, p) {
             let total = sum_dimensions(per_dimension.clone());
             return Some(Self { total, per_dimension: Some(per_dimension), exact: true });
         }
+        let z = &draw.z;
         let n = z.rows() / draws.max(1);
         let mean = |values: Tensor<1>| values.reshape([draws, n]).mean_dim(0).reshape([n]);
-        let both = (q.log_density_per_dimension(z), p.log_density_per_dimension(z));
+        let both = match &draw.log_density {
+            // Splitting it would invert the draw again.
+            Some(_) => (None, None),
+            None => (q.log_density_per_dimension(z), p.log_density_per_dimension(z)),
+        };
         if let (Some(log_q), Some(log_p)) = both {
             let dims = log_q.dims()[1];
             let difference = (log_q - log_p).reshape([draws, n, dims]).mean_dim(0).reshape([n, dims]);
             let total = sum_dimensions(difference.clone());
             return Some(Self { total, per_dimension: Some(difference), exact: false });
         }
-        let difference = q.log_density(z)? - p.log_density(z)?;
+        let difference = q.log_density_of(draw)? - p.log_density(z)?;
         Some(Self { total: mean(difference), per_dimension: None, exact: false })
     }
 }

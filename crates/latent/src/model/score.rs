@@ -9,7 +9,7 @@
 use burn::tensor::Tensor;
 
 use super::{ModelError, View};
-use crate::batch::{Batch, Latent, Noise};
+use crate::batch::{Batch, Draw, Latent, Noise};
 use crate::density::Density;
 use crate::device::host_f64;
 use crate::key::Key;
@@ -27,15 +27,18 @@ pub struct Score {
 }
 
 /// log w of each draw, `[k·n]` draw-major, and the draws.
+///
+/// # Errors
+/// [`ModelError::NoDensity`] where q is a point.
 pub fn log_weights(
     view: &View<'_>,
-    x: &Tensor<2>,
+    batch: &Batch,
     q: &dyn Density,
     p: &dyn Density,
     draws: usize,
     noise: Noise<'_>,
-) -> Result<(Tensor<1>, Latent), ModelError> {
-    log_weights_under(view, x, q, &|z| p.log_density(z), draws, noise)
+) -> Result<(Tensor<1>, Draw), ModelError> {
+    log_weights_under(view, batch, q, &|z| p.log_density(z), draws, noise)
 }
 
 /// ln p(z) of codes, from wherever it comes.
@@ -43,30 +46,36 @@ type LogPrior<'a> = dyn Fn(&Latent) -> Option<Tensor<1>> + 'a;
 
 fn log_weights_under(
     view: &View<'_>,
-    x: &Tensor<2>,
+    batch: &Batch,
     q: &dyn Density,
     log_p: &LogPrior<'_>,
     draws: usize,
     noise: Noise<'_>,
-) -> Result<(Tensor<1>, Latent), ModelError> {
-    let z = q.draw(draws, noise);
-    let (Some(log_q), Some(log_p)) = (q.log_density(&z), log_p(&z)) else {
+) -> Result<(Tensor<1>, Draw), ModelError> {
+    let draw = q.draw(draws, noise);
+    let (Some(log_q), Some(log_p)) = (q.log_density_of(&draw), log_p(&draw.z)) else {
         return Err(ModelError::NoDensity {
             what: "the posterior is a point and has no density, so the model gives no log P(x)".into(),
             remedy: "read the distortion instead, or train a model with posterior.kind = \"diagonal-normal\""
                 .into(),
         });
     };
-    Ok((view.log_likelihood(x, &z) + log_p - log_q, z))
+    Ok((view.log_likelihood(batch, &draw.z) + log_p - log_q, draw))
 }
 
 /// Scores each row of a batch with `k` draws, a part of the draws at a time so that memory stays flat.
+///
+/// # Errors
+/// [`ModelError::NoDensity`] where q is a point.
 pub fn score(view: &View<'_>, batch: &Batch, k: usize, key: Key) -> Result<Vec<Score>, ModelError> {
-    let p = view.prior();
+    let p = view.prior(batch.given());
     score_under(view, batch, k, key, &|z| p.log_density(z))
 }
 
 /// The same under another p(z), whose log density in nats `log_prior` gives for each code.
+///
+/// # Errors
+/// [`ModelError::NoDensity`] where q is a point, or `log_prior` gives nothing.
 pub fn score_under(
     view: &View<'_>,
     batch: &Batch,
@@ -75,14 +84,14 @@ pub fn score_under(
     log_prior: &dyn Fn(&Latent) -> Option<Tensor<1>>,
 ) -> Result<Vec<Score>, ModelError> {
     let n = batch.len();
-    let q = view.encode(batch.x.clone());
+    let q = view.encode(batch);
     let mut sums = vec![Weighed::default(); n];
     let part = (PART_ROWS / n.max(1)).clamp(1, k.max(1));
     let mut first = 0;
     while first < k {
         let draws = part.min(k - first);
         let noise = Noise { key, ids: &batch.ids, first };
-        let (log_w, _) = log_weights_under(view, &batch.x, q.as_ref(), log_prior, draws, noise)?;
+        let (log_w, _) = log_weights_under(view, batch, q.as_ref(), log_prior, draws, noise)?;
         for (index, log_w) in host_f64(&log_w).into_iter().enumerate() {
             sums[index % n].add(log_w);
         }

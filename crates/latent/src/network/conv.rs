@@ -5,15 +5,15 @@
 //! upsampling and a 3×3 convolution, which leaves no checkerboard (Odena et al. 2016), or by transposed
 //! convolutions, the mirror of the encoder.
 
-use burn::tensor::Tensor;
 use latent_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
-use super::layers::{Conv, ConvTranspose, Dense};
-use super::{DecoderShape, Network, NetworkSettings, activation};
+use super::layer::{ConvConfig, ConvTransposeConfig, DenseConfig, Layer, image};
+use super::sequence::{Sequence, join};
+use super::{Network, activation, channel_bias, check_images, sizes};
 use crate::config::ConfigError;
-use crate::data::SampleShape;
-use crate::weights::{Init, Weights};
+use crate::member::{Context, Named, Role, Settings, Wiring};
+use crate::weights::Init;
 
 /// Channels, activation and the way up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,178 +55,106 @@ impl Default for ConvSettings {
     }
 }
 
-/// The image sizes from the sample down to the smallest map: `[h, w]` at each scale.
-pub(super) fn sizes(height: usize, width: usize, halvings: usize) -> Vec<[usize; 2]> {
-    let mut sizes = vec![[height, width]];
-    for _ in 0..halvings {
-        let [h, w] = sizes[sizes.len() - 1];
-        if h == 1 && w == 1 {
-            break;
-        }
-        sizes.push([h.div_ceil(2), w.div_ceil(2)]);
-    }
-    sizes
-}
-
-/// `channels × height × width` of an image; a vector counts as one row of one channel.
-pub(super) fn image(sample: SampleShape) -> [usize; 3] {
-    match sample {
-        SampleShape::Image { channels, height, width } => [channels, height, width],
-        SampleShape::Vector { columns } => [1, 1, columns],
-    }
-}
-
 /// Larger kernels are taken for a mistake.
 const GREATEST_KERNEL: usize = 15;
 
-/// Refuses vectors and empty or zero channel lists.
-pub(super) fn check(sample: SampleShape, channels: &[usize]) -> Result<(), ConfigError> {
-    if let SampleShape::Vector { columns } = sample {
-        return Err(ConfigError::Combination {
-            what: format!("a convolution needs images, and these rows are vectors of {columns} columns"),
-            remedy: "use network.kind = \"mlp\"".into(),
-        });
-    }
-    if channels.is_empty() || channels.contains(&0) {
-        return Err(ConfigError::Value {
-            key: "channels".into(),
-            what: format!("{channels:?} is not a list of positive numbers"),
-            remedy: "give at least one, such as [32, 64]".into(),
-        });
-    }
-    Ok(())
+impl Named for ConvSettings {
+    const KIND: &'static str = "conv";
+    const ABOUT: &'static str = "strided convolutions down, upsampling convolutions up; any image";
 }
 
-impl NetworkSettings for ConvSettings {
-    fn check(&self, sample: SampleShape) -> Result<(), ConfigError> {
+impl Settings<dyn Network> for ConvSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(2..=GREATEST_KERNEL).contains(&self.kernel) {
-            return Err(ConfigError::Value {
-                key: "kernel".into(),
-                what: format!("a kernel of {0}×{0}", self.kernel),
-                remedy: format!("give a side from 2 to {GREATEST_KERNEL}"),
-            });
+            return Err(ConfigError::value(
+                "kernel",
+                format!("a kernel of {0}×{0}", self.kernel),
+                format!("give a side from 2 to {GREATEST_KERNEL}"),
+            ));
         }
         if self.dense.contains(&0) {
-            return Err(ConfigError::Value {
-                key: "dense".into(),
-                what: format!("{:?} has a layer of width 0", self.dense),
-                remedy: "give each layer at least one unit, or leave the layer out".into(),
-            });
+            return Err(ConfigError::value(
+                "dense",
+                format!("{:?} has a layer of width 0", self.dense),
+                "give each layer at least one unit, or leave the layer out",
+            ));
         }
-        check(sample, &self.channels)
+        check_images(&context.wiring, &self.channels)
     }
 
-    fn encoder(&self, sample: SampleShape, outputs: usize, init: &mut Init<'_>) -> Box<dyn Network> {
-        let [channels, height, width] = image(sample);
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Network>, ConfigError> {
+        let layers = match context.wiring.role {
+            Role::Encoder => self.encoder(&context.wiring, init),
+            Role::Decoder => self.decoder(&context.wiring, init),
+        };
+        Ok(Box::new(Sequence::new(layers)))
+    }
+}
+
+impl ConvSettings {
+    fn encoder(&self, wiring: &Wiring, init: &mut Init<'_>) -> Vec<Layer> {
+        let [channels, height, width] = image(wiring.from);
         let sizes = sizes(height, width, self.channels.len());
+        let mut layers = vec![Layer::Maps([channels, height, width])];
         let mut inputs = channels;
-        let mut down = Vec::new();
         for (index, &next) in self.channels.iter().take(sizes.len() - 1).enumerate() {
-            let (name, pair) = (format!("down{index}"), [inputs, next]);
-            down.push(Conv::new(init, &name, pair, self.kernel, 2, self.activation));
+            let conv = ConvConfig::new(inputs, next).with_kernel(self.kernel).with_stride(2);
+            layers
+                .push(Layer::Conv(conv.with_activation(self.activation).init(init, &format!("down{index}"))));
             inputs = next;
         }
         let [h, w] = sizes[sizes.len() - 1];
-        let mut units = inputs * h * w;
-        let mut dense = Vec::new();
+        layers.push(Layer::Flatten);
+        let mut units = inputs * h * w + join(&mut layers, wiring.condition);
         for (index, &next) in self.dense.iter().enumerate() {
-            dense.push(Dense::new(init, &format!("dense{index}"), units, next, self.activation, None));
+            let dense = DenseConfig::new(units, next).with_activation(self.activation);
+            layers.push(Layer::Dense(dense.init(init, &format!("dense{index}"))));
             units = next;
         }
-        dense.push(Dense::new(init, "head", units, outputs, Activation::Identity, None));
-        Box::new(ConvEncoder { input: [channels, height, width], down, dense })
+        layers.push(Layer::Dense(DenseConfig::new(units, wiring.to.features()).init(init, "head")));
+        layers
     }
 
-    fn decoder(&self, shape: &DecoderShape, init: &mut Init<'_>) -> Box<dyn Network> {
-        let [channels, height, width] = image(shape.sample);
+    fn decoder(&self, wiring: &Wiring, init: &mut Init<'_>) -> Vec<Layer> {
+        let [outputs, height, width] = image(wiring.to);
         let sizes = sizes(height, width, self.channels.len());
         let steps = sizes.len() - 1;
         let [h, w] = sizes[steps];
-        let mut units = shape.latent;
-        let mut dense = Vec::new();
+        let mut layers = Vec::new();
+        let mut units = wiring.from.features() + join(&mut layers, wiring.condition);
         for (index, &next) in self.dense.iter().rev().enumerate() {
-            dense.push(Dense::new(init, &format!("dense{index}"), units, next, self.activation, None));
+            let dense = DenseConfig::new(units, next).with_activation(self.activation);
+            layers.push(Layer::Dense(dense.init(init, &format!("dense{index}"))));
             units = next;
         }
         let mut inputs = if steps == 0 { self.channels[0] } else { self.channels[steps - 1] };
         let start = [inputs, h, w];
-        dense.push(Dense::new(init, "stem", units, start.iter().product(), self.activation, None));
-        let (outputs, bias) = (shape.parameters * channels, channel_bias(shape));
-        let mut up = Vec::new();
+        let stem = DenseConfig::new(units, start.iter().product()).with_activation(self.activation);
+        layers.push(Layer::Dense(stem.init(init, "stem")));
+        layers.push(Layer::Maps(start));
+        let bias = channel_bias(wiring);
         for step in (0..steps).rev() {
             let next = self.channels[step.saturating_sub(1)];
             let (name, size) = (format!("up{step}"), sizes[step]);
-            up.push(match self.up {
+            layers.push(match self.up {
                 Up::Nearest => {
-                    let conv = Conv::new(init, &name, [inputs, next], 3, 1, self.activation);
-                    Layer::Nearest(conv, size)
+                    let conv = ConvConfig::new(inputs, next).with_activation(self.activation);
+                    Layer::Upsample(conv.init(init, &name), size)
                 }
                 Up::Transposed if step > 0 => {
-                    let conv = ConvTranspose::new(init, &name, [inputs, next], self.activation, None);
-                    Layer::Transposed(conv, size)
+                    let conv = ConvTransposeConfig::new(inputs, next).with_activation(self.activation);
+                    Layer::ConvTranspose(conv.init(init, &name), size)
                 }
                 Up::Transposed => {
-                    let pair = [inputs, outputs];
-                    let conv = ConvTranspose::new(init, "head", pair, Activation::Identity, bias.clone());
-                    Layer::Transposed(conv, size)
+                    let conv = ConvTransposeConfig::new(inputs, outputs).with_bias(bias.clone());
+                    Layer::ConvTranspose(conv.init(init, "head"), size)
                 }
             });
             inputs = next;
         }
         if self.up == Up::Nearest || steps == 0 {
-            up.push(Layer::Same(Conv::last(init, "head", [inputs, outputs], 3, bias)));
+            layers.push(Layer::Conv(ConvConfig::new(inputs, outputs).with_bias(bias).init(init, "head")));
         }
-        Box::new(ConvDecoder { start, dense, up })
-    }
-}
-
-/// The mean of the wished-for bias over each output channel: a convolution has one bias a channel.
-pub(super) fn channel_bias(shape: &DecoderShape) -> Option<Vec<f32>> {
-    let [_, height, width] = image(shape.sample);
-    let area = (height * width).max(1);
-    shape.bias.as_ref().map(|bias| bias.chunks(area).map(|c| c.iter().sum::<f32>() / area as f32).collect())
-}
-
-struct ConvEncoder {
-    input: [usize; 3],
-    down: Vec<Conv>,
-    dense: Vec<Dense>,
-}
-
-impl Network for ConvEncoder {
-    fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
-        let rows = input.dims()[0];
-        let [channels, height, width] = self.input;
-        let map = input.reshape([rows, channels, height, width]);
-        let map = self.down.iter().fold(map, |map, layer| layer.apply(weights, map));
-        self.dense.iter().fold(map.flatten(1, 3), |hidden, layer| layer.apply(weights, hidden))
-    }
-}
-
-struct ConvDecoder {
-    dense: Vec<Dense>,
-    start: [usize; 3],
-    up: Vec<Layer>,
-}
-
-/// A layer of the decoder and the size that it goes to.
-enum Layer {
-    Nearest(Conv, [usize; 2]),
-    Transposed(ConvTranspose, [usize; 2]),
-    Same(Conv),
-}
-
-impl Network for ConvDecoder {
-    fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
-        let rows = input.dims()[0];
-        let [channels, height, width] = self.start;
-        let hidden = self.dense.iter().fold(input, |hidden, layer| layer.apply(weights, hidden));
-        let map = hidden.reshape([rows, channels, height, width]);
-        let map = self.up.iter().fold(map, |map, layer| match layer {
-            Layer::Nearest(conv, size) => conv.apply_upsampled(weights, map, *size),
-            Layer::Transposed(conv, size) => conv.apply(weights, map, *size),
-            Layer::Same(conv) => conv.apply(weights, map),
-        });
-        map.flatten(1, 3)
+        layers
     }
 }

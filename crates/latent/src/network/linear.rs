@@ -1,46 +1,35 @@
 //! One affine map each way: with a normal likelihood this is probabilistic PCA, whose P(X) is known.
 //!
-//! f(x) = x A + a,  g(z) = z W + b
+//! f(x) = x A + a,  g(z) = z W + b;  a condition c comes as further columns of x and of z.
 //!
 //! Reference: Tipping & Bishop, *Probabilistic Principal Component Analysis* (1999).
 
-use burn::tensor::Tensor;
-use latent_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
-use super::{DecoderShape, Dense, Network, NetworkSettings};
+use super::Network;
+use super::layer::{DenseConfig, Layer};
+use super::sequence::{Sequence, join};
 use crate::config::ConfigError;
-use crate::data::SampleShape;
-use crate::weights::{Init, Weights};
+use crate::member::{Context, Named, Settings};
+use crate::weights::Init;
 
 /// No settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinearSettings {}
 
-impl NetworkSettings for LinearSettings {
-    fn check(&self, _: SampleShape) -> Result<(), ConfigError> {
-        Ok(())
-    }
-
-    fn encoder(&self, sample: SampleShape, outputs: usize, init: &mut Init<'_>) -> Box<dyn Network> {
-        Box::new(Dense::new(init, "0", sample.features(), outputs, Activation::Identity, None))
-    }
-
-    fn decoder(&self, shape: &DecoderShape, init: &mut Init<'_>) -> Box<dyn Network> {
-        Box::new(Dense::new(
-            init,
-            "0",
-            shape.latent,
-            shape.outputs(),
-            Activation::Identity,
-            shape.bias.clone(),
-        ))
-    }
+impl Named for LinearSettings {
+    const KIND: &'static str = "linear";
+    const ABOUT: &'static str = "one affine map";
 }
 
-impl Network for Dense {
-    fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
-        self.apply(weights, input)
+impl Settings<dyn Network> for LinearSettings {
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Network>, ConfigError> {
+        let wiring = &context.wiring;
+        let mut layers = Vec::new();
+        let inputs = wiring.from.features() + join(&mut layers, wiring.condition);
+        let map = DenseConfig::new(inputs, wiring.to.features()).with_bias(wiring.bias.clone());
+        layers.push(Layer::Dense(map.init(init, "0")));
+        Ok(Box::new(Sequence::new(layers)))
     }
 }

@@ -1,15 +1,19 @@
 //! The multilayer perceptron: dense layers with an activation between, mirrored in the decoder.
 //!
 //! h_0 = x,  h_{i+1} = a(h_i W_i + b_i),  output = h_L W_L + b_L
+//!
+//! Where asked for, hidden layers are normalised over the batch, units are left out while training, and the encoder's input
+//! gets noise (a denoising autoencoder).
 
-use burn::tensor::Tensor;
 use latent_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
-use super::{DecoderShape, Dense, Network, NetworkSettings, activation};
+use super::layer::{BatchNorm, DenseConfig, Dropout, InputNoise, Layer};
+use super::sequence::{Sequence, join};
+use super::{Network, activation};
 use crate::config::ConfigError;
-use crate::data::SampleShape;
-use crate::weights::{Init, Weights};
+use crate::member::{Context, Named, Role, Settings};
+use crate::weights::Init;
 
 /// Widths and activation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,65 +24,93 @@ pub struct MlpSettings {
     /// The activation between layers.
     #[serde(with = "activation")]
     pub activation: Activation,
+    /// Whether hidden layers are normalised over the batch.
+    #[serde(skip_serializing_if = "is_default")]
+    pub batch_norm: bool,
+    /// The share of hidden units that are left out while training.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dropout: f64,
+    /// The standard deviation of noise on the encoder's input while training.
+    #[serde(skip_serializing_if = "is_default")]
+    pub noise: f64,
+}
+
+/// Keys that came later are written only where they are used, so that older runs stay as they are.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for MlpSettings {
     fn default() -> Self {
-        Self { hidden: vec![400], activation: Activation::Relu }
+        Self { hidden: vec![400], activation: Activation::Relu, batch_norm: false, dropout: 0.0, noise: 0.0 }
     }
 }
 
-/// Dense layers in sequence.
-struct Mlp {
-    layers: Vec<Dense>,
+impl Named for MlpSettings {
+    const KIND: &'static str = "mlp";
+    const ABOUT: &'static str = "dense layers with an activation between";
 }
 
-impl NetworkSettings for MlpSettings {
-    fn check(&self, _: SampleShape) -> Result<(), ConfigError> {
+impl Settings<dyn Network> for MlpSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if self.hidden.contains(&0) {
-            return Err(ConfigError::Value {
-                key: "hidden".into(),
-                what: format!("{:?} has a layer of width 0", self.hidden),
-                remedy: "give each layer at least one unit, or leave the layer out".into(),
-            });
+            return Err(ConfigError::value(
+                "hidden",
+                format!("{:?} has a layer of width 0", self.hidden),
+                "give each layer at least one unit, or leave the layer out",
+            ));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(ConfigError::value(
+                "dropout",
+                format!("{} is not a share", self.dropout),
+                "give a number in [0, 1), such as 0.2",
+            ));
+        }
+        if !(self.noise.is_finite() && self.noise >= 0.0) {
+            return Err(ConfigError::value(
+                "noise",
+                format!("{} is not a standard deviation", self.noise),
+                "give a number from 0",
+            ));
+        }
+        if self.batch_norm {
+            let instead = format!("or {}.batch_norm = false", context.path);
+            context.couple("batch normalisation couples the rows of a batch", instead);
         }
         Ok(())
     }
 
-    fn encoder(&self, sample: SampleShape, outputs: usize, init: &mut Init<'_>) -> Box<dyn Network> {
-        Box::new(Mlp::new(init, sample.features(), &self.hidden, outputs, self.activation, None))
-    }
-
-    fn decoder(&self, shape: &DecoderShape, init: &mut Init<'_>) -> Box<dyn Network> {
-        let reversed: Vec<usize> = self.hidden.iter().rev().copied().collect();
-        let bias = shape.bias.clone();
-        Box::new(Mlp::new(init, shape.latent, &reversed, shape.outputs(), self.activation, bias))
-    }
-}
-
-impl Mlp {
-    fn new(
-        init: &mut Init<'_>,
-        inputs: usize,
-        hidden: &[usize],
-        outputs: usize,
-        activation: Activation,
-        bias: Option<Vec<f32>>,
-    ) -> Self {
-        let mut width = inputs;
-        let mut layers = Vec::with_capacity(hidden.len() + 1);
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Network>, ConfigError> {
+        let wiring = &context.wiring;
+        let mut hidden = self.hidden.clone();
+        let mut layers = Vec::new();
+        match wiring.role {
+            Role::Decoder => hidden.reverse(),
+            Role::Encoder if self.noise > 0.0 => {
+                layers.push(Layer::Noise(InputNoise { deviation: self.noise, name: init.path("noise") }));
+            }
+            Role::Encoder => {}
+        }
+        let mut width = wiring.from.features() + join(&mut layers, wiring.condition);
         for (index, &next) in hidden.iter().enumerate() {
-            layers.push(Dense::new(init, &index.to_string(), width, next, activation, None));
+            let name = index.to_string();
+            let dense = DenseConfig::new(width, next);
+            if self.batch_norm {
+                layers.push(Layer::Dense(dense.init(init, &name)));
+                layers.push(Layer::BatchNorm(BatchNorm::new(init, &format!("norm{index}"), next)));
+                layers.push(Layer::Activation(self.activation));
+            } else {
+                layers.push(Layer::Dense(dense.with_activation(self.activation).init(init, &name)));
+            }
+            if self.dropout > 0.0 {
+                let name = init.path(&format!("dropout{index}"));
+                layers.push(Layer::Dropout(Dropout { probability: self.dropout, name }));
+            }
             width = next;
         }
-        let last = hidden.len().to_string();
-        layers.push(Dense::new(init, &last, width, outputs, Activation::Identity, bias));
-        Self { layers }
-    }
-}
-
-impl Network for Mlp {
-    fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2> {
-        self.layers.iter().fold(input, |hidden, layer| layer.apply(weights, hidden))
+        let last = DenseConfig::new(width, wiring.to.features()).with_bias(wiring.bias.clone());
+        layers.push(Layer::Dense(last.init(init, &hidden.len().to_string())));
+        Ok(Box::new(Sequence::new(layers)))
     }
 }

@@ -1,73 +1,110 @@
-//! The functions f and g: one file an architecture.
+//! The functions f and g: one file an architecture, each a list of typed [layers](layer).
 //!
-//! An encoder takes x to the numbers that the posterior wants; a decoder takes z to the parameters that the
-//! likelihood wants of each feature, parameter-major: `[rows, parameters · features]`.
+//! An encoder takes x to the numbers that the posterior wants; a decoder takes what it sees of z to the parameters that the
+//! likelihood wants of each feature, parameter-major. Both are shaped: from a vector or an image to a vector or an image; a
+//! condition comes beside the input.
+//!
+//! ```text
+//! layer/              what networks are made of
+//! sequence            layers one after the other
+//! linear, mlp, conv   the architectures, plain ones first, and so on
+//! made                a masked network, for autoregressive densities
+//! ```
 
 mod conv;
-mod layers;
+pub mod layer;
 mod linear;
+mod made;
 mod mlp;
 mod residual;
+mod sequence;
 
 use burn::tensor::Tensor;
 
-pub use layers::{Conv, Dense, activation};
+pub use conv::{ConvSettings, Up};
+pub use layer::{Conv, ConvConfig, Dense, DenseConfig, Layer, activation};
+pub use linear::LinearSettings;
+pub use made::{Made, MadeConfig};
+pub use mlp::MlpSettings;
+pub use residual::ResidualSettings;
+pub use sequence::Sequence;
 
-use crate::config::{Axis, ConfigError};
+use crate::config::ConfigError;
 use crate::data::SampleShape;
-use crate::weights::{Init, Weights};
+use crate::member::{Axis, Call, Life, Role, Settings, Wiring};
+use crate::weights::Weights;
 
 /// A differentiable function of rows.
-pub trait Network: Send + Sync {
+pub trait Network: Life {
     /// `[rows, inputs]` → `[rows, outputs]`
-    fn forward(&self, weights: &Weights, input: Tensor<2>) -> Tensor<2>;
-}
+    fn forward(&self, call: &Call<'_>, input: Tensor<2>) -> Tensor<2>;
 
-/// What a decoder has to produce.
-#[derive(Clone, Debug)]
-pub struct DecoderShape {
-    /// The number of latent dimensions.
-    pub latent: usize,
-    /// The shape of a sample.
-    pub sample: SampleShape,
-    /// How many parameters the likelihood wants of each feature.
-    pub parameters: usize,
-    /// Where the last layer's bias starts, one number per output, if the likelihood knows better than 0.
-    pub bias: Option<Vec<f32>>,
-}
+    /// The layers in order, where it is a list of them.
+    fn layers(&self) -> &[Layer] {
+        &[]
+    }
 
-impl DecoderShape {
-    /// The number of outputs of a row.
-    pub fn outputs(&self) -> usize {
-        self.parameters * self.sample.features()
+    /// W `[inputs, outputs]` and b `[outputs]`, where it is an affine map and nothing more.
+    fn affine(&self, weights: &Weights) -> Option<(Tensor<2>, Tensor<1>)> {
+        let _ = weights;
+        None
     }
 }
 
-/// The settings of an architecture: config → check → network.
-pub trait NetworkSettings: Send + Sync {
-    /// Refuses what cannot be built for samples of this shape.
-    fn check(&self, sample: SampleShape) -> Result<(), ConfigError>;
-
-    /// f: features → `outputs` numbers a row.
-    fn encoder(&self, sample: SampleShape, outputs: usize, init: &mut Init<'_>) -> Box<dyn Network>;
-
-    /// g: latent dimensions → parameters of each feature.
-    fn decoder(&self, shape: &DecoderShape, init: &mut Init<'_>) -> Box<dyn Network>;
-}
+/// The settings of an architecture.
+pub type NetworkSettings = dyn Settings<dyn Network>;
 
 /// The architectures that ship.
-pub fn networks() -> Axis<dyn NetworkSettings> {
-    Axis::<dyn NetworkSettings>::new("network")
-        .with("linear", "one affine map", |s: linear::LinearSettings| Box::new(s))
-        .with("mlp", "dense layers with an activation between", |s: mlp::MlpSettings| Box::new(s))
-        .with(
-            "conv",
-            "strided convolutions down, upsampling convolutions up; any image",
-            |s: conv::ConvSettings| Box::new(s),
-        )
-        .with(
-            "residual-conv",
-            "residual convolution blocks at each scale",
-            |s: residual::ResidualSettings| Box::new(s),
-        )
+pub fn networks() -> Axis<NetworkSettings> {
+    Axis::new("network")
+        .with::<linear::LinearSettings>()
+        .with::<mlp::MlpSettings>()
+        .with::<conv::ConvSettings>()
+        .with::<residual::ResidualSettings>()
+}
+
+/// The image sizes from the sample down to the smallest map: `[h, w]` at each scale.
+pub(crate) fn sizes(height: usize, width: usize, halvings: usize) -> Vec<[usize; 2]> {
+    let mut sizes = vec![[height, width]];
+    for _ in 0..halvings {
+        let [h, w] = sizes[sizes.len() - 1];
+        if h == 1 && w == 1 {
+            break;
+        }
+        sizes.push([h.div_ceil(2), w.div_ceil(2)]);
+    }
+    sizes
+}
+
+/// The shape of the images that a network is for: what an encoder takes and a decoder gives.
+fn sample_of(wiring: &Wiring) -> SampleShape {
+    match wiring.role {
+        Role::Encoder => wiring.from,
+        Role::Decoder => wiring.to,
+    }
+}
+
+/// Refuses vectors and empty or zero channel lists.
+fn check_images(wiring: &Wiring, channels: &[usize]) -> Result<(), ConfigError> {
+    if let SampleShape::Vector { columns } = sample_of(wiring) {
+        return Err(ConfigError::combination(
+            format!("a convolution needs images, and these rows are vectors of {columns} columns"),
+            "use network.kind = \"mlp\"",
+        ));
+    }
+    if channels.is_empty() || channels.contains(&0) {
+        return Err(ConfigError::value(
+            "channels",
+            format!("{channels:?} is not a list of positive numbers"),
+            "give at least one, such as [32, 64]",
+        ));
+    }
+    Ok(())
+}
+
+/// The mean of the wished-for bias over each output channel: a convolution has one bias a channel.
+fn channel_bias(wiring: &Wiring) -> Option<Vec<f32>> {
+    let [_, height, width] = layer::image(wiring.to);
+    let area = (height * width).max(1);
+    wiring.bias.as_ref().map(|bias| bias.chunks(area).map(|c| c.iter().sum::<f32>() / area as f32).collect())
 }

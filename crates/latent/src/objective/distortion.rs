@@ -1,11 +1,11 @@
 //! Distortion: −log p(x|z) in nats, summed over features.
 
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Pass, Term, TermSettings};
+use super::{Pass, Term, Value};
 use crate::config::ConfigError;
-use crate::model::posterior::PosteriorSettings;
+use crate::member::{Context, Life, Named, Settings};
+use crate::weights::Init;
 
 /// No settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -14,18 +14,21 @@ pub struct DistortionSettings {}
 
 struct Distortion;
 
-impl TermSettings for DistortionSettings {
-    fn check(&self, _: &dyn PosteriorSettings) -> Result<(), ConfigError> {
-        Ok(())
-    }
+impl Named for DistortionSettings {
+    const KIND: &'static str = "distortion";
+    const ABOUT: &'static str = "−log p(x|z)";
+}
 
-    fn init(&self) -> Box<dyn Term> {
-        Box::new(Distortion)
+impl Settings<dyn Term> for DistortionSettings {
+    fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Term>, ConfigError> {
+        Ok(Box::new(Distortion))
     }
 }
 
 impl Term for Distortion {
-    fn value(&self, pass: &Pass<'_>) -> Tensor<1> {
-        pass.distortion.clone()
+    fn value(&self, pass: &Pass<'_>) -> Option<Value> {
+        Some(Value::new(pass.distortion().clone()))
     }
 }
+
+impl Life for Distortion {}

@@ -10,10 +10,11 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Pass, Term, TermSettings};
+use super::{Pass, Term, Value};
 use crate::batch::Noise;
 use crate::config::ConfigError;
-use crate::model::posterior::PosteriorSettings;
+use crate::member::{Context, Life, Named, Settings};
+use crate::weights::Init;
 
 /// Kernel and scales.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,20 +42,27 @@ impl Default for MmdSettings {
     }
 }
 
-impl TermSettings for MmdSettings {
-    fn check(&self, _: &dyn PosteriorSettings) -> Result<(), ConfigError> {
+impl Named for MmdSettings {
+    const KIND: &'static str = "mmd";
+    const ABOUT: &'static str = "maximum mean discrepancy of the codes from the prior";
+}
+
+impl Settings<dyn Term> for MmdSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if self.scales.is_empty() || self.scales.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
-            return Err(ConfigError::Value {
-                key: "objective.terms.mmd.scales".into(),
-                what: format!("{:?} are not scales", self.scales),
-                remedy: "give positive numbers, such as [0.5, 1.0, 2.0]".into(),
-            });
+            return Err(ConfigError::value(
+                "scales",
+                format!("{:?} are not scales", self.scales),
+                "give positive numbers, such as [0.5, 1.0, 2.0]",
+            ));
         }
+        let name = context.term().map(|term| term.name.clone()).unwrap_or_default();
+        context.couple(format!("the term `{name}` couples the rows of a batch"), "");
         Ok(())
     }
 
-    fn init(&self) -> Box<dyn Term> {
-        Box::new(Mmd { settings: self.clone() })
+    fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Term>, ConfigError> {
+        Ok(Box::new(Mmd { settings: self.clone() }))
     }
 }
 
@@ -63,19 +71,19 @@ struct Mmd {
 }
 
 impl Term for Mmd {
-    fn value(&self, pass: &Pass<'_>) -> Tensor<1> {
+    fn value(&self, pass: &Pass<'_>) -> Option<Value> {
         let n = pass.batch.len();
-        let prior = pass.p.draw(pass.draws, Noise::new(pass.key.fold("mmd"), &pass.batch.ids)).z;
+        let z = &pass.draw().z.z;
+        let noise = Noise::new(pass.key.fold("mmd"), &pass.batch.ids);
+        let prior = pass.p.draw(pass.draws, noise).z.z;
         // Draw by draw: two codes of one row are no independent pair.
         let part = |t: &Tensor<2>, draw: usize| t.clone().narrow(0, draw * n, n);
-        let each = (0..pass.draws).map(|draw| mmd(part(&pass.z.z, draw), part(&prior, draw), &self.settings));
-        Tensor::cat(each.collect(), 0).mean()
-    }
-
-    fn couples_rows(&self) -> bool {
-        true
+        let each = (0..pass.draws).map(|draw| mmd(part(z, draw), part(&prior, draw), &self.settings));
+        Some(Value::new(Tensor::cat(each.collect(), 0).mean()))
     }
 }
+
+impl Life for Mmd {}
 
 /// The unbiased estimate between two samples of equal size, `[n, d]` each; 0 for a single row.
 pub fn mmd(a: Tensor<2>, b: Tensor<2>, settings: &MmdSettings) -> Tensor<1> {

@@ -1,90 +1,80 @@
 //! What training minimises: terms, each with a name, a weight and a schedule, under one estimator.
 //!
-//! Terms are in nats per sample and keep their names in the progress line, the log, TensorBoard and the report.
+//! Terms are in nats per sample and keep their names in the progress line, the log, TensorBoard and the report. A term, or an
+//! estimator, may bring players of its own beside the one that moves the model: a critic, an encoder on another bound.
+//!
+//! ```text
+//! pass               one way of a batch through the model: what terms read
+//! here               Term, Value; Objective: the terms of a pass and the loss of a player
+//! distortion, rate   the terms, and so on, one file each
+//! estimator/         how terms become a loss
+//! schedule           how a weight gets to its final value
+//! settings           [objective], read, declared and built
+//! ```
 
+mod commitment;
 mod distortion;
-mod estimator;
+pub mod estimator;
 mod mmd;
 mod pass;
 mod rate;
 mod schedule;
+mod settings;
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
-use toml::Table;
 
-pub use estimator::Estimator;
+pub use commitment::CommitmentSettings;
+pub use distortion::DistortionSettings;
+pub use estimator::{Estimator, EstimatorSettings, estimators};
 pub use mmd::{Kernel, MmdSettings, mmd};
 pub use pass::Pass;
+pub use rate::RateSettings;
 pub use schedule::Schedule;
+pub use settings::{CommonSettings, ObjectiveSettings, TermPart};
 
-use crate::config::{Axis, ConfigError, Registry, parse_table, table_of};
 use crate::device::untracked;
-use crate::model::posterior::PosteriorSettings;
+use crate::member::{Axis, Kept, Life, Progress, Settings};
+use crate::optimizer::{MODEL, Player};
 
 /// Something to minimise, a function of one pass through the model.
-pub trait Term: Send + Sync {
-    /// Its value, in nats but for those without a unit (MMD): `[n]`, or `[1]` where it couples rows. This is what logs show.
-    fn value(&self, pass: &Pass<'_>) -> Tensor<1>;
+pub trait Term: Life {
+    /// Its value for the player whose pass it is; none where it is undefined (what is undefined is absent from logs) or not
+    /// that player's.
+    fn value(&self, pass: &Pass<'_>) -> Option<Value>;
 
+    /// The players that it brings, such as a critic: it is asked for their passes too, and they minimise it alone. Their
+    /// weights are made under the term's path, for training only.
+    fn players(&self) -> Vec<Player> {
+        Vec::new()
+    }
+}
+
+/// A term on a pass: `[n]` or `[k·n]`, or `[1]` where it couples rows. In nats but for those without a unit (MMD).
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// What logs show.
+    pub log: Tensor<1>,
     /// What the loss takes in its place, where that differs (free bits).
-    fn penalty(&self, pass: &Pass<'_>) -> Tensor<1> {
-        self.value(pass)
-    }
+    pub penalty: Option<Tensor<1>>,
+}
 
-    /// Whether it has a value at all; what is undefined is absent from logs.
-    fn is_defined(&self, pass: &Pass<'_>) -> bool {
-        let _ = pass;
-        true
-    }
-
-    /// Whether it needs a rate that splits over dimensions.
-    fn needs_split_rate(&self) -> bool {
-        false
-    }
-
-    /// Whether a row's value depends on the other rows of its batch.
-    fn couples_rows(&self) -> bool {
-        false
+impl Value {
+    /// What logs show is what the loss takes.
+    pub fn new(value: Tensor<1>) -> Self {
+        Self { log: value, penalty: None }
     }
 }
 
-/// The settings of a term: config → check → term.
-pub trait TermSettings: Send + Sync {
-    /// Refuses what makes no sense with that posterior.
-    fn check(&self, posterior: &dyn PosteriorSettings) -> Result<(), ConfigError>;
-
-    /// Whether the importance-weighted bound may hold this term in its weights.
-    fn is_plain_rate(&self) -> bool {
-        false
-    }
-
-    /// Builds the term.
-    fn init(&self) -> Box<dyn Term>;
-}
+/// The settings of a term.
+pub type TermSettings = dyn Settings<dyn Term>;
 
 /// The terms that ship.
-pub fn terms() -> Axis<dyn TermSettings> {
-    Axis::<dyn TermSettings>::new("term")
-        .with("distortion", "−log p(x|z)", |s: distortion::DistortionSettings| Box::new(s))
-        .with("rate", "KL(q(z|x) ‖ p(z)), with free bits", |s: rate::RateSettings| Box::new(s))
-        .with("mmd", "maximum mean discrepancy of the codes from the prior", |s: mmd::MmdSettings| {
-            Box::new(s)
-        })
-}
-
-/// Keys that every term has.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct CommonSettings {
-    weight: f64,
-    schedule: Schedule,
-}
-
-impl Default for CommonSettings {
-    fn default() -> Self {
-        Self { weight: 1.0, schedule: Schedule::Constant }
-    }
+pub fn terms() -> Axis<TermSettings> {
+    Axis::new("term")
+        .with::<distortion::DistortionSettings>()
+        .with::<rate::RateSettings>()
+        .with::<mmd::MmdSettings>()
+        .with::<commitment::CommitmentSettings>()
 }
 
 /// A term with its name and weight.
@@ -102,7 +92,7 @@ pub struct Weighted {
 /// Terms under an estimator.
 pub struct Objective {
     /// How terms become a loss.
-    pub estimator: Estimator,
+    pub estimator: Box<dyn Estimator>,
     /// In the order of the configuration.
     pub terms: Vec<Weighted>,
 }
@@ -113,140 +103,110 @@ pub struct Loss {
     pub total: Tensor<1>,
     /// Named values, each the mean over the batch.
     pub terms: Vec<(String, Tensor<1>)>,
-    /// What the task wants back once the step is taken, outside any gradient graph: statistics that its buffers follow.
-    pub kept: Vec<Tensor<1>>,
+    /// What members recorded on the way, for when the step is taken.
+    pub kept: Kept,
+}
+
+/// The terms of a pass, with the weights that they have now.
+pub struct Values<'a> {
+    pass: &'a Pass<'a>,
+    entries: Vec<Entry<'a>>,
+}
+
+struct Entry<'a> {
+    name: &'a str,
+    weight: f64,
+    /// Mean over the batch of what the loss takes.
+    mean: Tensor<1>,
+}
+
+impl Values<'_> {
+    /// Σ weight · mean over the terms that `wanted` names; 0 where there is none.
+    pub fn sum(&self, wanted: impl Fn(&str) -> bool) -> Tensor<1> {
+        let part = |entry: &Entry<'_>| entry.mean.clone() * entry.weight;
+        let wanted = self.entries.iter().filter(|entry| entry.weight != 0.0 && wanted(entry.name));
+        wanted
+            .map(part)
+            .reduce(|sum, part| sum + part)
+            .unwrap_or_else(|| self.pass.distortion().clone().mean() * 0.0)
+    }
+
+    /// Whether the loss has any of the terms that `wanted` names.
+    pub fn any(&self, wanted: impl Fn(&str) -> bool) -> bool {
+        self.entries.iter().any(|entry| entry.weight != 0.0 && wanted(entry.name))
+    }
 }
 
 impl Objective {
-    /// Reads `[objective]`: `estimator` and `terms`, a table each. Returns the objective and the table with every
-    /// default filled in.
-    pub fn resolve(
-        table: &Table,
-        registry: &Registry,
-        posterior: &dyn PosteriorSettings,
-    ) -> Result<(Self, Table), ConfigError> {
-        let mut rest = table.clone();
-        let estimator: Estimator = parse_table(&take_table(&mut rest, "estimator")?, "objective.estimator")?;
-        estimator.check(posterior)?;
-        let term_tables = take_table(&mut rest, "terms")?;
-        if let Some(key) = rest.keys().next() {
-            return Err(ConfigError::UnknownKey {
-                key: format!("objective.{key}"),
-                nearest: crate::config::nearest(key, ["estimator", "terms"]),
-            });
-        }
-        let mut terms = Vec::new();
-        let mut resolved_terms = Table::new();
-        for (name, value) in &term_tables {
-            let path = format!("objective.terms.{name}");
-            let Some(table) = value.as_table() else {
-                return Err(ConfigError::Value {
-                    key: path,
-                    what: format!("{value} is not a table"),
-                    remedy: format!("write [objective.terms.{name}] with keys such as weight = 1.0"),
-                });
-            };
-            let mut own = table.clone();
-            let common =
-                ["weight", "schedule"].into_iter().filter_map(|k| own.remove(k).map(|v| (k.into(), v)));
-            let common: CommonSettings = parse_table(&common.collect(), &path)?;
-            common.schedule.check(&path)?;
-            if !(common.weight.is_finite() && common.weight >= 0.0) {
-                return Err(ConfigError::Value {
-                    key: format!("{path}.weight"),
-                    what: format!("{} is not a weight", common.weight),
-                    remedy: "give a number from 0".into(),
-                });
-            }
-            own.entry("kind").or_insert_with(|| name.clone().into());
-            let (settings, mut resolved) = registry.terms.resolve(&own, &path)?;
-            estimator
-                .check_name(name, resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default())?;
-            if common.weight != 0.0 {
-                settings.check(posterior)?;
-            }
-            estimator.check_term(name, settings.as_ref(), common.weight, &common.schedule)?;
-            resolved.extend(table_of(&common, &path)?);
-            resolved_terms.insert(name.clone(), resolved.into());
-            terms.push(Weighted {
-                name: name.clone(),
-                weight: common.weight,
-                schedule: common.schedule,
-                term: settings.init(),
-            });
-        }
-        estimator.check_bound(posterior)?;
-        if terms.is_empty() {
-            return Err(ConfigError::Value {
-                key: "objective.terms".into(),
-                what: "no term to minimise".into(),
-                remedy: "give at least [objective.terms.distortion]".into(),
-            });
-        }
-        let mut resolved = Table::new();
-        resolved.insert("estimator".into(), table_of(&estimator, "objective.estimator")?.into());
-        resolved.insert("terms".into(), resolved_terms.into());
-        Ok((Self { estimator, terms }, resolved))
+    /// Who moves, the model's player first.
+    pub fn players(&self) -> Vec<Player> {
+        let others = |objective: &Self| -> Vec<Player> {
+            let terms = objective.terms.iter().flat_map(|weighted| weighted.term.players());
+            objective.estimator.players().into_iter().chain(terms).collect()
+        };
+        let rivals = others(self);
+        let mut all = vec![match rivals.is_empty() {
+            true => Player::model(),
+            false => Player::of(MODEL, move |path| !rivals.iter().any(|rival| (rival.moves)(path))),
+        }];
+        all.extend(others(self));
+        all
     }
 
     /// The loss of a pass with each weight where its schedule has it at `progress`; `None` for final weights.
     pub fn loss(&self, pass: &Pass<'_>, progress: Option<Progress>) -> Loss {
-        let mut terms = Vec::new();
-        let mut total: Option<Tensor<1>> = None;
-        for weighted in self.terms.iter().filter(|weighted| weighted.term.is_defined(pass)) {
-            let weight = weighted.weight * progress.map_or(1.0, |p| weighted.schedule.factor(p));
-            // For the log alone: no gradient goes through it.
-            terms.push((weighted.name.clone(), untracked(weighted.term.value(pass)).mean()));
-            if self.estimator.holds(&weighted.name) || weight == 0.0 {
-                continue;
+        let own = |weighted: &&Weighted| weighted.term.players().iter().any(|p| p.name == pass.player);
+        let (mut logs, total) = match self.terms.iter().find(own) {
+            Some(weighted) => {
+                // What it minimises alone is its loss: no second name for one number.
+                let mut entries = Vec::new();
+                value_of(weighted, pass, 1.0, &mut Vec::new(), &mut entries);
+                (Vec::new(), Values { pass, entries }.sum(|_| true))
             }
-            let part = weighted.term.penalty(pass).mean() * weight;
-            total = Some(match total {
-                Some(total) => total + part,
-                None => part,
-            });
-        }
-        if let Some(bound) = self.estimator.bound(pass) {
-            total = Some(match total {
-                Some(total) => total + bound,
-                None => bound,
-            });
-        }
-        let total = total.unwrap_or_else(|| pass.distortion.clone().mean());
-        terms.insert(0, ("loss".into(), total.clone()));
-        Loss { total, terms, kept: Vec::new() }
-    }
-
-    /// The name of the first term that couples rows, if any does.
-    pub fn couples_rows(&self) -> Option<&str> {
-        self.terms.iter().find(|t| t.term.couples_rows()).map(|t| t.name.as_str())
+            None => {
+                let (mut logs, mut entries) = (Vec::new(), Vec::new());
+                for weighted in &self.terms {
+                    let weight = weighted.weight * progress.map_or(1.0, |p| weighted.schedule.factor(p));
+                    value_of(weighted, pass, weight, &mut logs, &mut entries);
+                }
+                (logs, self.estimator.loss(pass, &Values { pass, entries }))
+            }
+        };
+        logs.insert(0, ("loss".into(), untracked(total.clone())));
+        Loss { total, terms: logs, kept: Kept::default() }
     }
 
     /// Whether every weight is where it will end.
     pub fn settled(&self, progress: Progress) -> bool {
         self.terms.iter().all(|t| t.schedule.factor(progress) >= 1.0)
     }
-}
 
-/// How far training has come.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// The step about to be taken, from 0.
-    pub step: u64,
-    /// Steps in an epoch.
-    pub steps_per_epoch: u64,
-    /// Steps in the whole run.
-    pub total: u64,
-}
-
-fn take_table(table: &mut Table, key: &str) -> Result<Table, ConfigError> {
-    match table.remove(key) {
-        None => Ok(Table::new()),
-        Some(toml::Value::Table(inner)) => Ok(inner),
-        Some(other) => Err(ConfigError::Value {
-            key: format!("objective.{key}"),
-            what: format!("{other} is not a table"),
-            remedy: format!("write [objective.{key}]"),
-        }),
+    /// The members that live.
+    pub fn lives(&self) -> impl Iterator<Item = &dyn Life> {
+        let terms = self.terms.iter().map(|weighted| weighted.term.as_ref() as &dyn Life);
+        std::iter::once(self.estimator.as_ref() as &dyn Life).chain(terms)
     }
+}
+
+/// Computes a term once: for the log, outside the gradient's graph, and for the loss.
+fn value_of<'a>(
+    weighted: &'a Weighted,
+    pass: &Pass<'_>,
+    weight: f64,
+    logs: &mut Vec<(String, Tensor<1>)>,
+    entries: &mut Vec<Entry<'a>>,
+) {
+    let Some(Value { log, penalty }) = weighted.term.value(pass) else { return };
+    let mean = match penalty {
+        Some(penalty) => {
+            logs.push((weighted.name.clone(), pass.batch.mean(untracked(log))));
+            pass.batch.mean(penalty)
+        }
+        None => {
+            let mean = pass.batch.mean(log);
+            logs.push((weighted.name.clone(), untracked(mean.clone())));
+            mean
+        }
+    };
+    entries.push(Entry { name: &weighted.name, weight, mean });
 }

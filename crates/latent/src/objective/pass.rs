@@ -1,11 +1,14 @@
-//! One pass of a batch through the model: what terms read.
+//! One pass of a batch through the model: what terms read. What nobody reads isn't computed.
+
+use std::cell::OnceCell;
 
 use burn::tensor::Tensor;
 
-use crate::batch::{Batch, Latent, Noise};
+use crate::batch::{Batch, Draw, Noise};
 use crate::density::Density;
 use crate::key::Key;
 use crate::model::{Rate, View};
+use crate::optimizer::MODEL;
 
 /// x → q(z|x) → z → p(x|z), with what terms need on the way.
 pub struct Pass<'a> {
@@ -17,49 +20,90 @@ pub struct Pass<'a> {
     pub draws: usize,
     /// The key of this step.
     pub key: Key,
+    /// Whose pass it is.
+    pub player: &'a str,
     /// q(z|x)
     pub q: Box<dyn Density>,
     /// p(z)
     pub p: Box<dyn Density>,
-    /// The codes, `[k·n, dims]`.
-    pub z: Latent,
-    /// The decoder's outputs, `[k·n, parameters · features]`.
-    pub outputs: Tensor<2>,
-    /// −log p(x|z) in nats, `[k·n]`.
-    pub distortion: Tensor<1>,
-    /// KL(q‖p); none where q has no density.
-    pub rate: Option<Rate>,
+    draw: OnceCell<Draw>,
+    outputs: OnceCell<Tensor<2>>,
+    distortion: OnceCell<Tensor<1>>,
+    rate: OnceCell<Option<Rate>>,
 }
 
 impl<'a> Pass<'a> {
-    /// Runs the model once. `key` is already folded with the step.
+    /// The model's player's pass. `key` is already folded with the step.
     pub fn new(view: View<'a>, batch: &'a Batch, draws: usize, key: Key) -> Self {
-        let q = view.encode(batch.x.clone());
-        let p = view.prior();
-        let z = q.draw(draws, Noise::new(key.fold("posterior"), &batch.ids));
-        let outputs = view.decode(&z);
-        let distortion = view.model.likelihood.log_density(&view, outputs.clone(), &batch.x).neg();
-        let rate = Rate::new(q.as_ref(), p.as_ref(), &z, draws);
-        Self { view, batch, draws, key, q, p, z, outputs, distortion, rate }
+        Self::of(MODEL, view, batch, draws, key)
+    }
+
+    /// The pass of another player.
+    pub fn of(player: &'a str, view: View<'a>, batch: &'a Batch, draws: usize, key: Key) -> Self {
+        let (q, p) = (view.encode(batch), view.prior(batch.given()));
+        Self {
+            view,
+            batch,
+            draws,
+            key,
+            player,
+            q,
+            p,
+            draw: OnceCell::new(),
+            outputs: OnceCell::new(),
+            distortion: OnceCell::new(),
+            rate: OnceCell::new(),
+        }
+    }
+
+    /// The same pass with codes that were drawn elsewhere.
+    #[must_use]
+    pub fn with_draw(self, draw: Draw) -> Self {
+        Self { draw: OnceCell::from(draw), ..self }
+    }
+
+    /// The codes, `k` of each row.
+    pub fn draw(&self) -> &Draw {
+        self.draw
+            .get_or_init(|| self.q.draw(self.draws, Noise::new(self.key.fold("posterior"), &self.batch.ids)))
+    }
+
+    /// The decoder's outputs, `[k·n, parameters · features]`.
+    pub fn outputs(&self) -> &Tensor<2> {
+        self.outputs.get_or_init(|| self.view.decode_draw(self.draw(), self.batch.given()))
+    }
+
+    /// −log p(x|z) in nats, `[k·n]`.
+    pub fn distortion(&self) -> &Tensor<1> {
+        self.distortion.get_or_init(|| {
+            self.view.model.likelihood.log_density(&self.view, self.outputs().clone(), self.batch).neg()
+        })
+    }
+
+    /// KL(q‖p); none where q has no density.
+    pub fn rate(&self) -> Option<&Rate> {
+        let rate = || Rate::new(self.q.as_ref(), self.p.as_ref(), self.draw(), self.draws);
+        self.rate.get_or_init(rate).as_ref()
     }
 
     /// log w = log p(x|z) + log p(z) − log q(z|x), `[k·n]`; none where q has no density.
     pub fn log_weights(&self) -> Option<Tensor<1>> {
-        let log_q = self.q.log_density(&self.z)?;
-        let log_p = self.p.log_density(&self.z)?;
-        Some(log_p - log_q - self.distortion.clone())
+        let log_q = self.q.log_density_of(self.draw())?;
+        let log_p = self.p.log_density(&self.draw().z)?;
+        Some(log_p - log_q - self.distortion().clone())
     }
 
     /// Named tensors in the order in which they arise, for a search after the first bad number.
     pub fn tensors(&self) -> Vec<(String, Tensor<2>)> {
         let column = |t: &Tensor<1>| t.clone().unsqueeze_dim::<2>(1);
         let mut all = vec![("x".to_string(), self.batch.x.clone())];
+        all.extend(self.batch.condition.clone().map(|condition| ("condition".to_string(), condition)));
         all.extend(self.q.parameters().into_iter().map(|(name, t)| (format!("q(z|x) {name}"), t)));
-        all.push(("z".into(), self.z.z.clone()));
-        all.push(("decoder output".into(), self.outputs.clone()));
-        all.push(("distortion".into(), column(&self.distortion)));
+        all.push(("z".into(), self.draw().z.z.clone()));
+        all.push(("decoder output".into(), self.outputs().clone()));
+        all.push(("distortion".into(), column(self.distortion())));
         all.extend(self.p.parameters().into_iter().map(|(name, t)| (format!("p(z) {name}"), t)));
-        if let Some(rate) = &self.rate {
+        if let Some(rate) = self.rate() {
             all.push(("rate".into(), column(&rate.total)));
         }
         all

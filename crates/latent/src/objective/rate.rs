@@ -5,12 +5,12 @@
 //!
 //! References: β as in Higgins et al. (ICLR 2017); free bits in Kingma et al. (arXiv 1606.04934).
 
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Pass, Term, TermSettings};
+use super::{Pass, Term, Value};
 use crate::config::ConfigError;
-use crate::model::posterior::PosteriorSettings;
+use crate::member::{Context, Life, Named, Settings};
+use crate::weights::Init;
 
 /// Free bits.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,60 +24,67 @@ struct RateTerm {
     free_bits: f64,
 }
 
-impl TermSettings for RateSettings {
-    fn check(&self, posterior: &dyn PosteriorSettings) -> Result<(), ConfigError> {
+impl Named for RateSettings {
+    const KIND: &'static str = "rate";
+    const ABOUT: &'static str = "KL(q(z|x) ‖ p(z)), with free bits";
+}
+
+impl Settings<dyn Term> for RateSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(self.free_bits.is_finite() && self.free_bits >= 0.0) {
-            return Err(ConfigError::Value {
-                key: "objective.terms.rate.free_bits".into(),
-                what: format!("{} nats", self.free_bits),
-                remedy: "give a number from 0".into(),
-            });
+            return Err(ConfigError::value(
+                "free_bits",
+                format!("{} nats", self.free_bits),
+                "give a number from 0",
+            ));
         }
-        if !posterior.has_density() {
-            return Err(ConfigError::Combination {
-                what: "a point posterior has an infinite rate".into(),
-                remedy:
-                    "set objective.terms.rate.weight = 0 and objective.estimator.kind = \"plain\", or use \
-                         posterior.kind = \"diagonal-normal\""
-                        .into(),
-            });
+        let (path, has_density, splits) =
+            (context.path.clone(), context.has_density, context.prior_factorises);
+        let Some(term) = context.term() else { return Ok(()) };
+        term.own_penalty = self.free_bits > 0.0;
+        let (name, counts) = (term.name.clone(), term.weight != 0.0);
+        if counts && !has_density {
+            return Err(ConfigError::combination(
+                "a point posterior has an infinite rate",
+                format!(
+                    "set {path}.weight = 0 and objective.estimator.kind = \"plain\", or use posterior.kind = \
+                     \"diagonal-normal\""
+                ),
+            ));
         }
+        if self.free_bits == 0.0 {
+            return Ok(());
+        }
+        if counts && !splits {
+            return Err(ConfigError::combination(
+                format!(
+                    "the term `{name}` has free bits for each dimension, and the prior's density does not split over \
+                     dimensions"
+                ),
+                format!("set {path}.free_bits = 0, or use prior.kind = \"standard-normal\""),
+            ));
+        }
+        context.couple(format!("the term `{name}` couples the rows of a batch"), "");
         Ok(())
     }
 
-    fn is_plain_rate(&self) -> bool {
-        self.free_bits == 0.0
-    }
-
-    fn init(&self) -> Box<dyn Term> {
-        Box::new(RateTerm { free_bits: self.free_bits })
+    fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Term>, ConfigError> {
+        Ok(Box::new(RateTerm { free_bits: self.free_bits }))
     }
 }
 
 impl Term for RateTerm {
-    fn value(&self, pass: &Pass<'_>) -> Tensor<1> {
-        pass.rate.as_ref().map_or_else(|| pass.distortion.zeros_like(), |rate| rate.total.clone())
-    }
-
-    fn penalty(&self, pass: &Pass<'_>) -> Tensor<1> {
-        match pass.rate.as_ref().and_then(|rate| rate.per_dimension.clone()) {
-            Some(per_dimension) if self.free_bits > 0.0 => {
-                per_dimension.mean_dim(0).clamp_min(self.free_bits).sum()
+    /// Undefined for a point mass, whose rate is infinite.
+    fn value(&self, pass: &Pass<'_>) -> Option<Value> {
+        let rate = pass.rate()?;
+        let penalty = match &rate.per_dimension {
+            Some(each) if self.free_bits > 0.0 => {
+                Some(pass.batch.mean_rows(each.clone()).clamp_min(self.free_bits).sum())
             }
-            _ => self.value(pass),
-        }
-    }
-
-    /// Not for a point mass, whose rate is infinite.
-    fn is_defined(&self, pass: &Pass<'_>) -> bool {
-        pass.rate.is_some()
-    }
-
-    fn needs_split_rate(&self) -> bool {
-        self.free_bits > 0.0
-    }
-
-    fn couples_rows(&self) -> bool {
-        self.free_bits > 0.0
+            _ => None,
+        };
+        Some(Value { log: rate.total.clone(), penalty })
     }
 }
+
+impl Life for RateTerm {}

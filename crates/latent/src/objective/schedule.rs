@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Progress;
 use crate::config::ConfigError;
+use crate::member::Progress;
 
 /// The factor of a weight as training goes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,18 +49,18 @@ impl Schedule {
         }
     }
 
-    pub(super) fn check(&self, path: &str) -> Result<(), ConfigError> {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
         let wrong = match *self {
             Self::Constant => false,
             Self::Linear { epochs } => !(epochs.is_finite() && epochs >= 0.0),
             Self::Cyclic { cycles, ratio } => cycles == 0 || !(ratio > 0.0 && ratio <= 1.0),
         };
         if wrong {
-            return Err(ConfigError::Value {
-                key: format!("{path}.schedule"),
-                what: format!("{self:?} is no schedule"),
-                remedy: "linear needs epochs ≥ 0; cyclic needs cycles ≥ 1 and a ratio in (0, 1]".into(),
-            });
+            return Err(ConfigError::value(
+                "schedule",
+                format!("{self:?} is no schedule"),
+                "linear needs epochs ≥ 0; cyclic needs cycles ≥ 1 and a ratio in (0, 1]",
+            ));
         }
         Ok(())
     }

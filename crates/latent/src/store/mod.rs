@@ -1,11 +1,10 @@
-//! What is kept: named arrays with a header, in one safetensors file, written whole or not at all.
+//! What is kept: named arrays with a header, in one safetensors file, written whole or not at all. Nothing in a file executes.
+//!
+//! What stands in which file is said where it is written: checkpoints in `train`, samplers in `generate`, models in `run`.
 
 mod error;
-mod model;
 mod tensors;
 
 pub use error::StoreError;
-pub use model::Model;
 pub use tensors::TensorFile;
-pub(crate) use tensors::TensorWriter;
-pub(crate) use tensors::take_weights;
+pub(crate) use tensors::{TensorWriter, take_kept, take_weights};

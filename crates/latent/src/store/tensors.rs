@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::StoreError;
 use crate::array::Array;
 use crate::files::write_whole;
-use crate::weights::{Weight, Weights};
+use crate::weights::{Weight, WeightId, Weights};
 
 /// Header and arrays of one file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +30,9 @@ const CHECKSUM: &str = "crc32c";
 
 impl TensorFile {
     /// Writes the file whole or not at all.
+    ///
+    /// # Errors
+    /// What the file system says.
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
         let mut writer = TensorWriter::default();
         self.header.iter().for_each(|(key, value)| writer.header(key, value.clone()));
@@ -40,12 +43,18 @@ impl TensorFile {
     }
 
     /// Reads a file.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], or as [`TensorFile::parse`].
     pub fn load(path: &Path) -> Result<Self, StoreError> {
         let bytes = std::fs::read(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
         Self::parse(&bytes, path)
     }
 
     /// Reads the bytes of a file; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] for what is damaged or no safetensors file, [`StoreError::Foreign`] for numbers of another type.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, StoreError> {
         let malformed = |what: String| StoreError::Malformed {
             path: path.into(),
@@ -80,6 +89,9 @@ impl TensorFile {
     }
 
     /// The header's `key`, or an error that says that the file is not one of ours.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`].
     pub fn header(&self, key: &str, path: &Path) -> Result<&str, StoreError> {
         self.header.get(key).map(String::as_str).ok_or_else(|| StoreError::Foreign {
             path: path.into(),
@@ -156,9 +168,23 @@ fn bytes_of(values: &[f32]) -> Vec<u8> {
 
 /// Takes every array of `weights` out of the file; what is missing or has another shape is said.
 pub(crate) fn take_weights(file: &mut TensorFile, prefix: &str, weights: &mut Weights) -> Result<(), String> {
-    let known: Vec<_> =
-        weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
-    for (id, path, shape) in known {
+    let wanted = weights.iter().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
+    take(file, prefix, weights, wanted)
+}
+
+/// The same of the arrays that a model is made of; those that only training needs stay as they are.
+pub(crate) fn take_kept(file: &mut TensorFile, prefix: &str, weights: &mut Weights) -> Result<(), String> {
+    let wanted = weights.kept().map(|(id, w)| (id, w.path().to_string(), w.shape().to_vec())).collect();
+    take(file, prefix, weights, wanted)
+}
+
+fn take(
+    file: &mut TensorFile,
+    prefix: &str,
+    weights: &mut Weights,
+    wanted: Vec<(WeightId, String, Vec<usize>)>,
+) -> Result<(), String> {
+    for (id, path, shape) in wanted {
         let array = file
             .arrays
             .remove(&format!("{prefix}/{path}"))

@@ -1,16 +1,19 @@
 //! A latent-variable model and its objective, as the loop sees them.
 
-use burn::tensor::Tensor;
+use std::collections::BTreeMap;
 
 use super::collapse::BIT_MEANS;
-use super::trainable::{Moment, Player, Traced, Trainable};
+use super::error::Result;
+use super::trainable::{EachBatch, Moment, SomeRows, Traced, Trainable};
+use super::usage;
 use crate::batch::{Batch, Noise, Support};
-use crate::device::{host, host_f64, untracked};
-use crate::error::Result;
+use crate::device::host;
 use crate::key::Key;
+use crate::member::{Freeze, Kept, Life, Mode, Progress, Recorder, Start};
 use crate::model::{LatentModel, View};
-use crate::objective::{Loss, Objective, Pass, Progress};
-use crate::weights::Weights;
+use crate::objective::{Loss, Objective, Pass};
+use crate::optimizer::{MODEL, Player};
+use crate::weights::{WeightId, Weights};
 
 /// A model under training.
 pub struct Autoencoder {
@@ -20,17 +23,38 @@ pub struct Autoencoder {
     pub weights: Weights,
     /// What is minimised.
     pub objective: Objective,
+    /// Arrays that another model has filled: members leave them as they are when they start.
+    pub filled: Vec<WeightId>,
 }
 
 impl Autoencoder {
     /// Joins a model with what it is trained for.
     pub fn new(model: LatentModel, weights: Weights, objective: Objective) -> Self {
-        Self { model, weights, objective }
+        Self { model, weights, objective, filled: Vec::new() }
     }
 
-    fn pass<'a>(&'a self, weights: &'a Weights, batch: &'a Batch, moment: Moment) -> Pass<'a> {
-        let view = View { model: &self.model, weights, training: moment.progress.is_some() };
-        Pass::new(view, batch, self.objective.estimator.draws, moment.key)
+    fn pass<'a>(
+        &'a self,
+        player: &'a str,
+        weights: &'a Weights,
+        batch: &'a Batch,
+        moment: Moment,
+        record: Option<&'a Recorder>,
+    ) -> Pass<'a> {
+        let mode = if moment.progress.is_some() { Mode::Training } else { Mode::Evaluation };
+        let view = View { model: &self.model, weights, mode, key: moment.key, record };
+        Pass::of(player, view, batch, self.objective.estimator.draws(), moment.key)
+    }
+
+    /// The members of the model in the order in which they live: networks first, since the others see their outputs.
+    fn lives(model: &LatentModel) -> [&dyn Life; 5] {
+        [
+            model.encoder.as_ref(),
+            model.decoder.as_ref(),
+            model.posterior.as_ref(),
+            model.prior.as_ref(),
+            model.likelihood.as_ref(),
+        ]
     }
 }
 
@@ -44,28 +68,35 @@ impl Trainable for Autoencoder {
     }
 
     fn players(&self) -> Vec<Player> {
-        vec![Player { name: String::new(), moves: |_| true, optimizer: None, every: 1 }]
+        self.objective.players()
     }
 
-    fn loss(&self, _: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss> {
-        let pass = self.pass(weights, batch, moment);
-        let mut loss = self.objective.loss(&pass, moment.progress);
-        if moment.progress.is_some()
-            && let Some(scale) = self.model.likelihood.scale()
-        {
-            loss.kept.push(untracked(scale.statistic(pass.outputs.clone(), &batch.x).mean()));
-        }
+    fn loss(&self, player: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss> {
+        let recorder = Recorder::default();
+        let record = moment.progress.is_some().then_some(&recorder);
+        let mut loss = {
+            let pass = self.pass(&player.name, weights, batch, moment, record);
+            self.objective.loss(&pass, moment.progress)
+        };
+        loss.kept = recorder.into_kept();
         Ok(loss)
     }
 
     fn diagnostics(&self, weights: &Weights, batch: &Batch, key: Key) -> Result<Vec<(String, Vec<f32>)>> {
-        let pass = self.pass(weights, batch, Moment { progress: None, key });
+        let pass = self.pass(MODEL, weights, batch, Moment { progress: None, key }, None);
         let mut all = Vec::new();
-        if let Some(rate) = pass.rate.as_ref().and_then(|rate| rate.per_dimension.clone()) {
-            all.push(("rate_per_dimension".into(), host(&rate.mean_dim(0))));
+        if let Some(rate) = pass.rate().and_then(|rate| rate.per_dimension.clone()) {
+            all.push(("rate_per_dimension".into(), host(&batch.mean_rows(rate))));
         }
-        if self.model.latent.blocks.iter().all(|block| block.support == Support::Bits) {
-            all.push((BIT_MEANS.into(), host(&pass.q.centre().z.mean_dim(0))));
+        let latent = &self.model.latent;
+        if latent.support() == Some(Support::Bits) {
+            all.push((BIT_MEANS.into(), host(&batch.mean_rows(pass.q.centre().z))));
+        }
+        for (block, columns) in latent.ranges() {
+            if let Support::Index(size) = block.support {
+                let codes = pass.q.centre().z.narrow(1, columns.start, columns.len());
+                all.push((usage::series(&block.name), usage::shares(&host(&codes), size)));
+            }
         }
         Ok(all)
     }
@@ -74,27 +105,50 @@ impl Trainable for Autoencoder {
         self.objective.settled(progress)
     }
 
-    fn after_step(&mut self, _: &Batch, _: Moment, mut kept: Vec<Tensor<1>>) -> Result<()> {
-        if let (Some(scale), Some(mean)) = (self.model.likelihood.scale(), kept.pop()) {
-            scale.follow(&mut self.weights, mean);
+    fn start(&mut self, rows: &SomeRows<'_>, key: Key) -> Result<()> {
+        let model = &self.model;
+        let encoded =
+            |weights: &Weights, batch: &Batch| View::evaluation(model, weights).encoder_outputs(batch);
+        let lives = Self::lives(model).into_iter().chain(self.objective.lives());
+        for (index, life) in lives.enumerate() {
+            life.start(&mut Start {
+                weights: &mut self.weights,
+                key: key.fold(index),
+                rows,
+                encoded: &encoded,
+                filled: &self.filled,
+            })?;
         }
         Ok(())
     }
 
-    /// Freezes a measured scale at the mean over the training data, one draw of q each.
-    fn after_training(&mut self, batches: &mut dyn Iterator<Item = Result<Batch>>, key: Key) -> Result<()> {
-        let Some(scale) = self.model.likelihood.scale() else { return Ok(()) };
-        let (mut sum, mut count) = (0.0, 0.0);
-        for batch in batches {
-            let batch = batch?;
-            let view = View::evaluation(&self.model, &self.weights);
-            let z = view.encode(batch.x.clone()).draw(1, Noise::new(key, &batch.ids));
-            let statistic = host_f64(&scale.statistic(view.decode(&z), &batch.x));
-            sum += statistic.iter().sum::<f64>();
-            count += statistic.len() as f64;
+    /// Members of the model follow what they recorded in its own player's loss; terms, what they did in any.
+    fn follow(&mut self, kept: &BTreeMap<String, Kept>, at: Progress) {
+        if let Some(own) = kept.get(MODEL) {
+            Self::lives(&self.model).into_iter().for_each(|life| life.follow(&mut self.weights, own, at));
         }
-        if count > 0.0 {
-            scale.freeze(&mut self.weights, sum / count);
+        for life in self.objective.lives() {
+            kept.values().for_each(|kept| life.follow(&mut self.weights, kept, at));
+        }
+    }
+
+    fn freeze(&mut self, batches: &EachBatch<'_>, key: Key) -> Result<()> {
+        let model = &self.model;
+        let mut pass = |weights: &Weights, mode: Mode| {
+            let mut all = Kept::default();
+            batches(&mut |batch| {
+                let recorder = Recorder::default();
+                let view = View { model, weights, mode, key, record: Some(&recorder) };
+                let draw = view.encode(batch).draw(1, Noise::new(key, &batch.ids));
+                let outputs = view.decode_draw(&draw, batch.given());
+                model.likelihood.log_density(&view, outputs, batch);
+                all.merge(recorder.into_kept());
+            })?;
+            Ok(all)
+        };
+        let lives = Self::lives(model).into_iter().chain(self.objective.lives());
+        for life in lives {
+            life.freeze(&mut Freeze { weights: &mut self.weights, pass: &mut pass })?;
         }
         Ok(())
     }
@@ -104,7 +158,7 @@ impl Trainable for Autoencoder {
             .iter()
             .map(|(_, w)| Traced { name: format!("weight {}", w.path()), values: w.values(), width: 0 })
             .collect();
-        for (name, tensor) in self.pass(weights, batch, moment).tensors() {
+        for (name, tensor) in self.pass(MODEL, weights, batch, moment, None).tensors() {
             // The rows of the prior's parameters are no rows of data.
             let width = if name.starts_with("p(z)") { 0 } else { tensor.dims()[1] };
             traced.push(Traced { name, width, values: host(&tensor) });

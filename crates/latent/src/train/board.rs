@@ -11,7 +11,7 @@ use super::{Event, Line};
 const POINTS: u64 = 2000;
 
 /// Writes the events of one process; none where the file cannot be written.
-pub(super) struct Board {
+pub(crate) struct Board {
     writer: Option<EventWriter>,
     every: u64,
 }

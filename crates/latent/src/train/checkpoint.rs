@@ -4,20 +4,21 @@
 //! `metrics.jsonl` was. The best weights lie in a file of their own, named by their step, which lives for as long as the
 //! last checkpoint counts on it: at any moment the files on disk fit together.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::error::Result;
 use super::error::TrainError;
 use super::folder::RunFolder;
-use super::optimizer::{Moments, Optimizer};
 use crate::device::host;
-use crate::error::Result;
 use crate::files::write_whole;
-use crate::store::{TensorFile, TensorWriter, take_weights};
-use crate::weights::Weights;
+use crate::optimizer::{MODEL, Moments, Optimizer, Player};
+use crate::store::{TensorFile, TensorWriter, take_kept, take_weights};
+use crate::weights::{WeightId, Weights};
 
 /// The counters of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,8 +53,8 @@ pub struct Counters {
 pub struct State {
     /// The counters.
     pub counters: Counters,
-    /// One optimiser for each player.
-    pub optimizers: Vec<Optimizer>,
+    /// The optimiser of each player, by its name.
+    pub optimizers: BTreeMap<String, Optimizer>,
     /// The moving average of the weights.
     pub average: Option<Weights>,
     /// The weights with the best validation, where there is no folder to keep them in.
@@ -63,10 +64,16 @@ pub struct State {
 }
 
 /// The format of the checkpoint file.
-const FORMAT: &str = "latent-checkpoint-1";
+const FORMAT: &str = "latent-checkpoint-2";
+
+/// The format of version 0.1, which numbered its one player.
+const NUMBERED: &str = "latent-checkpoint-1";
 
 impl Counters {
     /// Those of a checkpoint.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is no checkpoint.
     pub fn load(path: &Path) -> Result<Self> {
         let file = TensorFile::load(path)?;
         let (counters, _) = read_counters(&file, path)?;
@@ -74,22 +81,28 @@ impl Counters {
     }
 }
 
-/// The counters and each optimiser's steps.
-fn read_counters(file: &TensorFile, path: &Path) -> Result<(Counters, Vec<u64>)> {
+/// The counters and each player's steps.
+fn read_counters(file: &TensorFile, path: &Path) -> Result<(Counters, Vec<(String, u64)>)> {
     let wrong = |what: String| TrainError::Checkpoint { path: path.into(), what };
     let format = file.header("format", path)?;
-    if format != FORMAT {
-        return Err(wrong(format!("not a checkpoint of this version ({format})")).into());
+    let text = file.header("state", path)?;
+    match format {
+        FORMAT => Ok(serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?),
+        NUMBERED => {
+            let (counters, steps): (Counters, Vec<u64>) =
+                serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+            Ok((counters, steps.into_iter().map(|steps| (MODEL.into(), steps)).collect()))
+        }
+        _ => Err(wrong(format!("not a checkpoint of this version ({format})"))),
     }
-    Ok(serde_json::from_str(file.header("state", path)?).map_err(|error| wrong(error.to_string()))?)
 }
 
 impl State {
     /// Before the first step.
-    pub fn new(players: usize) -> Self {
+    pub fn new(players: &[Player]) -> Self {
         Self {
             counters: Counters { rate_factor: 1.0, ..Counters::default() },
-            optimizers: vec![Optimizer::default(); players],
+            optimizers: players.iter().map(|player| (player.name.clone(), Optimizer::default())).collect(),
             average: None,
             best: None,
             kept: None,
@@ -97,21 +110,23 @@ impl State {
     }
 
     /// Writes the state and the weights.
+    ///
+    /// # Errors
+    /// What the file system says.
     pub fn save(&self, weights: &Weights, path: &Path) -> Result<()> {
         let mut file = TensorWriter::default();
         file.header("format", FORMAT.into());
-        let steps: Vec<u64> = self.optimizers.iter().map(|o| o.steps).collect();
+        let steps: Vec<(&String, u64)> = self.optimizers.iter().map(|(name, o)| (name, o.steps)).collect();
         let text = serde_json::to_string(&(&self.counters, steps))
             .map_err(|error| TrainError::Checkpoint { path: path.into(), what: error.to_string() })?;
         file.header("state", text);
-        let sets =
-            [("weights", Some(weights)), ("average", self.average.as_ref()), ("kept", self.kept.as_ref())];
-        for (prefix, set) in sets {
-            for (_, weight) in set.into_iter().flat_map(Weights::iter) {
+        weights.iter().for_each(|(_, weight)| file.weight("weights", weight));
+        for (prefix, set) in [("average", self.average.as_ref()), ("kept", self.kept.as_ref())] {
+            for (_, weight) in set.into_iter().flat_map(Weights::kept) {
                 file.weight(prefix, weight);
             }
         }
-        for (player, optimizer) in self.optimizers.iter().enumerate() {
+        for (player, optimizer) in &self.optimizers {
             for (id, weight) in weights.iter() {
                 let Some(moments) = optimizer.moments.get(&id) else { continue };
                 for (name, tensor) in [("first", &moments.first), ("second", &moments.second)] {
@@ -124,6 +139,9 @@ impl State {
     }
 
     /// Reads a state, and its weights into `weights`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is no checkpoint, or is one of another model.
     pub fn load(path: &Path, weights: &mut Weights) -> Result<Self> {
         let mut file = TensorFile::load(path)?;
         let wrong = |what: String| TrainError::Checkpoint { path: path.into(), what };
@@ -134,17 +152,19 @@ impl State {
                 return Ok(None);
             }
             let mut set = weights.clone();
-            take_weights(&mut file, prefix, &mut set).map_err(wrong)?;
+            take_kept(&mut file, prefix, &mut set).map_err(wrong)?;
             Ok(Some(set))
         };
         let (average, kept) = (optional("average")?, optional("kept")?);
         take_weights(&mut file, "weights", weights).map_err(wrong)?;
-        let mut optimizers = Vec::new();
-        for (player, steps) in steps.into_iter().enumerate() {
+        let numbered = file.header("format", path)? == NUMBERED;
+        let mut optimizers = BTreeMap::new();
+        for (player, steps) in steps {
+            let called = if numbered { "0" } else { player.as_str() };
             let mut optimizer = Optimizer { steps, ..Optimizer::default() };
             for (id, weight) in weights.iter() {
                 let mut take = |name: &str| -> Option<Tensor<1>> {
-                    let array = file.arrays.remove(&format!("{name}/{player}/{}", weight.path()))?;
+                    let array = file.arrays.remove(&format!("{name}/{called}/{}", weight.path()))?;
                     let n = array.values.len();
                     (n == weight.shape().iter().product::<usize>())
                         .then(|| weights.device().tensor(array.values, [n]))
@@ -153,7 +173,7 @@ impl State {
                     optimizer.moments.insert(id, Moments { first, second });
                 }
             }
-            optimizers.push(optimizer);
+            optimizers.insert(player, optimizer);
         }
         Ok(Self { counters, optimizers, average, best: None, kept })
     }
@@ -178,18 +198,23 @@ impl State {
     }
 }
 
-/// Writes weights alone.
-pub(super) fn save_weights(weights: &Weights, path: &Path) -> Result<()> {
+/// Writes a model's weights alone, and which of them another model filled.
+pub(crate) fn save_weights(weights: &Weights, filled: &[WeightId], path: &Path) -> Result<()> {
     let mut file = TensorWriter::default();
-    weights.iter().for_each(|(_, weight)| file.weight("weights", weight));
+    let named = weights.iter().filter(|(id, _)| filled.contains(id)).map(|(_, weight)| weight.path());
+    file.header("filled", named.collect::<Vec<_>>().join("\n"));
+    weights.kept().for_each(|(_, weight)| file.weight("weights", weight));
     Ok(file.save(path)?)
 }
 
-/// Reads weights alone; `like` says which.
-pub(super) fn load_weights(like: &Weights, path: &Path) -> Result<Weights> {
+/// Reads weights alone, and which of them another model filled; `like` says what they are.
+pub(crate) fn load_weights(like: &Weights, path: &Path) -> Result<(Weights, Vec<WeightId>)> {
     let mut file = TensorFile::load(path)?;
     let mut weights = like.clone();
-    take_weights(&mut file, "weights", &mut weights)
+    take_kept(&mut file, "weights", &mut weights)
         .map_err(|what| TrainError::Checkpoint { path: path.into(), what })?;
-    Ok(weights)
+    let named: Vec<&str> = file.header.get("filled").map(|names| names.lines().collect()).unwrap_or_default();
+    let filled = weights.iter().filter(|(_, weight)| named.contains(&weight.path())).map(|(id, _)| id);
+    let filled = filled.collect();
+    Ok((weights, filled))
 }

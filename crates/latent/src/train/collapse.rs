@@ -15,6 +15,10 @@ pub(super) const BIT_MEANS: &str = "bit_mean";
 
 /// How many units are active, from the series of a validation; none where it has no such series.
 pub(super) fn active_units(line: &Line) -> Option<usize> {
+    // What a book of codes costs says nothing of its use, which is counted elsewhere.
+    if line.series.iter().any(|(name, _)| name.starts_with(super::usage::PREFIX)) {
+        return None;
+    }
     let series = |name: &str| line.series.iter().find(|(known, _)| known == name).map(|(_, values)| values);
     let count =
         |values: &Vec<f64>, of: fn(f64) -> f64| values.iter().filter(|v| of(**v) > ACTIVE_NATS).count();

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::data::DataError;
+use crate::store::StoreError;
+
 /// Training could not start, go on, or save.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message says what each field is")]
@@ -44,10 +47,19 @@ pub enum TrainError {
         "even a step of one row needs about {needed} of memory and {available} is free; use a smaller network"
     )]
     MemoryOneRow { needed: String, available: String },
+    /// Reading rows.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Reading or writing a checkpoint.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The operating system refused.
     #[error("{}", crate::files::refusal(path, source))]
     Io { path: PathBuf, source: std::io::Error },
 }
+
+/// The result of what the loop does.
+pub type Result<T, E = TrainError> = std::result::Result<T, E>;
 
 impl TrainError {
     /// An error of the file system at `path`.

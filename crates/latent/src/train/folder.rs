@@ -14,6 +14,9 @@ pub struct RunFolder {
 
 impl RunFolder {
     /// Makes the folder if it is missing, takes its lock, and clears away what a killed writer left half-written.
+    ///
+    /// # Errors
+    /// [`TrainError::Locked`] where another process trains into it; what the file system says.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
         let checkpoints = path.join("checkpoints");
         fs::create_dir_all(&checkpoints).map_err(TrainError::io(&checkpoints))?;
@@ -84,7 +87,7 @@ impl RunFolder {
     }
 
     /// Takes back a run that has not begun. Folders that hold anything else stay.
-    pub(super) fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         for file in [self.run(), self.first(), self.path.join(".lock")] {
             let _ = fs::remove_file(file);
         }
@@ -97,7 +100,7 @@ impl RunFolder {
     }
 
     /// Removes checkpoints. What cannot be removed stays: it only takes room.
-    pub(super) fn forget(&self, which: &dyn Fn(&Path) -> bool) {
+    pub(crate) fn forget(&self, which: &dyn Fn(&Path) -> bool) {
         remove(&self.path.join("checkpoints"), which);
     }
 }

@@ -4,13 +4,13 @@
 //! tensor and its rows; then training goes back to the last planned checkpoint with half the learning rate, and keeps the
 //! batch out if so configured. After a set number of returns it gives up.
 
+use super::error::Result;
 use super::log::Log;
-use super::optimizer::FlatGradients;
 use super::trainable::{Finding, Moment, Trainable};
 use super::{Line, RunFolder, State, TrainError, Trainer};
 use crate::batch::Batch;
 use crate::device::{host, scalar};
-use crate::error::Result;
+use crate::optimizer::FlatGradients;
 use crate::weights::Weights;
 
 /// What the guard goes back to: the planned checkpoint on disk, or without a folder a copy in memory.
@@ -54,7 +54,7 @@ impl Trainer<'_> {
                 Some(folder) => format!(" The last good state is in {}.", folder.last().display()),
                 None => String::new(),
             };
-            return Err(TrainError::Diverged { tries, finding: finding.to_string(), remains }.into());
+            return Err(TrainError::Diverged { tries, finding: finding.to_string(), remains });
         }
         *state = good.restore(self.folder, state, task.weights_mut())?;
         let counters = &mut state.counters;

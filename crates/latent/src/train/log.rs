@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::error::Result;
 use super::{Counters, Finding, RunFolder, TrainError};
-use crate::error::Result;
 
 /// One line: named numbers in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,6 +52,14 @@ impl Line {
     /// Appends a number.
     pub fn push(&mut self, name: &str, value: f64) {
         self.values.push((name.into(), value));
+    }
+
+    /// Sets a number, over one of that name.
+    pub fn set(&mut self, name: &str, value: f64) {
+        match self.values.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.push(name, value),
+        }
     }
 
     /// Adds to a number, which starts at 0.

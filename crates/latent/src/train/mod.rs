@@ -3,6 +3,18 @@
 //! A step is a function of the state before it, the seed and the step's number: rows come in a keyed order,
 //! noise is keyed by step and row. So a run that is killed and goes on from its last checkpoint ends with the same bits as
 //! one that never was.
+//!
+//! ```text
+//! settings               [train]
+//! trainable              what the loop trains; autoencoder: a model and its objective as that
+//! here                   Trainer: the loop, from start to freeze
+//! plan, step             which rows make which step; each player moves its weights
+//! validation, guard      is it the best so far, is it time to stop; back to a good state from a bad number
+//! checkpoint, folder     everything that a run is at one step; where its files lie
+//! preflight, memory      does it fit, before it begins
+//! log, board             what happened, in a file and in TensorBoard
+//! collapse, usage        what became of the latent's dimensions
+//! ```
 
 mod autoencoder;
 mod board;
@@ -13,15 +25,13 @@ mod folder;
 mod guard;
 mod log;
 mod memory;
-mod optimizer;
 mod plan;
 mod preflight;
-mod run;
-mod schedule;
 mod settings;
 mod step;
 pub mod tensorboard;
 mod trainable;
+mod usage;
 mod validation;
 
 use std::sync::Arc;
@@ -29,28 +39,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use autoencoder::Autoencoder;
-use checkpoint::load_weights;
+pub(crate) use board::Board;
 pub use checkpoint::{Counters, State};
+pub(crate) use checkpoint::{load_weights, save_weights};
 pub use collapse::CollapseWatch;
 pub(crate) use collapse::binary_entropy;
-pub use error::TrainError;
+pub use error::{Result, TrainError};
 pub use folder::RunFolder;
 pub use log::Line;
 pub use memory::limit as memory_limit;
-pub use optimizer::{Optimizer, OptimizerKind, OptimizerSettings};
 pub use preflight::Preflight;
-pub use run::{Options, Training};
-pub use schedule::LearningRate;
+pub(crate) use preflight::check_outline;
 pub use settings::{GuardSettings, Keep, TrainSettings};
-pub use trainable::{Finding, Moment, Player, Traced, Trainable};
+pub use trainable::{EachBatch, Finding, Moment, SomeRows, Traced, Trainable};
+
+pub use crate::member::Progress;
+pub use crate::optimizer::{LearningRate, Optimizer, OptimizerKind, OptimizerSettings, Player};
 
 use crate::batch::Batch;
 use crate::data::{Examples, Split};
-use crate::error::Result;
 use crate::key::Key;
 use guard::GoodState;
 use log::Log;
-use plan::Plan;
+pub(crate) use plan::Plan;
 
 /// What happens while training, for a progress bar or a log.
 #[derive(Clone, Debug)]
@@ -117,6 +128,10 @@ pub struct Trainer<'a> {
 impl Trainer<'_> {
     /// Trains to the end, from the folder's last checkpoint if `resume` and there is one. The model ends with the weights
     /// that `settings.keep` names.
+    ///
+    /// # Errors
+    /// Rows that can't be read, a checkpoint that can't be read or written, [`TrainError::Diverged`] where numbers went bad too
+    /// often.
     pub fn train(
         &self,
         task: &mut dyn Trainable,
@@ -164,9 +179,6 @@ impl Trainer<'_> {
                 continue;
             }
             let taken = state.counters.step;
-            if taken.is_multiple_of(plan.steps_per_epoch) {
-                task.after_epoch(taken / plan.steps_per_epoch - 1)?;
-            }
             if validates {
                 let line = self.validate(task, &state, &plan)?;
                 log.write(&line)?;
@@ -198,10 +210,11 @@ impl Trainer<'_> {
             return self.begin(task, plan);
         };
         let mut state = State::load(&folder.last(), task.weights_mut())?;
-        let wrong = |what: String| Err(TrainError::Checkpoint { path: folder.last(), what }.into());
-        let (found, wanted) = (state.optimizers.len(), task.players().len());
-        if found != wanted {
-            return wrong(format!("it is of {found} players, and the run has {wanted}"));
+        let wrong = |what: String| Err(TrainError::Checkpoint { path: folder.last(), what });
+        let wanted: Vec<String> = task.players().into_iter().map(|player| player.name).collect();
+        let found: Vec<&String> = state.optimizers.keys().collect();
+        if found.len() != wanted.len() || !wanted.iter().all(|name| found.contains(&name)) {
+            return wrong(format!("it is of the players {found:?}, and the run has {wanted:?}"));
         }
         if let Some((step, _)) = state.counters.best
             && self.settings.keep == Keep::Best
@@ -218,7 +231,7 @@ impl Trainer<'_> {
         }
         counters.total = plan.total;
         match state.kept.take() {
-            Some(kept) if counters.finished => *task.weights_mut() = kept,
+            Some(kept) if counters.finished => task.weights_mut().keep(kept),
             _ => {}
         }
         Ok(state)
@@ -226,10 +239,15 @@ impl Trainer<'_> {
 
     /// Before the first step: hooks, and a checkpoint that the guard can always go back to.
     fn begin(&self, task: &mut dyn Trainable, plan: &Plan) -> Result<State> {
-        let first = self.examples.rows(Split::Train, &plan.positions(0), 0)?;
-        let first = Batch::new(first, self.examples.features(), task.weights().device());
-        task.before_training(&first)?;
-        let mut state = State::new(task.players().len());
+        let (examples, device) = (&self.examples, task.weights().device().clone());
+        let rows = |count: usize, key: Key| {
+            let mut positions = key.permutation(examples.len(Split::Train));
+            positions.truncate(count);
+            let rows = examples.rows(Split::Train, &positions, 0)?;
+            Ok(Batch::new(rows, examples.features(), &device))
+        };
+        task.start(&rows, self.key.fold("start"))?;
+        let mut state = State::new(&task.players());
         state.counters.total = plan.total;
         if self.settings.ema > 0.0 {
             state.average = Some(task.weights().clone());
@@ -259,19 +277,22 @@ impl Trainer<'_> {
     ) -> Result<Outcome> {
         let last = task.weights().clone();
         let best = match (self.settings.keep, self.folder, state.counters.best) {
-            (Keep::Best, Some(folder), Some((step, _))) => Some(load_weights(&last, &folder.best(step))?),
+            (Keep::Best, Some(folder), Some((step, _))) => Some(load_weights(&last, &folder.best(step))?.0),
             (Keep::Best, None, _) => state.best.take(),
             _ => None,
         };
         if let Some(kept) = best.or_else(|| state.average.clone()) {
-            *task.weights_mut() = kept;
+            task.weights_mut().keep(kept);
         }
         let device = last.device().clone();
-        let mut batches = plan.in_order(self.examples.len(Split::Train)).map(|positions| {
-            let rows = self.examples.rows(Split::Train, &positions, 0)?;
-            Ok(Batch::new(rows, self.examples.features(), &device))
-        });
-        task.after_training(&mut batches, self.key.fold("after training"))?;
+        let batches = |visit: &mut dyn FnMut(&Batch)| {
+            for positions in plan.in_order(self.examples.len(Split::Train)) {
+                let rows = self.examples.rows(Split::Train, &positions, 0)?;
+                visit(&Batch::new(rows, self.examples.features(), &device));
+            }
+            Ok(())
+        };
+        task.freeze(&batches, self.key.fold("after training"))?;
         // A run cut by the clock is not over: it may be resumed.
         state.counters.finished = state.counters.step >= plan.total || state.counters.stopped_early;
         if let Some(folder) = self.folder.filter(|_| state.counters.finished) {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use super::error::Result;
 use super::{TrainError, TrainSettings};
 use crate::data::{Examples, Loader, PlanItem, Rows, Split};
-use crate::error::Result;
 use crate::key::Key;
 
 /// The steps of a run.
 #[derive(Clone)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     rows: usize,
     batch: usize,
     validate_every: u64,
@@ -75,7 +75,7 @@ impl Plan {
 }
 
 /// The rows of each step in order, prepared ahead.
-pub(super) struct PlannedRows {
+pub(crate) struct PlannedRows {
     loader: Loader,
 }
 

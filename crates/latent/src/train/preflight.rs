@@ -7,12 +7,12 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::error::Result;
 use super::plan::Plan;
 use super::validation::VALIDATION_ROWS;
 use super::{State, TrainError, TrainSettings, Trainable, Trainer, memory};
 use crate::batch::Batch;
 use crate::data::Split;
-use crate::error::Result;
 use crate::weights::Weights;
 use crate::words::{duration, thousands};
 
@@ -146,7 +146,7 @@ impl Trainer<'_> {
         };
         let peak = needs(batch, piece < batch);
         if let Some(available) = available.filter(|&available| peak > available as f64 * SHARE) {
-            return Err(refusal(available, batch, peak, &|rows| needs(rows, false)).into());
+            return Err(refusal(available, batch, peak, &|rows| needs(rows, false)));
         }
 
         let mut probe = self.probe(task, plan, batch, self.settings.accumulate)?;
@@ -177,7 +177,7 @@ impl Trainer<'_> {
         let before = task.weights().clone();
         let settings = TrainSettings { accumulate, ..self.settings.clone() };
         let trainer = Trainer { settings: &settings, examples: self.examples.clone(), folder: None, ..*self };
-        let mut state = State::new(task.players().len());
+        let mut state = State::new(&task.players());
         state.average = (settings.ema > 0.0).then(|| before.clone());
         let positions: Vec<usize> = plan.positions(0).into_iter().take(rows).collect();
         let mut probe = Probe::default();
@@ -203,7 +203,7 @@ impl Trainer<'_> {
     fn look(&self, task: &mut dyn Trainable, plan: &Plan, rows: usize) -> Result<(u64, Duration)> {
         let settings = TrainSettings { validate_rows: rows, ..self.settings.clone() };
         let trainer = Trainer { settings: &settings, examples: self.examples.clone(), folder: None, ..*self };
-        let state = State::new(task.players().len());
+        let state = State::new(&task.players());
         memory::reset_peak();
         let begun = Instant::now();
         trainer.validate(task, &state, plan)?;
@@ -235,7 +235,7 @@ fn refusal(available: u64, batch: usize, needed: f64, needs: &dyn Fn(usize) -> f
 }
 
 /// Refuses weights that alone, with gradients and moments, would not fit: before they are made.
-pub(super) fn check_outline(
+pub(crate) fn check_outline(
     arrays: &[(String, Vec<usize>)],
     available: Option<u64>,
 ) -> Result<(), TrainError> {

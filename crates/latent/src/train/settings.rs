@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::optimizer::OptimizerSettings;
-use super::schedule::LearningRate;
 use crate::config::ConfigError;
+use crate::optimizer::{LearningRate, OptimizerSettings};
 
 /// The settings of the loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,6 +91,9 @@ impl Default for TrainSettings {
 
 impl TrainSettings {
     /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] with the key.
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key: &str, what: String, remedy: &str| {
             Err(ConfigError::Value { key: format!("train.{key}"), what, remedy: remedy.into() })
@@ -128,8 +130,7 @@ impl TrainSettings {
         if self.checkpoint_every == 0 {
             return wrong("checkpoint_every", "0 steps".into(), "give at least 1");
         }
-        self.optimizer.check()?;
-        self.schedule.check()
+        self.optimizer.check().and_then(|()| self.schedule.check()).map_err(|error| error.within("train"))
     }
 
     /// How many steps the run has, with that many steps in an epoch.

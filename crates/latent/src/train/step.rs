@@ -1,15 +1,15 @@
 //! One step: each player whose turn it is computes the gradient of its mean loss and moves its weights.
 
-use burn::tensor::Tensor;
+use std::collections::BTreeMap;
 
+use super::error::Result;
 use super::guard;
-use super::optimizer::{FlatGradients, flat_gradients, global_norm};
 use super::plan::Plan;
-use super::{Finding, Line, Moment, Player, State, Trainable, Trainer};
+use super::{Finding, Line, Moment, State, Trainable, Trainer};
 use crate::batch::Batch;
 use crate::device::scalar;
-use crate::error::Result;
-use crate::objective::Progress;
+use crate::member::{Kept, Progress};
+use crate::optimizer::{FlatGradients, MODEL, OptimizerSettings, Player, flat_gradients, global_norm};
 use crate::weights::Weights;
 
 impl Trainer<'_> {
@@ -29,40 +29,64 @@ impl Trainer<'_> {
             line.push("skipped", 1.0);
             return Ok(Ok(line));
         }
-        let factor = state.counters.rate_factor
-            * self.settings.schedule.factor(step, plan.steps_per_epoch, plan.total);
-        let mut kept = Vec::new();
-        for (index, player) in task.players().into_iter().enumerate() {
+        let mut kept = BTreeMap::new();
+        for player in task.players() {
             if !step.is_multiple_of(player.every.max(1)) {
                 continue;
             }
-            let settings = player.optimizer.as_ref().unwrap_or(&self.settings.optimizer);
-            let tracked = task.weights().tracked(player.moves);
-            let (values, mut gradients) =
-                self.gradients(task, &player, &tracked, batch, moment, &mut kept)?;
-            drop(tracked);
-            let norm = global_norm(&gradients);
-            let finite = norm.is_finite() && values.iter().all(|(_, value)| value.is_finite());
-            if !finite {
-                return Ok(Err(guard::find(task, batch, moment, step, &gradients)?));
+            for turn in 0..player.moves_a_turn.max(1) {
+                // The model's noise is that of the step; others have noise of their own at each move.
+                let key = match player.name.as_str() {
+                    MODEL => moment.key,
+                    name => moment.key.fold(name).fold(turn),
+                };
+                let moment = Moment { key, ..moment };
+                let (own, line) = (kept.entry(player.name.clone()).or_default(), &mut line);
+                if let Err(finding) = self.turn(task, state, plan, (&player, batch, moment), own, line)? {
+                    return Ok(Err(finding));
+                }
             }
-            if self.settings.clip > 0.0 && norm > self.settings.clip {
-                let shrink = self.settings.clip / norm;
-                gradients = gradients.into_iter().map(|(id, g)| (id, g * shrink)).collect();
-            }
-            let rate = settings.learning_rate * factor;
-            state.optimizers[index].step(settings, rate, task.weights_mut(), gradients);
-            for (name, value) in values {
-                line.push(&prefixed(&player.name, &name), value);
-            }
-            line.push(&prefixed(&player.name, "gradient_norm"), norm);
-            line.push(&prefixed(&player.name, "learning_rate"), rate);
         }
-        task.after_step(batch, moment, kept)?;
+        task.follow(&kept, progress);
         if let Some(average) = &mut state.average {
             follow(average, task.weights(), self.settings.ema, step);
         }
         Ok(Ok(line))
+    }
+
+    /// One move of one player; the last of a turn is what the line says.
+    fn turn(
+        &self,
+        task: &mut dyn Trainable,
+        state: &mut State,
+        plan: &Plan,
+        (player, batch, moment): (&Player, &Batch, Moment),
+        kept: &mut Kept,
+        line: &mut Line,
+    ) -> Result<Result<(), Finding>> {
+        let step = state.counters.step;
+        let settings = player.optimizer.as_ref().unwrap_or(&self.settings.optimizer);
+        let schedule = player.schedule.as_ref().unwrap_or(&self.settings.schedule);
+        let factor = state.counters.rate_factor * schedule.factor(step, plan.steps_per_epoch, plan.total);
+        let tracked = task.weights().tracked(&player.moves);
+        let (values, mut gradients) = self.gradients(task, player, &tracked, batch, moment, kept)?;
+        drop(tracked);
+        let norm = global_norm(&gradients);
+        let finite = norm.is_finite() && values.iter().all(|(_, value)| value.is_finite());
+        if !finite {
+            return Ok(Err(guard::find(task, batch, moment, step, &gradients)?));
+        }
+        if self.settings.clip > 0.0 && norm > self.settings.clip {
+            let shrink = self.settings.clip / norm;
+            gradients = gradients.into_iter().map(|(id, g)| (id, g * shrink)).collect();
+        }
+        let rate = settings.learning_rate * factor;
+        move_weights(task, state, player, settings, rate, gradients);
+        let said = [("gradient_norm".to_string(), norm), ("learning_rate".into(), rate)];
+        for (name, value) in values.into_iter().chain(said) {
+            line.set(&player.says(&name), value);
+        }
+        Ok(Ok(()))
     }
 
     /// The gradient of a player's mean loss, computed in `accumulate` parts.
@@ -73,17 +97,19 @@ impl Trainer<'_> {
         tracked: &Weights,
         batch: &Batch,
         moment: Moment,
-        kept: &mut Vec<Tensor<1>>,
+        kept: &mut Kept,
     ) -> Result<(Vec<(String, f64)>, FlatGradients)> {
         let parts = self.settings.accumulate.min(batch.len());
         let mut values: Vec<(String, f64)> = Vec::new();
         let mut sum: FlatGradients = Vec::new();
+        let whole = if parts == 1 { 1.0 } else { batch.weight_sum().max(f64::MIN_POSITIVE) };
         for part in 0..parts {
             let (from, to) = (part * batch.len() / parts, (part + 1) * batch.len() / parts);
-            let share = (to - from) as f64 / batch.len() as f64;
             let piece = if parts == 1 { batch.clone() } else { batch.slice(from, to - from) };
+            // Parts count as their rows do.
+            let share = if parts == 1 { 1.0 } else { piece.weight_sum() / whole };
             let loss = task.loss(player, tracked, &piece, moment)?;
-            kept.extend(loss.kept);
+            kept.merge(loss.kept);
             let total = if parts == 1 { loss.total } else { loss.total * share };
             for (index, (name, value)) in loss.terms.into_iter().enumerate() {
                 let value = scalar(&value) * share;
@@ -106,13 +132,20 @@ impl Trainer<'_> {
 /// average ← d average + (1 − d) weights, with d rising to `decay` over the first steps so that the start is forgotten.
 fn follow(average: &mut Weights, weights: &Weights, decay: f64, step: u64) {
     let d = decay.min((1.0 + step as f64) / (10.0 + step as f64));
-    let all: Vec<_> = weights.iter().map(|(id, w)| (id, w.is_trained(), w.flat())).collect();
+    let all: Vec<_> = weights.kept().map(|(id, w)| (id, w.is_trained(), w.flat())).collect();
     for (id, trained, now) in all {
         average.update(id, |old| if trained { old * d + now * (1.0 - d) } else { now });
     }
 }
 
-/// A term's name in logs.
-pub(super) fn prefixed(player: &str, name: &str) -> String {
-    if player.is_empty() { name.into() } else { format!("{player}/{name}") }
+fn move_weights(
+    task: &mut dyn Trainable,
+    state: &mut State,
+    player: &Player,
+    settings: &OptimizerSettings,
+    rate: f64,
+    gradients: FlatGradients,
+) {
+    let optimizer = state.optimizers.entry(player.name.clone()).or_default();
+    optimizer.step(settings, rate, task.weights_mut(), gradients);
 }

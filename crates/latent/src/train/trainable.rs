@@ -1,27 +1,16 @@
 //! What the loop trains: anything with weights, players and losses.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use burn::tensor::Tensor;
-
+use super::error::Result;
 use crate::batch::Batch;
-use crate::error::Result;
+use crate::data::DataError;
 use crate::key::Key;
-use crate::objective::{Loss, Progress};
-use crate::train::OptimizerSettings;
+use crate::member::{Kept, Progress};
+use crate::objective::Loss;
+use crate::optimizer::Player;
 use crate::weights::Weights;
-
-/// Who moves: some of the weights, by an optimiser, on its own loss, every so many steps.
-pub struct Player {
-    /// Its name in logs; empty for a single player.
-    pub name: String,
-    /// Which weights it moves, by path.
-    pub moves: fn(&str) -> bool,
-    /// How it moves them; none for the run's own optimiser.
-    pub optimizer: Option<OptimizerSettings>,
-    /// It moves when the step is a multiple of this, and sits the others out.
-    pub every: u64,
-}
 
 /// When a loss is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +21,12 @@ pub struct Moment {
     pub key: Key,
 }
 
+/// So many training rows, in a keyed choice.
+pub type SomeRows<'a> = dyn Fn(usize, Key) -> Result<Batch, DataError> + 'a;
+
+/// Every training row once, a batch at a time.
+pub type EachBatch<'a> = dyn Fn(&mut dyn FnMut(&Batch)) -> Result<(), DataError> + 'a;
+
 /// Something that the loop can train. The loop knows no paper; what is special about one is in these hooks.
 pub trait Trainable: Send {
     /// The weights.
@@ -40,13 +35,21 @@ pub trait Trainable: Send {
     /// The weights, to be moved.
     fn weights_mut(&mut self) -> &mut Weights;
 
-    /// Who moves, in turn.
-    fn players(&self) -> Vec<Player>;
+    /// Who moves, in turn; the first one's loss is what validation judges by.
+    fn players(&self) -> Vec<Player> {
+        vec![Player::model()]
+    }
 
     /// The loss of a player on a batch, under `weights` (the model's own, tracked, averaged or stored).
+    ///
+    /// # Errors
+    /// What keeps it from being computed.
     fn loss(&self, player: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss>;
 
     /// Named numbers of a validation batch beyond the terms, such as the rate of each dimension: means over the batch.
+    ///
+    /// # Errors
+    /// What keeps them from being computed.
     fn diagnostics(&self, weights: &Weights, batch: &Batch, key: Key) -> Result<Vec<(String, Vec<f32>)>> {
         let _ = (weights, batch, key);
         Ok(Vec::new())
@@ -58,32 +61,35 @@ pub trait Trainable: Send {
         true
     }
 
-    /// Before the first step (not on resume).
-    fn before_training(&mut self, first: &Batch) -> Result<()> {
-        let _ = first;
+    /// Before the first step (not on resume): what members set from data.
+    ///
+    /// # Errors
+    /// What reading rows says.
+    fn start(&mut self, rows: &SomeRows<'_>, key: Key) -> Result<()> {
+        let _ = (rows, key);
         Ok(())
     }
 
-    /// After each step: state that is not a gradient's moves here. `kept` is what the step's losses kept.
-    fn after_step(&mut self, batch: &Batch, moment: Moment, kept: Vec<Tensor<1>>) -> Result<()> {
-        let _ = (batch, moment, kept);
-        Ok(())
+    /// After each step: state that is not a gradient's moves here. `kept` is what members recorded in the losses of each
+    /// player that moved.
+    fn follow(&mut self, kept: &BTreeMap<String, Kept>, at: Progress) {
+        let _ = (kept, at);
     }
 
-    /// After each epoch.
-    fn after_epoch(&mut self, epoch: u64) -> Result<()> {
-        let _ = epoch;
-        Ok(())
-    }
-
-    /// After the last step, on the weights that are kept, with every training batch once.
-    fn after_training(&mut self, batches: &mut dyn Iterator<Item = Result<Batch>>, key: Key) -> Result<()> {
+    /// After the last step, on the weights that are kept: what members set from all training rows.
+    ///
+    /// # Errors
+    /// What reading rows says.
+    fn freeze(&mut self, batches: &EachBatch<'_>, key: Key) -> Result<()> {
         let _ = (batches, key);
         Ok(())
     }
 
     /// Named tensors of a replayed step in the order in which they arise, rows first: where the first bad number is
     /// looked for.
+    ///
+    /// # Errors
+    /// What keeps them from being computed.
     fn trace(&self, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Vec<Traced>>;
 }
 

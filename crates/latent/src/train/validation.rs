@@ -1,15 +1,14 @@
 //! What the validation split says: the terms on it, whether they are the best so far, and when to stop.
 
 use super::checkpoint::save_weights;
-use super::collapse;
+use super::error::Result;
 use super::plan::Plan;
-use super::step::prefixed;
 use super::{Keep, Line, Moment, State, Trainable, Trainer};
+use super::{collapse, usage};
 use crate::batch::Batch;
 use crate::data::Split;
 use crate::device::scalar;
-use crate::error::Result;
-use crate::objective::Progress;
+use crate::member::Progress;
 
 /// Rows of a validation batch, at least.
 pub(super) const VALIDATION_ROWS: usize = 256;
@@ -17,7 +16,13 @@ pub(super) const VALIDATION_ROWS: usize = 256;
 impl Trainer<'_> {
     /// Terms over the validation split: final weights of terms, fixed noise, averaged weights if there are any.
     pub(super) fn validate(&self, task: &dyn Trainable, state: &State, plan: &Plan) -> Result<Line> {
-        let weights = state.average.as_ref().unwrap_or(task.weights());
+        // A critic has no average: it is judged as it is.
+        let averaged = state.average.as_ref().map(|average| {
+            let mut weights = task.weights().clone();
+            weights.keep(average.clone());
+            weights
+        });
+        let weights = averaged.as_ref().unwrap_or(task.weights());
         let mut line = Line::validation(state.counters.step, plan.epoch_after(state.counters.step));
         let limit = match self.settings.validate_rows {
             0 => usize::MAX,
@@ -28,22 +33,28 @@ impl Trainer<'_> {
         let mut rows = self.key.fold("validation order").permutation(self.examples.len(Split::Validation));
         rows.truncate(limit);
         let moment = Moment { progress: None, key: self.key.fold("validation") };
+        let mut found = Vec::new();
         for chunk in rows.chunks(self.settings.batch.max(VALIDATION_ROWS)) {
             let batch = self.examples.rows(Split::Validation, chunk, 0)?;
             let batch = Batch::new(batch, self.examples.features(), weights.device());
-            let share = chunk.len() as f64 / rows.len() as f64;
+            let mut terms = Vec::new();
             for player in task.players() {
-                for (name, value) in task.loss(&player, weights, &batch, moment)?.terms {
-                    line.add(&prefixed(&player.name, &name), scalar(&value) * share);
-                }
+                let own = task.loss(&player, weights, &batch, moment)?.terms;
+                terms.extend(own.into_iter().map(|(name, value)| (player.says(&name), scalar(&value))));
             }
-            for (name, values) in task.diagnostics(weights, &batch, moment.key)? {
-                line.add_series(&name, &values, share);
-            }
+            found.push((batch.weight_sum(), terms, task.diagnostics(weights, &batch, moment.key)?));
+        }
+        // Batches count as their rows do.
+        let whole = found.iter().map(|(weight, ..)| weight).sum::<f64>().max(f64::MIN_POSITIVE);
+        for (weight, terms, series) in found {
+            let share = weight / whole;
+            terms.into_iter().for_each(|(name, value)| line.add(&name, value * share));
+            series.into_iter().for_each(|(name, values)| line.add_series(&name, &values, share));
         }
         if let Some(active) = collapse::active_units(&line) {
             line.push("active_units", active as f64);
         }
+        usage::summarise(&mut line);
         Ok(line)
     }
 
@@ -70,7 +81,7 @@ impl Trainer<'_> {
         if self.settings.keep == Keep::Best {
             let weights = state.average.as_ref().unwrap_or(task.weights());
             match self.folder {
-                Some(folder) => save_weights(weights, &folder.best(step))?,
+                Some(folder) => save_weights(weights, &[], &folder.best(step))?,
                 None => state.best = Some(weights.clone()),
             }
         }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use latent::Key;
-use latent::config::Layers;
+use latent::Layers;
 use latent::data::{Normalisation, SampleShape, StoredType, write_images, write_npy};
 use latent::store::TensorFile;
-use latent::train::{Event, Options, Outcome, Training};
+use latent::train::{Event, Outcome};
+use latent::{Options, Training};
 
 /// Blurred blobs in [0, 255]: `count` images of `channels × side × side`.
 pub fn blobs(count: usize, channels: usize, side: usize) -> Vec<f64> {

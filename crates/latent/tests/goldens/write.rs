@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use latent::Key;
 use latent::data::{StoredType, write_npy};
 use latent::generate::sampler::{CodeSet, FitOptions, FittedSampler};
-use latent::model::Registry;
+use latent::{Key, Registry};
 use serde_json::Value;
 
 use super::common::{blobs, layers, prepare};
@@ -207,8 +206,9 @@ fn make((_, made, settings, samplers): Spec, folder: &Path) {
     let run = folder.join("run");
     let mut training = prepare(&layers(&data, &format!("{settings}{TRAIN}")), &run, false).unwrap();
     training.train(&AtomicBool::new(false), &mut |_| {}).unwrap();
-    let model = training.model().unwrap();
-    let codes = CodeSet::of(&model, &training.data, ROWS, Key::from_seed(2), &|_| ()).unwrap();
+    let rows = training.data.clone();
+    let model = training.into_model().unwrap();
+    let codes = CodeSet::of(&model, &rows, ROWS, Key::from_seed(2), &|_| ()).unwrap();
     let registry = Registry::default();
     let options = FitOptions { seed: 3, minutes: None, registry: &registry, progress: &|_, _| () };
     for table in samplers {

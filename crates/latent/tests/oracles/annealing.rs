@@ -1,7 +1,7 @@
 //! Annealed importance sampling against the linear model, whose P(X) and p(z|x) are known, and against quadrature.
 
 use latent::Key;
-use latent::batch::{Batch, Noise};
+use latent::batch::{Batch, Given, Noise};
 use latent::data::ValueKind;
 use latent::device::host_f64;
 use latent::evaluate::likelihood::{
@@ -83,7 +83,7 @@ fn transitions_leave_the_exact_posterior_as_it_is() {
     linear.encode_with(&linear.variance.clone(), &vec![0.0; linear.latent]);
     let row = linear.rows(key, 1);
     let view = linear.made.view();
-    let q = view.encode(row.x.clone());
+    let q = view.encode(&row);
     let (mean, deviation) = (host_f64(&q.centre().z), host_f64(&q.deviation().unwrap()));
     let check = |z: &[f64]| {
         for d in 0..linear.latent {
@@ -160,7 +160,7 @@ fn bidirectional_chains_sandwich_the_exact_value() {
         let key = Key::from_seed(74).fold(number);
         let linear = linear(key, number % 2 == 0);
         let view = linear.made.view();
-        let (rows, z) = simulate(&view, 60, key.fold("simulate"));
+        let (rows, z) = simulate(&view, 60, None, key.fold("simulate"));
         let exact = linear.exact(&rows);
         for start in [Start::Prior, Start::Encoder] {
             let mut gaps = Vec::new();
@@ -189,14 +189,14 @@ fn a_bent_decoder_is_annealed_to_what_quadrature_says() {
     for (likelihood, kind) in kinds {
         let made = bent(likelihood, kind, key);
         let view = made.view();
-        let (rows, _) = simulate(&view, 6, key.fold("rows"));
+        let (rows, _) = simulate(&view, 6, None, key.fold("rows"));
         let (z, step) = grid(-9.0, 9.0, 4001);
-        let log_prior = log_density(view.prior().as_ref(), z.clone(), 1);
+        let log_prior = log_density(view.prior(Given::none()).as_ref(), z.clone(), 1);
         for start in [Start::Prior, Start::Encoder] {
             let found = anneal(&view, &rows, start, &settings(80, 300), key.fold("anneal")).unwrap();
             for (row, found) in found.iter().enumerate() {
                 let one = rows.slice(row, 1);
-                let joint: Vec<f64> = host_f64(&view.log_likelihood(&one.x, &codes(z.clone(), 1)))
+                let joint: Vec<f64> = host_f64(&view.log_likelihood(&one, &codes(z.clone(), 1)))
                     .iter()
                     .zip(&log_prior)
                     .map(|(likelihood, prior)| (likelihood + prior).exp())
@@ -241,7 +241,7 @@ fn models_without_a_path_say_why() {
     let bits = format!(
         "{net}likelihood.kind = 'bernoulli'\nposterior = {{ kind = 'bits', latent = 3 }}\nprior.kind = 'bits'"
     );
-    assert!(refused(&bits, ValueKind::Binary, Start::Prior).contains("this latent is bits; up to 16 bits"));
+    assert!(refused(&bits, ValueKind::Binary, Start::Prior).contains("bits and indices have none"));
     let grey = format!("{net}likelihood.kind = 'bernoulli'\nposterior.latent = 2");
     assert!(refused(&grey, ValueKind::Grey, Start::Prior).contains("no density, so there is no log P(x)"));
     let point = format!(

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use latent::config::Layers;
+use latent::Layers;
 use latent::data::{Data, Split, StoredType, ValueKind, write_npy};
 use latent::evaluate::anomaly::{Climb, Levels, auroc, compressed_bits, regret, roc};
 use latent::evaluate::{Section, Subject, anomaly};
-use latent::train::{Options, Training};
 use latent::{Key, Model};
+use latent::{Options, Training};
 
 use crate::common::*;
 use crate::estimators::Linear;

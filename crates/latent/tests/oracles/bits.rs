@@ -22,7 +22,7 @@ fn enumeration_is_the_sum_over_codes() {
     let (w, b) = (made.get("decoder.0.weight"), made.get("decoder.0.bias"));
     let prior = made.get("prior.logits");
     let x: Vec<f64> = all_codes(columns);
-    let found = host_f64(&log_density_by_enumeration(&made.view(), &matrix(x.clone(), columns)).unwrap());
+    let found = host_f64(&log_density_by_enumeration(&made.view(), &batch(x.clone(), columns)).unwrap());
     let mut total = 0.0;
     for (x, found) in x.chunks(columns).zip(&found) {
         let joint: Vec<f64> = all_codes(bits)
@@ -51,7 +51,7 @@ fn importance_sampling_agrees_with_enumeration() {
         let x: Vec<f64> =
             uniforms(Key::from_seed(41), 6 * 6).into_iter().map(|u| f64::from(u < 0.5)).collect();
         let rows = batch(x, 6);
-        let exact = host_f64(&log_density_by_enumeration(&made.view(), &rows.x).unwrap());
+        let exact = host_f64(&log_density_by_enumeration(&made.view(), &rows).unwrap());
         let scores = score(&made.view(), &rows, 16_384, Key::from_seed(42)).unwrap();
         for (score, exact) in scores.iter().zip(&exact) {
             let ratio = (score.log_p_lower - exact).exp();
@@ -66,12 +66,12 @@ fn importance_sampling_agrees_with_enumeration() {
 fn many_codes_come_in_parts_and_too_many_are_refused() {
     // 1024 codes are more than go through the decoder at once.
     let made = tiny(10, 3, "{ kind = 'linear' }");
-    let found = host_f64(&log_density_by_enumeration(&made.view(), &matrix(all_codes(3), 3)).unwrap());
+    let found = host_f64(&log_density_by_enumeration(&made.view(), &batch(all_codes(3), 3)).unwrap());
     close(found.iter().map(|v| v.exp()).sum(), 1.0, 1e-12);
     let many = tiny(17, 3, "{ kind = 'linear' }");
-    let refused = log_density_by_enumeration(&many.view(), &matrix(all_codes(3), 3));
+    let refused = log_density_by_enumeration(&many.view(), &batch(all_codes(3), 3));
     assert!(matches!(refused, Err(ModelError::TooManyCodes { bits: 17, most: 16 })));
     let normal = make("posterior.latent = 2\nnetwork.kind = 'linear'", &facts(vector(3), ValueKind::Real));
-    let refused = log_density_by_enumeration(&normal.view(), &matrix(all_codes(3), 3));
+    let refused = log_density_by_enumeration(&normal.view(), &batch(all_codes(3), 3));
     assert!(matches!(refused, Err(ModelError::NoDensity { .. })));
 }

@@ -3,15 +3,16 @@
 use burn::tensor::Tensor;
 use faer::prelude::*;
 use faer::{Mat, Side};
-use latent::Key;
 use latent::batch::{Batch, Latent};
-use latent::config::{ConfigError, Layers, Run, resolve};
+use latent::config::ConfigError;
 use latent::data::{Facts, Normalisation, SampleShape, StoredType, ValueKind};
 use latent::density::Density;
 use latent::device::{Device, host_f64};
-use latent::model::{LatentModel, Registry, View, build};
+use latent::model::{LatentModel, Parts, View};
 use latent::objective::Objective;
+use latent::run::{Layers, Run, resolve};
 use latent::weights::{WeightId, Weights};
+use latent::{Key, Registry};
 
 /// The processor in double precision.
 pub fn double() -> Device {
@@ -61,12 +62,14 @@ pub fn facts(shape: SampleShape, kind: ValueKind) -> Facts {
         variance: vec![1.0; shape.features()],
         hash: String::new(),
         overlaps: Vec::new(),
+        condition: Vec::new(),
     }
 }
 
 /// A model built from a configuration, with its objective.
 pub struct Made {
     pub run: Run,
+    pub parts: Parts,
     pub model: LatentModel,
     pub weights: Weights,
     pub objective: Objective,
@@ -76,12 +79,9 @@ pub struct Made {
 pub fn try_make(text: &str, facts: &Facts, device: &Device) -> Result<Made, ConfigError> {
     let table: toml::Table = text.parse().expect("the test's TOML");
     let layers = Layers { table: table.clone(), explicit: table };
-    let registry = Registry::default();
-    let (run, _) = resolve(&layers, facts, &registry)?;
-    let (model, weights) = build(&run, &registry, device)?;
-    let (posterior, _) = registry.posteriors.resolve(&run.posterior, "posterior")?;
-    let (objective, _) = Objective::resolve(&run.objective, &registry, posterior.as_ref())?;
-    Ok(Made { run, model, weights, objective })
+    let (checked, _) = resolve(&layers, facts, &Registry::default())?;
+    let (model, weights, objective) = checked.build_for_training(device)?;
+    Ok(Made { run: checked.run, parts: checked.parts, model, weights, objective })
 }
 
 /// The same in double precision, where nothing can go wrong.
@@ -95,7 +95,12 @@ impl Made {
     }
 
     pub fn training(&self) -> View<'_> {
-        View { training: true, ..self.view() }
+        View::training(&self.model, &self.weights, Key::from_seed(0))
+    }
+
+    /// How many numbers the likelihood wants from the decoder.
+    pub fn outputs(&self) -> usize {
+        self.parts.declare(&self.run.facts).expect("a sound configuration").outputs.shape.features()
     }
 
     /// Gives every array, zeros included, normal numbers of this deviation.
@@ -145,14 +150,7 @@ pub fn values(weights: &Weights, id: WeightId) -> Vec<f64> {
 /// Rows with ids 0, 1, 2 …
 pub fn batch(x: Vec<f64>, features: usize) -> Batch {
     let n = x.len() / features;
-    Batch {
-        x: double().tensor_f64(x, [n, features]),
-        ids: (0..n as u64).collect(),
-        condition: None,
-        labels: None,
-        mask: None,
-        weight: None,
-    }
+    Batch::of(double().tensor_f64(x, [n, features]), (0..n as u64).collect())
 }
 
 pub fn matrix(values: Vec<f64>, width: usize) -> Tensor<2> {

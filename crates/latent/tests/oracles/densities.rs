@@ -19,7 +19,7 @@ fn column(z: &Latent, rows: usize, row: usize, j: usize) -> Vec<f64> {
 /// The largest distance, in standard errors, of draws' means and variances from what `centre` and `deviation` say.
 fn worst_moment(density: &dyn Density, rows: usize) -> f64 {
     let ids: Vec<u64> = (0..rows as u64).collect();
-    let z = density.draw(DRAWS, Noise::new(Key::from_seed(11), &ids));
+    let z = density.draw(DRAWS, Noise::new(Key::from_seed(11), &ids)).z;
     let (centre, deviation) = (host_f64(&density.centre().z), host_f64(&density.deviation().unwrap()));
     let dims = z.z.dims()[1];
     assert_eq!(z.rows(), DRAWS * rows);
@@ -122,8 +122,8 @@ fn mixture_is_the_weighted_sum_of_its_components() {
     assert!(worst < 5.0);
     // A part of a long series of draws is the same as those draws of the whole.
     let ids = [4, 9];
-    let whole = host_f64(&p.draw(6, Noise::new(Key::from_seed(5), &ids)).z);
-    let part = host_f64(&p.draw(2, Noise { first: 3, ..Noise::new(Key::from_seed(5), &ids) }).z);
+    let whole = host_f64(&p.draw(6, Noise::new(Key::from_seed(5), &ids)).z.z);
+    let part = host_f64(&p.draw(2, Noise { first: 3, ..Noise::new(Key::from_seed(5), &ids) }).z.z);
     assert_eq!(whole[3 * 4..5 * 4], part);
 }
 
@@ -168,7 +168,7 @@ fn bits_sum_to_one_and_fall_as_often_as_they_say() {
         .collect();
     all_close(&log_p, &wanted, 1e-13);
     let noise = Noise::new(Key::from_seed(4), &[7]);
-    let hard = q.draw(DRAWS, noise);
+    let hard = q.draw(DRAWS, noise).z;
     for (j, &l) in logits.iter().enumerate() {
         let draws = column(&hard, 1, 0, j);
         let (n, mean, _) = moments(draws.iter().copied());
@@ -178,9 +178,9 @@ fn bits_sum_to_one_and_fall_as_often_as_they_say() {
     // Straight-through draws are the same hard bits, exactly; soft ones lie on the same side of a half.
     let hard = host_f64(&hard.z);
     assert!(hard.iter().all(|&z| z == 0.0 || z == 1.0));
-    assert_eq!(host_f64(&bits(BitGradient::StraightThrough).draw(DRAWS, noise).z), hard);
+    assert_eq!(host_f64(&bits(BitGradient::StraightThrough).draw(DRAWS, noise).z.z), hard);
     for temperature in [0.3, 1.0] {
-        let soft = host_f64(&bits(BitGradient::Relaxed(temperature)).draw(DRAWS, noise).z);
+        let soft = host_f64(&bits(BitGradient::Relaxed(temperature)).draw(DRAWS, noise).z.z);
         assert!(soft.iter().zip(&hard).all(|(soft, hard)| (*soft > 0.5) == (*hard > 0.5)));
         assert!(soft.iter().all(|z| (0.0..=1.0).contains(z)));
     }
@@ -192,6 +192,6 @@ fn bits_sum_to_one_and_fall_as_often_as_they_say() {
 fn a_point_has_no_density() {
     let q = Point { code: matrix(vec![1.0, 2.0], 1) };
     assert!(q.log_density(&codes(vec![1.0, 2.0], 1)).is_none());
-    assert_eq!(host_f64(&q.draw(2, Noise::new(Key::from_seed(0), &[0, 1])).z), [1.0, 2.0, 1.0, 2.0]);
+    assert_eq!(host_f64(&q.draw(2, Noise::new(Key::from_seed(0), &[0, 1])).z.z), [1.0, 2.0, 1.0, 2.0]);
     assert_eq!(scalar(&q.centre().z.slice([1..2, 0..1])), 2.0);
 }

@@ -1,7 +1,7 @@
 //! Kullback–Leibler divergences: closed forms against quadrature, enumeration and Monte Carlo.
 
 use latent::Key;
-use latent::batch::Noise;
+use latent::batch::{Draw, Noise};
 use latent::density::*;
 use latent::device::host_f64;
 use latent::model::Rate;
@@ -54,8 +54,8 @@ fn closed_forms_agree_with_monte_carlo_row_by_row() {
     let mut worst: f64 = 0.0;
     for p in [&standard as &dyn Density, &one] {
         let exact = host_f64(&sum_dimensions(kl(&q, p).unwrap()));
-        let log_q = host_f64(&q.log_density(&z).unwrap());
-        let log_p = host_f64(&p.log_density(&z).unwrap());
+        let log_q = host_f64(&q.log_density(&z.z).unwrap());
+        let log_p = host_f64(&p.log_density(&z.z).unwrap());
         for (i, exact) in exact.iter().enumerate() {
             let ratios = (0..draws).map(|d| log_q[d * n + i] - log_p[d * n + i]);
             worst = worse(worst, mean_z(ratios, *exact).abs());
@@ -100,8 +100,8 @@ fn a_pair_without_a_closed_form_is_estimated_without_bias() {
     let standard = StandardNormal { dims: 2, device: double() };
     let exact = Rate::new(&q, &standard, &z, draws).unwrap();
     assert!(exact.exact);
-    let log_q = host_f64(&q.log_density(&z).unwrap());
-    let log_p = host_f64(&p.log_density(&z).unwrap());
+    let log_q = host_f64(&q.log_density(&z.z).unwrap());
+    let log_p = host_f64(&p.log_density(&z.z).unwrap());
     for (i, (found, wanted)) in host_f64(&rate.total).iter().zip(host_f64(&exact.total)).enumerate() {
         let ratios = (0..draws).map(|d| log_q[d * n + i] - log_p[d * n + i]);
         close(*found, moments(ratios.clone()).1, 1e-10);
@@ -113,5 +113,5 @@ fn a_pair_without_a_closed_form_is_estimated_without_bias() {
 fn a_point_has_no_finite_rate() {
     let q = Point { code: matrix(vec![0.0], 1) };
     let p = StandardNormal { dims: 1, device: double() };
-    assert!(Rate::new(&q, &p, &codes(vec![0.0], 1), 1).is_none());
+    assert!(Rate::new(&q, &p, &Draw::new(matrix(vec![0.0], 1)), 1).is_none());
 }

@@ -161,14 +161,14 @@ fn at_the_exact_posterior_the_bound_is_tight_to_rounding() {
             assert!(score.standard_error < 1e-7 && (score.effective_samples - 7.0).abs() < 1e-6, "{score:?}");
         }
         // In the ELBO, whose rate is a closed form, distortion varies with the draw: its expectation is known.
-        let q = linear.made.view().encode(rows.x.clone());
+        let q = linear.made.view().encode(&rows);
         let (mean, variance) = (host_f64(&q.centre().z), host_f64(&q.deviation().unwrap()));
         let pass = Pass::new(linear.made.view(), &rows, 1, key);
-        let rate = host_f64(&pass.rate.as_ref().unwrap().total);
+        let rate = host_f64(&pass.rate().unwrap().total);
         let w = linear.made.get("decoder.0.weight");
         let sigma2 = linear.made.get("likelihood.log_variance")[0].exp();
         let at_mean =
-            linear.made.view().log_likelihood(&rows.x, &latent::batch::Latent::new(pass.q.centre().z));
+            linear.made.view().log_likelihood(&rows, &latent::batch::Latent::new(pass.q.centre().z));
         for (i, at_mean) in host_f64(&at_mean).iter().enumerate() {
             // E‖x − zW − b‖² = ‖x − μW − b‖² + Σ_l σ_l² ‖w_l‖²
             let extra: f64 = (0..linear.latent)
@@ -225,10 +225,10 @@ fn scoring_in_parts_is_scoring_at_once() {
     // 700 rows make parts of two draws.
     let (rows, k) = (linear.rows(key, 700), 9);
     let view = linear.made.view();
-    let (q, p) = (view.encode(rows.x.clone()), view.prior());
+    let (q, p) = (view.encode(&rows), view.prior(rows.given()));
     let (log_w, z) =
-        log_weights(&view, &rows.x, q.as_ref(), p.as_ref(), k, Noise::new(key, &rows.ids)).unwrap();
-    assert_eq!(z.rows(), 700 * k);
+        log_weights(&view, &rows, q.as_ref(), p.as_ref(), k, Noise::new(key, &rows.ids)).unwrap();
+    assert_eq!(z.z.rows(), 700 * k);
     let log_w = host_f64(&log_w);
     let scores = score(&view, &rows, k, key).unwrap();
     for (i, score) in scores.iter().enumerate() {
@@ -270,8 +270,13 @@ fn impossible_draws_weigh_nothing() {
     let mut linear = Linear::new(key, true);
     linear.encode_with(&linear.variance.clone(), &vec![0.0; linear.latent]);
     struct Cube(usize);
+    impl latent::member::Life for Cube {}
     impl latent::model::Prior for Cube {
-        fn density(&self, view: &latent::model::View<'_>) -> Box<dyn latent::density::Density> {
+        fn density(
+            &self,
+            view: &latent::model::View<'_>,
+            _: latent::batch::Given<'_>,
+        ) -> Box<dyn latent::density::Density> {
             Box::new(latent::density::Uniform { dims: self.0, device: view.weights.device().clone() })
         }
     }

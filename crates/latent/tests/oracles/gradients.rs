@@ -69,9 +69,9 @@ fn check(name: &str, text: &str, facts: &Facts, rows: &Batch) {
     // Deep networks of large weights would have outputs far beyond the data, on steep and clamped ground.
     let deviation = if name.contains("residual") { 0.25 } else { 0.4 };
     let made = make(text, facts).randomised(key.fold("weights"), deviation);
-    let draws = made.objective.estimator.draws;
+    let draws = made.objective.estimator.draws();
     let loss = |weights: &Weights| {
-        let view = View { model: &made.model, weights, training: true };
+        let view = View::training(&made.model, weights, key);
         made.objective.loss(&Pass::new(view, rows, draws, key), None).total
     };
     let (error, at) = gradient_error(&made.weights, key, loss, |weights| scalar(&loss(weights)));
@@ -95,9 +95,9 @@ fn single_difference(text: &str, facts: &Facts, rows: &Batch, double: &Made, key
     let rows32 = Batch { x, ..rows.clone() };
     let both = [(double, rows), (&single, &rows32)].map(|(made, rows)| {
         let tracked = made.weights.tracked(|_| true);
-        let view = View { model: &made.model, weights: &tracked, training: true };
+        let view = View::training(&made.model, &tracked, key);
         let total =
-            made.objective.loss(&Pass::new(view, rows, made.objective.estimator.draws, key), None).total;
+            made.objective.loss(&Pass::new(view, rows, made.objective.estimator.draws(), key), None).total;
         let loss = scalar(&total);
         let mut gradients = total.backward();
         let trained = made.weights.iter().filter(|(_, w)| w.is_trained());
@@ -211,7 +211,7 @@ fn of_free_bits_on_both_sides_of_the_kink() {
     let key = Key::from_seed(50).fold("free bits");
     let made = make(text, &facts).randomised(key.fold("weights"), 0.4);
     let pass = Pass::new(made.training(), &rows, 1, key);
-    let rates = host_f64(&pass.rate.as_ref().unwrap().per_dimension.clone().unwrap().mean_dim(0));
+    let rates = host_f64(&pass.rate().unwrap().per_dimension.clone().unwrap().mean_dim(0));
     println!("mean rates per dimension: {rates:.3?}");
     assert!(rates.iter().all(|r| (r - 0.25).abs() > 0.01), "away from the kink: {rates:?}");
     assert!(rates.iter().any(|r| *r < 0.25) && rates.iter().any(|r| *r > 0.25), "{rates:?}");

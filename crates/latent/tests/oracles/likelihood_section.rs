@@ -3,13 +3,14 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use latent::config::{Layers, resolve};
+use latent::batch::Batch;
 use latent::data::{Data, Split};
 use latent::device::{Device, host_f64};
 use latent::evaluate::likelihood::Units;
 use latent::evaluate::{Section, Subject, likelihood};
-use latent::model::{LinearGaussian, Registry, build, log_density_by_enumeration};
-use latent::{Key, Model};
+use latent::model::{LinearGaussian, log_density_by_enumeration};
+use latent::run::{Layers, resolve};
+use latent::{Key, Model, Registry};
 
 use crate::common::*;
 
@@ -18,13 +19,15 @@ pub fn open(settings: &[&str], deviation: f64) -> (Data, Model) {
     let mut layers = Layers::default();
     settings.iter().for_each(|setting| layers.set(setting).expect("a known key"));
     let data = Data::open(&layers.data().unwrap(), Key::from_seed(1), &mut |_| {}).expect("data");
-    let registry = Registry::default();
-    let (run, _) = resolve(&layers, data.facts(), &registry).expect("a sound configuration");
-    let (model, mut weights) = build(&run, &registry, &Device::cpu()).expect("a model");
+    let (checked, _) = resolve(&layers, data.facts(), &Registry::default()).expect("a sound configuration");
+    let (functions, mut weights) = checked.build(&Device::cpu()).expect("a model");
     if deviation > 0.0 {
         randomise(&mut weights, Key::from_seed(80), deviation);
     }
-    (data, Model { run, model, weights })
+    let run = checked.run;
+    let text = run.to_toml().expect("a text");
+    let model = Model { facts: run.facts, data: run.data, seed: run.seed, functions, weights, run: text };
+    (data, model)
 }
 
 pub fn judge(model: &Model, data: &Data, seconds: f64) -> Section {
@@ -76,9 +79,9 @@ fn a_linear_model_is_judged_in_the_users_units() {
     // More than it takes, so that every row is taken.
     let section = judge(&model, &data, 30.0);
     // log p(v) = log p(x) − Σ ln scale, exactly.
-    let scale: f64 = model.run.facts.normalisation.scale.iter().map(|s| f64::from(*s).ln()).sum();
+    let scale: f64 = model.facts.normalisation.scale.iter().map(|s| f64::from(*s).ln()).sum();
     assert!((Units::of(&model).log_scale - scale).abs() < 1e-12 && scale > 1.0);
-    let exact = LinearGaussian::of(&model).unwrap();
+    let exact = LinearGaussian::of(&model.view()).unwrap();
     let positions: Vec<usize> = (0..data.len(Split::Test)).collect();
     let rows = data.rows(Split::Test, &positions, 0).unwrap();
     let value = |id: u64| {
@@ -126,8 +129,8 @@ fn bits_are_summed_over_and_bits_per_dimension_follow() {
     let section = judge(&model, &data, 2.0);
     let measure = section.get("log_p").unwrap();
     let rows = data.rows(Split::Test, &(0..data.len(Split::Test)).collect::<Vec<_>>(), 0).unwrap();
-    let x = Device::cpu().tensor(rows.x.clone(), [rows.len(), 784]);
-    let exact = host_f64(&log_density_by_enumeration(&model.view(), &x).unwrap());
+    let batch = Batch::new(rows.clone(), 784, &Device::cpu());
+    let exact = host_f64(&log_density_by_enumeration(&model.view(), &batch).unwrap());
     for (id, found) in &measure.rows {
         let row = rows.ids.iter().position(|own| own == id).unwrap();
         close(*found, exact[row], 1e-5);
@@ -135,7 +138,9 @@ fn bits_are_summed_over_and_bits_per_dimension_follow() {
     let bits = section.get("bits_per_dimension").unwrap();
     close(bits.estimate.value, -measure.estimate.value / (784.0 * 2f64.ln()), 1e-12);
     assert!(bits.note.contains("probabilities on 2 levels (x cut to bits at a threshold)"));
-    assert!(section.absent.iter().any(|a| a.contains("annealed") && a.contains("bits have none")));
+    assert!(
+        section.absent.iter().any(|a| a.contains("annealed") && a.contains("bits and indices have none"))
+    );
     assert!(section.get("elbo").unwrap().estimate.value <= section.get("iw_5000").unwrap().estimate.value);
 }
 

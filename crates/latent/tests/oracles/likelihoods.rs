@@ -1,10 +1,12 @@
 //! Likelihoods: each sums or integrates to 1, its mean and draws are its own, and k draws of n rows are k·n rows.
 
 use latent::Key;
-use latent::batch::Noise;
+use latent::batch::{Batch, Noise};
 use latent::data::ValueKind;
 use latent::device::host_f64;
+use latent::model::View;
 use latent::model::likelihood::BaseMeasure;
+use latent::train::{Autoencoder, Trainable};
 
 use crate::common::*;
 
@@ -17,8 +19,8 @@ fn with_likelihood(likelihood: &str, columns: usize, kind: ValueKind) -> Made {
 /// log p of each row of x under outputs of the same number of rows.
 fn log_p(made: &Made, outputs: Vec<f64>, x: Vec<f64>, columns: usize) -> Vec<f64> {
     let view = made.view();
-    let width = made.model.likelihood.parameters() * columns;
-    host_f64(&made.model.likelihood.log_density(&view, matrix(outputs, width), &matrix(x, columns)))
+    let outputs = matrix(outputs, made.outputs());
+    host_f64(&made.model.likelihood.log_density(&view, outputs, &batch(x, columns)))
 }
 
 #[test]
@@ -126,7 +128,7 @@ fn the_optimal_scale_maximises_the_density_of_the_batch() {
     let likelihood = &optimal.model.likelihood;
     let total = |v: Vec<f64>| v.iter().sum::<f64>();
     // Two draws of five rows.
-    let (outputs, rows) = (matrix(mean.clone(), columns), matrix(x.clone(), columns));
+    let (outputs, rows) = (matrix(mean.clone(), columns), batch(x.clone(), columns));
     let best = total(host_f64(&likelihood.log_density(&optimal.training(), outputs.clone(), &rows)));
     let mut given = with_likelihood("{ kind = 'normal', scale = 'learned' }", columns, ValueKind::Real);
     let mut at = |log_variance: f64| {
@@ -147,13 +149,21 @@ fn the_optimal_scale_maximises_the_density_of_the_batch() {
         assert!(at(log_variance + off) < best, "{off}");
     }
     // Once frozen, evaluation gives the same number.
-    let mut weights = optimal.weights.clone();
-    let scale = likelihood.scale().unwrap();
-    let statistic = host_f64(&scale.statistic(outputs.clone(), &rows));
-    scale.freeze(&mut weights, statistic.iter().sum::<f64>() / 10.0);
-    let view = latent::model::View::evaluation(&optimal.model, &weights);
-    close(total(host_f64(&likelihood.log_density(&view, outputs, &rows))), best, 1e-6);
-    assert!(likelihood.couples_rows());
+    let mut frozen = with_likelihood("{ kind = 'normal', scale = 'optimal' }", columns, ValueKind::Real);
+    frozen.set("decoder.0.weight", vec![0.0; columns]);
+    frozen.set("decoder.0.bias", mean[..columns].to_vec());
+    let outputs = matrix(mean[..columns].repeat(5), columns);
+    let best = total(host_f64(&likelihood.log_density(&optimal.training(), outputs.clone(), &rows)));
+    let mut task = Autoencoder::new(frozen.model, frozen.weights, frozen.objective);
+    let batches = |each: &mut dyn FnMut(&Batch)| {
+        each(&rows);
+        Ok(())
+    };
+    task.freeze(&batches, key).unwrap();
+    let view = View::evaluation(&task.model, &task.weights);
+    close(total(host_f64(&view.model.likelihood.log_density(&view, outputs, &rows))), best, 1e-6);
+    let declared = optimal.parts.declare(&optimal.run.facts).unwrap();
+    assert!(declared.couplings.iter().any(|coupling| coupling.what.contains("scale on the whole batch")));
 }
 
 #[test]
@@ -239,7 +249,7 @@ fn draws_of_rows_are_rows() {
         ("{ kind = 'discretised-logistic', per_feature = true }", ValueKind::Grey),
     ] {
         let made = with_likelihood(likelihood, columns, kind);
-        let width = made.model.likelihood.parameters() * columns;
+        let width = made.outputs();
         let outputs = normals(key.fold("outputs"), draws * n * width);
         let x: Vec<f64> =
             uniforms(key.fold("x"), n * columns).iter().map(|u| (u * 255.0).round() / 255.0).collect();
@@ -280,10 +290,11 @@ fn single_precision_still_sums_to_one() {
     let device = latent::device::Device::cpu();
     let made = try_make(text, &facts, &device).unwrap();
     let x = device.tensor((0..256).map(|i| i as f32 / 255.0).collect(), [256, 1]);
+    let rows = Batch::of(x, (0..256).collect());
     let mut worst: f64 = 0.0;
     for log_scale in [-7.0, -5.0, -3.0, -1.0, 0.0, 2.0] {
         let outputs = device.tensor([0.3, log_scale].repeat(256), [256, 2]);
-        let p = host_f64(&made.model.likelihood.log_density(&made.view(), outputs, &x));
+        let p = host_f64(&made.model.likelihood.log_density(&made.view(), outputs, &rows));
         let off = p.iter().map(|v| v.exp()).sum::<f64>() - 1.0;
         println!("discretised logistic in single precision, ln s = {log_scale}: Σ − 1 = {off:.1e}");
         worst = worse(worst, off.abs());

@@ -12,11 +12,12 @@ use std::sync::atomic::AtomicBool;
 
 use faer::Mat;
 use latent::Key;
-use latent::config::Layers;
+use latent::Layers;
 use latent::data::{DataError, Examples, Rows, Split, ValueKind};
 use latent::device::Device;
-use latent::train::{Autoencoder, Options, Outcome, Trainer, Training};
+use latent::train::{Autoencoder, Outcome, Trainer};
 use latent::weights::Weights;
+use latent::{Options, Training};
 
 use crate::common::*;
 
@@ -41,7 +42,7 @@ impl Examples for Table {
         Ok(Rows {
             x: positions.iter().flat_map(row).collect(),
             ids: positions.iter().map(|&at| at as u64).collect(),
-            labels: Vec::new(),
+            ..Rows::default()
         })
     }
 }

@@ -1,12 +1,13 @@
 //! Convolutions of any size: a property over sizes 1 to 97, odd and not square, 1 to 4 channels.
 
 use burn::tensor::Tensor;
-use latent::Key;
-use latent::data::SampleShape;
+use latent::batch::{Batch, Given};
+use latent::data::{SampleShape, ValueKind};
 use latent::device::{Device, host, scalar};
-use latent::model::Registry;
-use latent::network::DecoderShape;
+use latent::member::{Call, Context, Outputs, Role, Wiring};
+use latent::network::NetworkSettings;
 use latent::weights::{Init, Weights};
+use latent::{Key, Registry};
 
 use crate::common::{facts, image, randomise, try_make, vector, worse};
 
@@ -15,20 +16,24 @@ const LATENT: usize = 3;
 /// Shapes right, numbers finite, gradient to every weight.
 fn check(network: &str, shape: SampleShape, parameters: usize, key: Key) {
     let table: toml::Table = network.parse().unwrap();
-    let (settings, _) = Registry::default().networks.resolve(&table, "network").unwrap();
-    settings.check(shape).unwrap();
+    let (settings, _) = Registry::default().resolve::<NetworkSettings>(&table, "network").unwrap();
     let device = Device::cpu();
     let features = shape.features();
-    let decoder_shape = DecoderShape {
-        latent: LATENT,
-        sample: shape,
-        parameters,
-        bias: Some((0..parameters * features).map(|i| (i % 7) as f32).collect()),
-    };
+    let bias = (0..parameters * features).map(|i| (i % 7) as f32).collect();
+    let outputs = Outputs::each(shape, parameters, Some(bias));
     let mut weights = Weights::new(&device);
     let mut init = Init::new(&mut weights, key);
-    let encoder = settings.encoder(shape, 2 * LATENT, &mut init.scope("encoder"));
-    let decoder = settings.decoder(&decoder_shape, &mut init.scope("decoder"));
+    let facts = facts(shape, ValueKind::Grey);
+    let mut context = Context::new(&facts);
+    let mut build = |name: &str, wiring| {
+        context.wiring = wiring;
+        settings.declare(&mut context).unwrap();
+        settings.init(&context, &mut init.scope(name)).unwrap()
+    };
+    let (role, from, to) = (Role::Encoder, shape, vector(2 * LATENT));
+    let encoder = build("encoder", Wiring { role, from, to, bias: None, condition: 0 });
+    let (role, from, to) = (Role::Decoder, vector(LATENT), outputs.shape);
+    let decoder = build("decoder", Wiring { role, from, to, bias: outputs.bias, condition: 0 });
     let rows = 2;
     let noise = |label: &str, width: usize| {
         let mut values = vec![0.0; rows * width];
@@ -36,9 +41,9 @@ fn check(network: &str, shape: SampleShape, parameters: usize, key: Key) {
         device.tensor(values, [rows, width])
     };
     let both = |weights: &Weights| {
-        let code = encoder.forward(weights, noise("x", features));
+        let code = encoder.forward(&Call::evaluation(weights), noise("x", features));
         assert_eq!(code.dims(), [rows, 2 * LATENT], "{network} {shape}");
-        let outputs = decoder.forward(weights, noise("z", LATENT));
+        let outputs = decoder.forward(&Call::evaluation(weights), noise("z", LATENT));
         assert_eq!(outputs.dims(), [rows, parameters * features], "{network} {shape}");
         (code, outputs)
     };
@@ -108,7 +113,7 @@ fn dense_networks_take_any_shape() {
 
 #[test]
 fn a_fresh_residual_block_is_the_identity_and_weights_are_keyed_by_their_path() {
-    let facts = facts(image(1, 8, 8), latent::data::ValueKind::Grey);
+    let facts = facts(image(1, 8, 8), ValueKind::Grey);
     let network = |blocks: usize| {
         let text = format!(
             "posterior.latent = 2\nnetwork = {{ kind = 'residual-conv', channels = [2], blocks = {blocks} }}"
@@ -118,13 +123,14 @@ fn a_fresh_residual_block_is_the_identity_and_weights_are_keyed_by_their_path() 
     // The other weights are the same whether there are blocks or not, and the blocks add nothing yet.
     let (without, with) = (network(0), network(2));
     let x = Device::cpu().tensor((0..64).map(|i| i as f32 / 64.0).collect(), [1, 64]);
-    let code = |made: &crate::common::Made| host(&made.view().encode(x.clone()).centre().z);
+    let x = Batch::of(x, vec![0]);
+    let code = |made: &crate::common::Made| host(&made.view().encode(&x).centre().z);
     assert_eq!(code(&without), code(&with));
 }
 
 #[test]
 fn a_fresh_decoder_starts_at_the_mean_of_the_data() {
-    let mut grey = facts(image(2, 6, 5), latent::data::ValueKind::Colour);
+    let mut grey = facts(image(2, 6, 5), ValueKind::Colour);
     grey.mean = (0..60).map(|i| if i < 30 { 0.2 } else { 0.7 }).collect();
     for network in ["linear", "mlp", "conv", "conv'\nnetwork.up = 'transposed", "residual-conv"] {
         for likelihood in ["normal", "bernoulli"] {
@@ -136,7 +142,7 @@ fn a_fresh_decoder_starts_at_the_mean_of_the_data() {
             let zeros: Vec<_> = weights.iter().map(|(id, w)| (*id, vec![0.0; w.flat().dims()[0]])).collect();
             zeros.into_iter().for_each(|(id, zeros)| made.weights.set_values(id, zeros));
             let z = latent::batch::Latent::new(Device::cpu().tensor(vec![1.0, -2.0], [1, 2]));
-            let mean = host(&made.view().mean(&z));
+            let mean = host(&made.view().mean(&z, Given::none()));
             let worst = mean.iter().zip(&grey.mean).map(|(a, b)| f64::from(a - b).abs()).fold(0.0, worse);
             assert!(worst < 1e-6, "{network}, {likelihood}: off by {worst}");
         }

@@ -48,8 +48,8 @@ fn a_row_costs_the_same_in_any_batch() {
         let cost = |start: usize, count: usize| {
             let part = rows.slice(start, count);
             let pass = Pass::new(made.training(), &part, 2, key);
-            let rate = host_f64(&pass.rate.as_ref().unwrap().total);
-            let distortion = host_f64(&pass.distortion);
+            let rate = host_f64(&pass.rate().unwrap().total);
+            let distortion = host_f64(pass.distortion());
             (0..count).map(|i| distortion[i] + distortion[count + i] + rate[i]).collect::<Vec<f64>>()
         };
         let whole = cost(0, 8);

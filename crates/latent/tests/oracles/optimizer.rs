@@ -75,7 +75,7 @@ impl Examples for Noise {
         for (x, id) in x.chunks_mut(3).zip(&ids) {
             Key::from_seed(122).fold(*id).normals(x);
         }
-        Ok(Rows { x, ids, labels: Vec::new() })
+        Ok(Rows { x, ids, ..Rows::default() })
     }
 }
 

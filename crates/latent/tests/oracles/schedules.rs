@@ -3,7 +3,8 @@
 use latent::Key;
 use latent::data::ValueKind;
 use latent::device::scalar;
-use latent::objective::{Pass, Progress, Schedule};
+use latent::member::Progress;
+use latent::objective::{Pass, Schedule};
 
 use crate::common::*;
 

@@ -5,7 +5,7 @@
 
 use burn::tensor::{Tensor, activation::sigmoid};
 use latent::Key;
-use latent::batch::{Batch, Latent};
+use latent::batch::{Batch, Draw};
 use latent::data::ValueKind;
 use latent::density::sum_dimensions;
 use latent::device::{host_f64, scalar, untracked};
@@ -41,18 +41,17 @@ fn straight_through_is_the_gradient_of_probabilities_shifted_onto_the_bits() {
     let (made, rows, key) = (made("gradient = 'straight-through'"), rows(), Key::from_seed(62));
     let (model, batch) = (&made.model, &rows);
     fn pass_of<'a>(model: &'a LatentModel, weights: &'a Weights, batch: &'a Batch, key: Key) -> Pass<'a> {
-        Pass::new(View { model, weights, training: true }, batch, 2, key)
+        Pass::new(View::training(model, weights, key), batch, 2, key)
     }
     let at_start = pass_of(model, &made.weights, batch, key);
     let repeat = |t: Tensor<2>| t.repeat_dim(0, 2);
     // z = sigmoid(ℓ) + (bit − sigmoid(ℓ)), the bracket held.
-    let shift = at_start.z.z.clone() - sigmoid(repeat(logits(&at_start)));
+    let shift = at_start.draw().z.z.clone() - sigmoid(repeat(logits(&at_start)));
     let loss = |weights: &Weights| made.objective.loss(&pass_of(model, weights, batch, key), None).total;
     let surrogate = |weights: &Weights| {
-        let mut pass = pass_of(model, weights, batch, key);
-        pass.z = Latent::new(sigmoid(repeat(logits(&pass))) + shift.clone());
-        pass.outputs = pass.view.decode(&pass.z);
-        pass.distortion = pass.view.log_likelihood(&rows.x, &pass.z).neg();
+        let pass = pass_of(model, weights, batch, key);
+        let z = sigmoid(repeat(logits(&pass))) + shift.clone();
+        let pass = pass.with_draw(Draw::new(z));
         scalar(&made.objective.loss(&pass, None).total)
     };
     close(scalar(&loss(&made.weights)), surrogate(&made.weights), 1e-13);
@@ -75,13 +74,13 @@ fn gradient(made: &Made, prefix: &str, loss: impl Fn(&Weights) -> Tensor<1>) -> 
 /// E_q[distortion] by enumeration, mean over rows.
 fn expected_distortion(made: &Made, weights: &Weights, rows: &Batch) -> Tensor<1> {
     let view = View::evaluation(&made.model, weights);
-    let q = view.encode(rows.x.clone());
+    let q = view.encode(rows);
     let n = rows.len();
     // Each code for all rows, draw-major.
     let codes_for_rows: Vec<f64> = all_codes(BITS).chunks(BITS).flat_map(|z| z.repeat(n)).collect();
     let z = codes(codes_for_rows, BITS);
     let log_q = sum_dimensions(q.log_density_per_dimension(&z).expect("bits factorise"));
-    (log_q.exp() * view.log_likelihood(&rows.x, &z).neg()).sum() / n as f64
+    (log_q.exp() * view.log_likelihood(rows, &z).neg()).sum() / n as f64
 }
 
 #[test]
@@ -101,8 +100,9 @@ fn the_bias_against_enumeration_is_known() {
         let each: Vec<Vec<f64>> = (0..KEYS)
             .map(|number| {
                 gradient(&made, "encoder", |weights| {
-                    let view = View { model: &made.model, weights, training: true };
-                    Pass::new(view, &rows, DRAWS, Key::from_seed(63).fold(number)).distortion.mean()
+                    let key = Key::from_seed(63).fold(number);
+                    let view = View::training(&made.model, weights, key);
+                    Pass::new(view, &rows, DRAWS, key).distortion().clone().mean()
                 })
             })
             .collect();
@@ -135,8 +135,9 @@ fn the_decoders_gradient_through_hard_bits_has_no_bias() {
     let each: Vec<Vec<f64>> = (0..40u64)
         .map(|number| {
             gradient(&made, "decoder", |weights| {
-                let view = View { model: &made.model, weights, training: true };
-                Pass::new(view, &rows, 64, Key::from_seed(64).fold(number)).distortion.mean()
+                let key = Key::from_seed(64).fold(number);
+                let view = View::training(&made.model, weights, key);
+                Pass::new(view, &rows, 64, key).distortion().clone().mean()
             })
         })
         .collect();
@@ -150,5 +151,5 @@ fn evaluation_draws_hard_bits_and_passes_no_gradient() {
     let made = made("gradient = 'relaxed', temperature = 0.5");
     let rows = rows();
     let pass = Pass::new(made.view(), &rows, 3, Key::from_seed(65));
-    assert!(host_f64(&untracked(pass.z.z.clone())).iter().all(|&z| z == 0.0 || z == 1.0));
+    assert!(host_f64(&untracked(pass.draw().z.z.clone())).iter().all(|&z| z == 0.0 || z == 1.0));
 }

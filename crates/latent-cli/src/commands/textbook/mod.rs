@@ -18,14 +18,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{Args, ValueEnum};
-use latent::config::Layers;
+use latent::Layers;
 use latent::data::{Data, Rows, Split};
 use latent::figure::{Figure, GridLabels, Images, sample_grid};
-use latent::train::{Options, Training};
 use latent::{Key, Model};
+use latent::{Options, Training};
 use serde_json::{Value, json};
 
 use crate::failure::{Done, Failure};
+use crate::options::Seeded;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -39,15 +40,15 @@ docs/textbook.md explains each step. What a step trains stays under FOLDER/runs:
 /// Walk through the theory: one small experiment and one picture a step
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("seed", |seed| seed.help("What all noise descends from")))]
 pub struct Textbook {
     /// Which step; without it they are listed
     step: Option<Step>,
     /// Where pictures and trained models go
     #[arg(long, value_name = "FOLDER", default_value = "textbook")]
     out: PathBuf,
-    /// What all noise descends from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seeded: Seeded,
 }
 
 /// The steps, in reading order.
@@ -78,7 +79,7 @@ impl Textbook {
         };
         std::fs::create_dir_all(&self.out)
             .map_err(|source| latent::train::TrainError::Io { path: self.out.clone(), source })?;
-        let lesson = Lesson { out, folder: &self.out, seed: self.seed };
+        let lesson = Lesson { out, folder: &self.out, seed: self.seeded.seed };
         let taught = match step {
             Step::Compress => compress::run(&lesson)?,
             Step::OneBit => one_bit::run(&lesson)?,
@@ -93,7 +94,7 @@ impl Textbook {
             text.push_str(&format!("\npicture: {}", picture.display()));
         }
         let value = json!({
-            "step": name(step), "seed": self.seed, "numbers": taught.numbers, "pictures": taught.pictures,
+            "step": name(step), "seed": self.seeded.seed, "numbers": taught.numbers, "pictures": taught.pictures,
         });
         out.result(text, &value);
         Ok(ExitCode::SUCCESS)
@@ -167,7 +168,8 @@ impl Lesson<'_> {
         let options = Options { resume: true, ..Options::default() };
         let mut training = Training::prepare(&layers, &folder, options, &mut |_| {})?;
         training.train(&AtomicBool::new(false), &mut |_| {})?;
-        Ok((training.model()?, Arc::clone(&training.data)))
+        let data = Arc::clone(&training.data);
+        Ok((training.into_model()?, data))
     }
 
     /// Writes a picture beside the others.

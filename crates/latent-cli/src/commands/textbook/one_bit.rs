@@ -5,7 +5,7 @@
 //! Trousers and ankle boots, pixels turned to black and white so that P(x) is the probability of an image. Nobody tells
 //! the encoder the classes; the mutual information I(z; label), at most 1 bit, says how much of them it found.
 
-use latent::batch::{Batch, Latent};
+use latent::batch::{Batch, Given, Latent};
 use latent::data::Split;
 use latent::device::host_f64;
 use latent::evaluate::{Mean, information, terms};
@@ -45,10 +45,10 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
     let table = [0, 1].map(|bit| [count(bit, 0), count(bit, 1)]);
 
     let codes = Latent::new(device.tensor(vec![0.0, 1.0], [2, 1]));
-    let prior = view.prior().log_density(&codes).map(|p| host_f64(&p)).unwrap_or_default();
+    let prior = view.prior(Given::none()).log_density(&codes).map(|p| host_f64(&p)).unwrap_or_default();
     let prior: Vec<f64> = prior.into_iter().map(f64::exp).collect();
     let batch = Batch::new(rows.clone(), data.features(), device);
-    let exact = Mean::of(&host_f64(&log_density_by_enumeration(&view, &batch.x)?));
+    let exact = Mean::of(&host_f64(&log_density_by_enumeration(&view, &batch)?));
     let bound = terms(&model, &data, Split::Validation, ROWS, lesson.key("one-bit"))?.bound;
     let bound = bound.map_or(f64::NAN, |bound| -bound.value);
     let without = Mean::of(&independent_pixels(&data.facts().mean, data.facts().rows[0], &rows.x));

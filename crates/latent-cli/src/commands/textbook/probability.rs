@@ -118,14 +118,14 @@ fn measure(lesson: &Lesson<'_>, model: &Model, data: &Data) -> Result<Found, Fai
     let plain = draws(PLAIN)
         .map(|k| [k, lower(&plain_monte_carlo(&view, &batch, k as usize, key.fold("plain")))])
         .collect();
-    let exact = match LinearGaussian::of(model) {
+    let exact = match LinearGaussian::of(&view) {
         Ok(linear) => {
             let x = host_f64(&batch.x);
             Some(mean(&x.chunks(data.features()).map(|x| linear.log_density(x)).collect::<Vec<_>>()))
         }
-        Err(_) => log_density_by_enumeration(&view, &batch.x).ok().map(|log_p| mean(&host_f64(&log_p))),
+        Err(_) => log_density_by_enumeration(&view, &batch).ok().map(|log_p| mean(&host_f64(&log_p))),
     };
-    let (q, p) = (view.encode(batch.x.clone()), view.prior());
+    let (q, p) = (view.encode(&batch), view.prior(batch.given()));
     let z = q.draw(1, Noise::new(key.fold("rate"), &batch.ids));
     let rate = Rate::new(q.as_ref(), p.as_ref(), &z, 1).map_or(f64::NAN, |rate| mean(&host_f64(&rate.total)));
     Ok(Found { plain, weighted, exact, rate })

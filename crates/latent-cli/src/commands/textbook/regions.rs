@@ -43,7 +43,7 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
         )?;
         let rows = all_rows(&data, Split::Validation)?;
         let codes = model.encode(&rows)?;
-        let draws = model.prior_codes(DRAWS, lesson.key("holes"));
+        let draws = model.prior_codes(DRAWS, lesson.key("holes"))?;
         let value = |mean: Option<latent::evaluate::Mean>| mean.map_or(f64::NAN, |mean| mean.value);
         let (one, ten) = (value(overlap(&codes, 1)), value(overlap(&codes, 10)));
         let hole = value(holes(&codes, &draws, MASS));
@@ -86,7 +86,7 @@ fn plane(model: &Model, codes: &Codes, rows: &Rows, title: &str) -> Result<Figur
     let shown = Regions {
         regions: &regions,
         classes: &rows.labels[..n.min(rows.labels.len())],
-        names: &model.run.facts.classes,
+        names: &model.facts.classes,
         prior: Contours::StandardNormal,
         sigmas: chi_square_quantile(2, MASS).sqrt(),
     };

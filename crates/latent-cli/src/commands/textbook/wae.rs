@@ -87,8 +87,8 @@ fn measure(lesson: &Lesson<'_>, model: &Model, data: &Data, title: &str) -> Resu
     let found = terms(model, data, Split::Validation, ROWS, lesson.key("wae"))?;
     let view = model.view();
     let batch = Batch::new(all_rows(data, Split::Validation)?, data.features(), model.weights.device());
-    let codes = view.encode(batch.x.clone()).draw(1, Noise::new(lesson.key("codes"), &batch.ids)).z;
-    let prior = view.prior().draw(1, Noise::new(lesson.key("prior"), &batch.ids)).z;
+    let codes = view.encode(&batch).draw(1, Noise::new(lesson.key("codes"), &batch.ids)).z.z;
+    let prior = view.prior(batch.given()).draw(1, Noise::new(lesson.key("prior"), &batch.ids)).z.z;
     let deviation = |of: fn(f64, f64) -> f64, start: f64| {
         found.code_variance.iter().map(|variance| variance.sqrt()).fold(start, of)
     };

@@ -6,10 +6,12 @@
 
 mod auroc;
 mod background;
+mod p_value;
 mod regret;
 
 pub use auroc::{auroc, roc};
 pub use background::{Levels, compressed_bits, has_levels};
+pub use p_value::p_values;
 pub use regret::{Climb, regret};
 
 use super::likelihood::{for_batches, rows_within, seconds_of, stratified};
@@ -20,8 +22,8 @@ use crate::device::{host, host_f64};
 use crate::error::Result;
 use crate::figure::{Axis, Line, Plot, Series, plot};
 use crate::key::Key;
+use crate::model::Model;
 use crate::model::{BaseMeasure, ModelError, Rate, score};
-use crate::store::Model;
 
 /// Draws of the importance-weighted bound that stands for log P(X).
 const DRAWS: usize = 32;
@@ -121,11 +123,11 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn is_density(&self) -> bool {
-        self.subject.model.model.likelihood.measure() != BaseMeasure::None
+        self.subject.model.functions.likelihood.measure() != BaseMeasure::None
     }
 
     fn has_q(&self) -> bool {
-        self.subject.model.model.posterior.has_density()
+        self.subject.model.functions.posterior.has_density()
     }
 
     /// The training rows' mean −log p and levels, which two corrections compare with.
@@ -135,7 +137,7 @@ impl Judge<'_> {
         };
         let mut order = stratified(train, Split::Train, self.subject.key);
         order.truncate(n);
-        let facts = &self.subject.model.run.facts;
+        let facts = &self.subject.model.facts;
         let (mut levels, mut log_p) = (Levels::default(), Vec::new());
         for_batches(
             self.subject.model,
@@ -175,10 +177,10 @@ impl Judge<'_> {
             let scores = score(&view, batch, DRAWS, key)?;
             return Ok(Some(scores.iter().map(|score| score.log_p_lower).collect()));
         }
-        let (q, n) = (view.encode(batch.x.clone()), batch.len());
-        let z = q.draw(DRAWS, crate::batch::Noise::new(key, &batch.ids));
-        let value = view.log_likelihood(&batch.x, &z).reshape([DRAWS, n]).mean_dim(0).reshape([n]);
-        let rate = Rate::new(q.as_ref(), view.prior().as_ref(), &z, DRAWS);
+        let (q, n) = (view.encode(batch), batch.len());
+        let draw = q.draw(DRAWS, crate::batch::Noise::new(key, &batch.ids));
+        let value = view.log_likelihood(batch, &draw.z).reshape([DRAWS, n]).mean_dim(0).reshape([n]);
+        let rate = Rate::new(q.as_ref(), view.prior(batch.given()).as_ref(), &draw, DRAWS);
         Ok(Some(host_f64(&match rate {
             Some(rate) => value - rate.total,
             None => value,
@@ -187,12 +189,12 @@ impl Judge<'_> {
 
     fn scores(&self, rows: (&Data, Split), positions: &[usize], doing: &str) -> Result<Scores> {
         let model = self.subject.model;
-        let (view, facts) = (model.view(), &model.run.facts);
+        let (view, facts) = (model.view(), &model.facts);
         let key: Key = self.subject.key.fold("anomaly");
         let mut all = Scores::default();
         for_batches(model, rows, positions, &self.told(doing), |batch| {
-            let centre: Latent = view.encode(batch.x.clone()).centre();
-            let distortion: Vec<f64> = host_f64(&view.log_likelihood(&batch.x, &centre).neg());
+            let centre: Latent = view.encode(batch).centre();
+            let distortion: Vec<f64> = host_f64(&view.log_likelihood(batch, &centre).neg());
             let log_p = self.log_p(batch)?;
             if let Some(log_p) = &log_p {
                 let (title, note) = if self.is_density() {
@@ -249,13 +251,13 @@ impl Judge<'_> {
                 "plain likelihood and regret: the posterior is a point and has no density. Read the distortion, which stands \
                  for −log P(X) in the corrections.",
             );
-        } else if model.model.latent.blocks.iter().any(|block| block.support == Support::Bits) {
+        } else if model.functions.latent.blocks.iter().any(|block| block.support == Support::Bits) {
             absent("likelihood regret: it improves a normal q(z|x), and this latent is bits");
         }
         if self.train_entropy.is_none() && self.has_q() {
             absent("typicality: it needs the mean −log P(X) of training rows, and none were given");
         }
-        if !has_levels(&model.run.facts) {
+        if !has_levels(&model.facts) {
             absent("input complexity and background ratio: the rows are not images of levels");
         } else if self.levels.is_none() {
             absent("background ratio: it needs the levels of training rows, and none were given");
@@ -294,7 +296,7 @@ fn warn(section: &mut Section, source: &str) {
 
 /// Refuses rows that do not mean by their numbers what the model's do.
 fn check(model: &Model, foreign: &Data) -> Result<()> {
-    let (ours, theirs) = (&model.run.facts, foreign.facts());
+    let (ours, theirs) = (&model.facts, foreign.facts());
     let refuse = |what: String| ModelError::Foreign {
         what,
         remedy: "open the foreign data with `Model::open`, which fits it to the model".into(),

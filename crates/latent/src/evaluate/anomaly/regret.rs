@@ -45,7 +45,7 @@ const LOOKS: usize = 4;
 /// # Errors
 /// [`ModelError::NoDensity`] where q has no density on the reals.
 pub fn regret(view: &View<'_>, batch: &Batch, climb: &Climb, key: Key) -> Result<Vec<f64>, ModelError> {
-    let q = view.encode(batch.x.clone());
+    let q = view.encode(batch);
     let real = view.model.latent.blocks.iter().all(|block| block.support == Support::Reals);
     let Some(deviation) = q.deviation().filter(|_| real && view.model.posterior.has_density()) else {
         return Err(ModelError::NoDensity {
@@ -53,12 +53,12 @@ pub fn regret(view: &View<'_>, batch: &Batch, climb: &Climb, key: Key) -> Result
             remedy: "train a model with posterior.kind = \"diagonal-normal\"".into(),
         });
     };
-    let prior = view.prior();
+    let prior = view.prior(batch.given());
     let bound = |q: &DiagonalNormal, draws: usize, key: Key| -> Tensor<1> {
-        let z = q.draw(draws, Noise::new(key, &batch.ids));
+        let draw = q.draw(draws, Noise::new(key, &batch.ids));
         let n = batch.len();
-        let log_likelihood = view.log_likelihood(&batch.x, &z).reshape([draws, n]).mean_dim(0).reshape([n]);
-        match Rate::new(q, prior.as_ref(), &z, draws) {
+        let log_likelihood = view.log_likelihood(batch, &draw.z).reshape([draws, n]).mean_dim(0).reshape([n]);
+        match Rate::new(q, prior.as_ref(), &draw, draws) {
             Some(rate) => log_likelihood - rate.total,
             None => log_likelihood,
         }

@@ -6,17 +6,16 @@
 //! (unit, base measure of a likelihood, features, number of rows where the expectation depends on it) are refused a rank.
 
 mod seeds;
-mod student;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 
+pub use super::statistics::student::{holm, paired, student_quantile, student_tail, welch};
 pub use seeds::{compare_methods, method_and_seed, methods};
-pub use student::{holm, paired, student_quantile, student_tail, welch};
 
-use super::{Better, Estimate, Mean, Measure, Section, Z_95};
+use super::{Better, Estimate, Evaluation, Mean, Measure, Section, Z_95};
 
 /// Differences count from here on.
 const LEVEL: f64 = 0.05;
@@ -89,6 +88,20 @@ pub fn compare(runs: &[(String, Vec<Section>)]) -> Comparison {
         let p = |a: usize, b: usize| difference(found[a]?.measure, found[b]?.measure);
         (cells, pairs(found.len(), p))
     })
+}
+
+/// What [`compare`] takes of evaluations by name, and whether all of them judged on the same rows. Where they did not, equal
+/// ids are not equal rows: the values by row are dropped, so that nothing is paired.
+pub fn comparable(judged: Vec<(String, Evaluation)>) -> (Vec<(String, Vec<Section>)>, bool) {
+    let on = |(_, one): &(String, Evaluation)| (one.data_hash.clone(), one.split.clone());
+    let is_shared = judged.windows(2).all(|pair| on(&pair[0]) == on(&pair[1]));
+    let mut runs: Vec<(String, Vec<Section>)> =
+        judged.into_iter().map(|(name, one)| (name, one.sections)).collect();
+    if !is_shared {
+        let measures = runs.iter_mut().flat_map(|(_, sections)| sections).flat_map(|s| &mut s.measures);
+        measures.for_each(|measure| measure.rows.clear());
+    }
+    (runs, is_shared)
 }
 
 /// The p-value of two measures of one name.

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::student::student_quantile;
-use super::{Comparison, Found, compared};
+use super::{Comparison, Found, compared, student_quantile, welch};
 use crate::evaluate::{Estimate, Mean, Section};
 
 /// The method and the seed that a run's name tells.
@@ -51,7 +50,7 @@ pub fn compare_methods(runs: &[(String, Vec<Section>)]) -> Comparison {
     compared(runs, names, test, &|found| {
         let cells = replicates(found);
         let p = |a: usize, b: usize| match (&cells[a], &cells[b]) {
-            (Some((_, a, na)), Some((_, b, nb))) => super::student::welch((*a, *na), (*b, *nb)),
+            (Some((_, a, na)), Some((_, b, nb))) => welch((*a, *na), (*b, *nb)),
             _ => None,
         };
         (

@@ -10,7 +10,7 @@
 use super::votes::Pool;
 use crate::Key;
 use crate::array::Array;
-use crate::evaluate::logistic::Logistic;
+use crate::evaluate::statistics::logistic::Logistic;
 use crate::evaluate::{Estimate, proportion};
 
 const TRAIN: usize = 10_000;

@@ -25,9 +25,9 @@ pub use factor_vae::factor_vae_score;
 pub use mig::mutual_information_gap;
 pub use modularity::modularity;
 pub use sap::separated_attribute_predictability;
-pub use udr::{ranking_of_models, unsupervised_ranking};
+pub use udr::{add_ranking, ranking_of_models, unsupervised_ranking};
 
-use super::jackknife::jackknife;
+use super::statistics::jackknife::jackknife;
 use super::{Better, Estimate, Measure, Section, Subject};
 use crate::array::Array;
 use crate::data::{Rows, shapes};
@@ -49,13 +49,18 @@ pub fn applies(subject: &Subject) -> bool {
     shapes::is_source_of(subject.held_out.0.facts())
 }
 
+/// The section, still empty.
+fn titled() -> Section {
+    Section::new("disentanglement", "Does each dimension know one factor?")
+}
+
 /// All disentanglement metrics of a model of the source `shapes`, on random rows of all combinations of factors; absent for
 /// other data, whose factors are not known.
 ///
 /// # Errors
 /// Where the model does not take the images, or a figure cannot be drawn.
 pub fn disentanglement(subject: &Subject) -> Result<Section> {
-    let mut section = Section::new("disentanglement", "Does each dimension know one factor?");
+    let mut section = titled();
     let (model, facts) = (subject.model, subject.held_out.0.facts());
     if !applies(subject) {
         section.absent.push(format!(
@@ -85,11 +90,11 @@ pub fn disentanglement(subject: &Subject) -> Result<Section> {
             x.resize(first + features, 0.0);
             facts.normalisation.x_from_value(&pixels, &mut x[first..]);
         }
-        values.extend(model.encode(&Rows { x, ids: part.to_vec(), labels: Vec::new() })?.mean.values);
+        values.extend(model.encode(&Rows { x, ids: part.to_vec(), ..Rows::default() })?.mean.values);
         encoded += part.len();
     }
     ids.truncate(encoded);
-    let codes = Array::matrix(values, model.model.latent.dims());
+    let codes = Array::matrix(values, model.functions.latent.dims());
     if codes.values.iter().any(|v| !v.is_finite()) {
         section.absent.push("everything: a code is not finite".into());
         return Ok(section);

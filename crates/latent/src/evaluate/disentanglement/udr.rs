@@ -10,10 +10,12 @@
 //! (arXiv 1905.12614).
 
 use crate::array::Array;
+use crate::batch::Draw;
 use crate::data::Rows;
 use crate::error::Result;
+use crate::evaluate::{Better, Estimate, Measure, Section};
+use crate::model::Model;
 use crate::model::{ACTIVE_NATS, Rate};
-use crate::store::Model;
 
 /// The score of each model, from codes of the same rows and which dimensions are informative; none for fewer than two models
 /// or where the rows differ.
@@ -50,15 +52,29 @@ pub fn ranking_of_models(models: &[&Model], rows: &Rows) -> Result<Option<Vec<f6
     Ok(unsupervised_ranking(&each?))
 }
 
+/// Adds the score of a model, found on `rows` rows, to its section on disentanglement; where it has none, one is made.
+pub fn add_ranking(sections: &mut Vec<Section>, score: f64, rows: usize) {
+    let title = "unsupervised disentanglement ranking, Spearman";
+    let measure = Measure::new("udr", title, "", Estimate::exact(score), rows, Better::Higher)
+        .note("each run against the others of its method");
+    let mut own = super::titled();
+    match sections.iter_mut().find(|section| section.name == own.name) {
+        Some(section) => section.add(measure),
+        None => {
+            own.add(measure);
+            sections.push(own);
+        }
+    }
+}
+
 /// The means of q(z|x), and which dimensions have a rate above 0.01 nats.
 fn informative_codes(model: &Model, rows: &Rows) -> Result<(Array, Vec<bool>)> {
-    let (view, dims) = (model.view(), model.model.latent.dims());
-    let prior = view.prior();
+    let (view, dims) = (model.view(), model.functions.latent.dims());
     let (mut rates, mut known) = (vec![0.0; dims], false);
-    model.parts(rows, |batch| {
-        let q = view.encode(batch.x.clone());
+    model.parts(rows, |batch| -> Result<()> {
+        let (q, prior) = (view.encode(batch), view.prior(batch.given()));
         if let Some(rate) =
-            Rate::new(q.as_ref(), prior.as_ref(), &q.centre(), 1).and_then(|r| r.per_dimension)
+            Rate::new(q.as_ref(), prior.as_ref(), &Draw::new(q.centre().z), 1).and_then(|r| r.per_dimension)
         {
             known = true;
             let sums = crate::device::host_f64(&rate.sum_dim(0));

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! ReLU6 after every convolution but the projections; zeros around pictures as TensorFlow's `same`. Pictures come as
-//! (x − 127/255) / (128/255), x in [0, 1], [resized](super::resize) to 224 × 224, grey copied to three channels. Batch
+//! (x − 127/255) / (128/255), x in [0, 1], [resized](super::resize()) to 224 × 224, grey copied to three channels. Batch
 //! norms (ε = 10⁻³) are folded into the convolutions when the weights are read.
 //!
 //! Reference: Tan & Le, *EfficientNet: rethinking model scaling for convolutional neural networks* (arXiv 1905.11946);
@@ -347,6 +347,7 @@ pub(super) mod tests {
             variance: Vec::new(),
             hash: String::new(),
             overlaps: Vec::new(),
+            condition: Vec::new(),
         };
         Samples::new(x, &facts)
     }

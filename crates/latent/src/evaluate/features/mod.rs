@@ -48,7 +48,7 @@ pub fn features_for<'a>(subject: &Subject<'a>) -> Result<Box<dyn Features + 'a>>
     if let Some(features) = subject.features {
         return Ok(Box::new(features));
     }
-    Ok(match subject.model.run.facts.shape.is_image() {
+    Ok(match subject.model.facts.shape.is_image() {
         true => Box::new(EfficientNetLite0::embedded()?),
         false => Box::new(Columns::of_subject(subject)),
     })

@@ -1,6 +1,6 @@
 //! Which dimensions move with x? A unit u is active where the mean of its posterior varies over the data:
 //!
-//! A_u = Var_x(E_{q(u|x)}[u]) > 0.01
+//! A_u = Var_x(E_{q(u|x)}\[u\]) > 0.01
 //!
 //! Reference: Burda, Grosse & Salakhutdinov, *Importance Weighted Autoencoders* (arXiv 1509.00519), section 5.
 

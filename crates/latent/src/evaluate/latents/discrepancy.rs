@@ -8,7 +8,8 @@
 //! References: Gretton et al. (JMLR 2012); Tolstikhin et al., *Wasserstein Auto-Encoders* (arXiv 1711.01558).
 
 use crate::array::Array;
-use crate::evaluate::{Estimate, jackknife::jackknife};
+use crate::evaluate::Estimate;
+use crate::evaluate::statistics::jackknife::jackknife;
 
 /// The scales that the kernel is summed over.
 pub const SCALES: [f32; 7] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];

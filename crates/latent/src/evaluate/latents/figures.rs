@@ -12,6 +12,9 @@ const MOST: usize = 64;
 type Picture = (String, String, Figure);
 
 /// The rate of each dimension, greatest first.
+///
+/// # Errors
+/// Where there is nothing to draw.
 pub fn rates(rates: &[f64]) -> Result<Picture> {
     let mut order: Vec<usize> = (0..rates.len()).collect();
     order.sort_by(|&a, &b| rates[b].total_cmp(&rates[a]));
@@ -36,6 +39,9 @@ pub fn rates(rates: &[f64]) -> Result<Picture> {
 }
 
 /// Eigenvalues of the covariance of the means and of draws, greatest first; `standard` where the prior is N(0, I).
+///
+/// # Errors
+/// Where no eigenvalue is positive.
 pub fn spectra(means: &[f64], draws: &[f64], standard: bool) -> Result<Picture> {
     // A logarithm shows nothing of 0: what is less than a billionth of the greatest is left out.
     let least = 1e-9 * means.first().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
@@ -67,6 +73,9 @@ pub fn spectra(means: &[f64], draws: &[f64], standard: bool) -> Result<Picture> 
 }
 
 /// The codes on a map by t-SNE.
+///
+/// # Errors
+/// Where there is no finite code, or not one class a code.
 pub fn map(places: &[[f64; 2]], classes: &[u32], names: &[String]) -> Result<Picture> {
     let view = LatentView {
         title: "Codes of held-out rows, by t-SNE".into(),

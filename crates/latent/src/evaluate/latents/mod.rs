@@ -4,6 +4,7 @@
 
 mod activity;
 mod bits;
+mod books;
 mod discrepancy;
 mod encoded;
 mod figures;
@@ -15,6 +16,7 @@ mod two_sample;
 
 pub use activity::active_units;
 pub use bits::{Usage, usage};
+pub use books::{BookUsage, book_usage};
 pub use discrepancy::mmd;
 pub use probe::{linear_probe, majority, nearest_neighbours, neighbour_accuracy};
 pub use spectrum::{participation_ratio, spectrum};
@@ -23,9 +25,9 @@ pub use two_sample::two_sample;
 
 use super::{Better, Estimate, Measure, Section, Subject, overlap, regions, tsne};
 use crate::array::Array;
-use crate::batch::Support;
+use crate::batch::{Given, Support};
 use crate::error::Result;
-use crate::generate::Codes;
+use crate::generate::{Codes, Told};
 use crate::proportion::{proportion, proportion_of};
 use encoded::{Encoded, first};
 
@@ -53,7 +55,7 @@ pub fn latents(subject: &Subject) -> Result<Section> {
         ("regions and holes", regions_of),
         ("spectrum", spectrum_of),
         ("classes in the codes", classes_of),
-        ("bits", bits_of),
+        ("bits and books", discrete_of),
         ("map of the codes", map_of),
     ];
     let count = asked.len() as f64;
@@ -69,13 +71,13 @@ type Question = fn(&Subject, &Encoded, &mut Section) -> Result<()>;
 
 /// As many of `n` rows as fit into `share` of the time, where each pair of rows costs `nanoseconds` a dimension.
 fn pairs_within(subject: &Subject, n: usize, share: f64, nanoseconds: f64) -> usize {
-    let dims = subject.model.model.latent.dims().max(1) as f64;
+    let dims = subject.model.functions.latent.dims().max(1) as f64;
     let rows = |seconds: f64| (share * seconds * 1e9 / (nanoseconds * dims)).sqrt() as usize;
     subject.seconds.map_or(n, |seconds| n.min(rows(seconds).max(256)))
 }
 
 fn supports(subject: &Subject, support: Support) -> bool {
-    subject.model.model.latent.blocks.iter().all(|block| block.support == support)
+    subject.model.functions.latent.blocks.iter().all(|block| block.support == support)
 }
 
 /// Rows on the map, at most.
@@ -84,11 +86,11 @@ const MAPPED: usize = 1500;
 /// A map in which neighbours stay neighbours, coloured by class.
 fn map_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
     // Five hundred steps over all pairs, some nanoseconds each, whatever the dimensions.
-    let dims = subject.model.model.latent.dims().max(1) as f64;
+    let dims = subject.model.functions.latent.dims().max(1) as f64;
     let n = pairs_within(subject, encoded.len(), 0.15, 5000.0 / dims).min(MAPPED);
     if let Some(places) = tsne(&first(&encoded.codes.mean, n), 30.0) {
         let classes = if encoded.labels.len() == encoded.len() { &encoded.labels[..n] } else { &[] };
-        section.figures.push(figures::map(&places, classes, &subject.model.run.facts.classes)?);
+        section.figures.push(figures::map(&places, classes, &subject.model.facts.classes)?);
     }
     Ok(())
 }
@@ -141,7 +143,13 @@ fn surgery_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
     let (model, view) = (subject.model, subject.model.view());
     let draws = first(&encoded.draws, n);
     let device = model.weights.device();
-    let Some(split) = surgery(&encoded.posteriors, &draws, view.prior().as_ref(), device) else {
+    if model.functions.prior.is_conditional() {
+        let why = "mutual information and the split of the rate: the prior is another for each condition";
+        section.absent.push(why.into());
+        return Ok(());
+    }
+    let prior = view.prior(Given::none());
+    let Some(split) = surgery(&encoded.posteriors, &draws, prior.as_ref(), device) else {
         section
             .absent
             .push("mutual information and the split of the rate: the posterior has no density".into());
@@ -187,7 +195,7 @@ fn surgery_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
 /// MMD and the classifier two-sample test, on draws of q (codes where q is a point).
 fn prior_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
     let key = subject.key.fold("latents");
-    let prior = subject.model.prior_codes(encoded.len(), key.fold("against"));
+    let prior = subject.model.prior_codes_told(&encoded.told, key.fold("against"))?;
     // The kernel's seven quotients cost as much as some twenty dimensions.
     let dims = encoded.draws.width() as f64;
     let n = pairs_within(subject, encoded.len(), 0.15, 3.0 + 60.0 / dims);
@@ -253,8 +261,10 @@ fn regions_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
             ),
         );
     }
-    let draws = subject.model.prior_codes(1000, subject.key.fold("latents").fold("holes"));
     let n = encoded.len();
+    let rows: Vec<usize> = (0..1000).map(|row| row % n.max(1)).collect();
+    let told = encoded.told.select(&rows);
+    let draws = subject.model.prior_codes_told(&told, subject.key.fold("latents").fold("holes"))?;
     let Some(outside) = regions::outside(all, &draws, MASS) else { return Ok(()) };
     let measure = Measure::new(
         "holes",
@@ -266,14 +276,14 @@ fn regions_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
     );
     let note = format!("against the regions of {n} rows; more rows leave fewer holes");
     section.add(measure.note(note).within(format!("regions of {n} rows")));
-    realism_of(subject, encoded, &draws, &outside, section)
+    realism_of(subject, encoded, (&draws, &told), &outside, section)
 }
 
 /// Distance to the data of decodes inside holes and elsewhere.
 fn realism_of(
     subject: &Subject,
     encoded: &Encoded,
-    draws: &Array,
+    (draws, told): (&Array, &Told),
     outside: &[bool],
     section: &mut Section,
 ) -> Result<()> {
@@ -283,19 +293,22 @@ fn realism_of(
         section.absent.push(format!("realism of holes: {} of 1000 draws lie in one", in_holes.len()));
         return Ok(());
     }
-    let rows = |of: &Array, rows: &[usize]| {
-        Array::matrix(rows.iter().flat_map(|&row| of.row(row).iter().copied()).collect(), of.width())
+    let rows = |rows: &[usize]| {
+        let rows = &rows[..rows.len().min(500)];
+        let codes = rows.iter().flat_map(|&row| draws.row(row).iter().copied()).collect();
+        (Array::matrix(codes, draws.width()), told.select(rows))
     };
     // Where nearly all of the prior is hole, elsewhere is where the data's own codes are.
     let (elsewhere, whence) = if inside.len() >= LEAST {
-        (rows(draws, &inside), "prior draws inside a region")
+        (rows(&inside), "prior draws inside a region")
     } else {
-        (first(&encoded.draws, 500), "draws of q, since nearly all of the prior is hole")
+        let own: Vec<usize> = (0..encoded.len().min(500)).collect();
+        let codes = (first(&encoded.draws, 500), encoded.told.select(&own));
+        (codes, "draws of q, since nearly all of the prior is hole")
     };
-    let holes = rows(draws, &in_holes[..in_holes.len().min(500)]);
-    let elsewhere = first(&elsewhere, 500);
-    let (in_hole, reference) = realism::distances(subject, &holes)?;
-    let (other, _) = realism::distances(subject, &elsewhere)?;
+    let holes = rows(&in_holes);
+    let (in_hole, reference) = realism::distances(subject, (&holes.0, &holes.1))?;
+    let (other, _) = realism::distances(subject, (&elsewhere.0, &elsewhere.1))?;
     let set = if subject.train.is_some() { "training" } else { "held-out" };
     let note =
         format!("root mean square over features, normalised units, to the nearest of {reference} {set} rows");
@@ -336,8 +349,8 @@ fn spectrum_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> R
         }
     }
     if let (Some(means), Some(draws)) = (spectrum(&encoded.codes.mean), spectrum(&encoded.draws)) {
-        let kind = subject.model.run.prior.get("kind").and_then(toml::Value::as_str);
-        section.figures.push(figures::spectra(&means, &draws, kind == Some("standard-normal"))?);
+        let standard = subject.model.functions.prior.is_standard_normal();
+        section.figures.push(figures::spectra(&means, &draws, standard)?);
     }
     Ok(())
 }
@@ -382,12 +395,40 @@ fn classes_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
     Ok(())
 }
 
-/// Usage and perplexity, of bits alone.
-fn bits_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
-    if !supports(subject, Support::Bits) {
-        section.absent.push("usage and perplexity: the code is not discrete".into());
-        return Ok(());
+/// Usage and perplexity, of codes that are all bits and of each book of indices.
+fn discrete_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Result<()> {
+    let n = encoded.len();
+    let mut books = 0;
+    for (block, columns) in subject.model.functions.latent.ranges() {
+        let Support::Index(size) = block.support else { continue };
+        books += 1;
+        let used = book_usage(&encoded.codes.mean, columns, size);
+        let of = |what: &str| if block.name == "z" { what.into() } else { format!("{what}:{}", block.name) };
+        let title = format!("codes in use, of {size}");
+        let codes = Estimate::exact(used.codes as f64);
+        section.add(
+            Measure::new(&of("codes_used"), &title, "", codes, n, Better::Higher)
+                .note("vectors of the book that some place of some row is nearest to")
+                .within(format!("n = {n}")),
+        );
+        let title = "perplexity of the book";
+        section.add(
+            Measure::new(&of("perplexity"), title, "codes", used.perplexity, n, Better::Higher)
+                .note(format!("exp of the entropy of indices over places and rows; at most {size}"))
+                .within(format!("n = {n}")),
+        );
     }
+    if supports(subject, Support::Bits) {
+        return bits_of(encoded, section);
+    }
+    if books == 0 {
+        section.absent.push("usage and perplexity: the code is not discrete".into());
+    }
+    Ok(())
+}
+
+/// Usage and perplexity of bits.
+fn bits_of(encoded: &Encoded, section: &mut Section) -> Result<()> {
     let (n, dims) = (encoded.len(), encoded.codes.mean.width());
     let used = usage(&encoded.codes.mean);
     let title = format!("bits in use, of {dims}");

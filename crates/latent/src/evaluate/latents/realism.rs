@@ -8,26 +8,30 @@
 //! alone, so that their difference is what counts, not its height.
 
 use crate::array::Array;
+use crate::batch::{Given, Latent};
 use crate::data::{Data, Split};
 use crate::device::host;
 use crate::error::Result;
 use crate::evaluate::Subject;
-use crate::generate::some_rows;
+use crate::generate::{Told, some_rows};
 
 /// Training rows that decodes are held against.
 const REFERENCE: usize = 5000;
 
 /// The distance of each code's decode to its nearest reference row; the number of these.
-pub fn distances(subject: &Subject, codes: &Array) -> Result<(Vec<f64>, usize)> {
+///
+/// # Errors
+/// What reading rows says.
+pub fn distances(subject: &Subject, (codes, told): (&Array, &Told)) -> Result<(Vec<f64>, usize)> {
     let (data, split): (&Data, Split) = match subject.train {
         Some(train) => (train, Split::Train),
         None => subject.held_out,
     };
     let model = subject.model;
-    let features = model.model.sample.features();
+    let features = model.functions.sample.features();
     let reference = some_rows(data, split, REFERENCE, subject.key.fold("reference"))?;
     let device = model.weights.device();
-    let decoded = host_decode(subject, codes)?;
+    let decoded = host_decode(subject, codes, told)?;
     let squares = |x: &[f32]| -> Vec<f64> {
         x.chunks(features).map(|row| row.iter().map(|v| f64::from(*v).powi(2)).sum()).collect()
     };
@@ -49,13 +53,18 @@ pub fn distances(subject: &Subject, codes: &Array) -> Result<(Vec<f64>, usize)> 
     Ok((nearest.into_iter().map(distance).collect(), reference.len()))
 }
 
+/// Codes that are decoded at once.
+const PART: usize = 256;
+
 /// E[x|z] in normalised units.
-fn host_decode(subject: &Subject, codes: &Array) -> Result<Vec<f32>> {
-    let (view, dims) = (subject.model.view(), codes.width());
+fn host_decode(subject: &Subject, codes: &Array, told: &Told) -> Result<Vec<f32>> {
+    let (view, dims, device) = (subject.model.view(), codes.width(), subject.model.weights.device());
     let mut x = Vec::new();
-    for part in codes.values.chunks(256 * dims) {
-        let z = subject.model.weights.device().tensor(part.to_vec(), [part.len() / dims, dims]);
-        x.extend(host(&view.mean(&crate::batch::Latent::new(z))));
+    for (index, part) in codes.values.chunks(PART * dims).enumerate() {
+        let rows = part.len() / dims;
+        let z = Latent::new(device.tensor(part.to_vec(), [rows, dims]));
+        let told = told.tensor(index * PART..index * PART + rows, device);
+        x.extend(host(&view.mean(&z, Given { ids: &[], condition: told.as_ref() })));
     }
     Ok(x)
 }

@@ -7,7 +7,8 @@
 //! Reference: Dai & Wipf, *Diagnosing and Enhancing VAE Models* (arXiv 1903.05789), for what the spectrum tells.
 
 use crate::array::Array;
-use crate::evaluate::{Estimate, Pca, jackknife::jackknife};
+use crate::evaluate::statistics::jackknife::jackknife;
+use crate::evaluate::{Estimate, Pca};
 
 /// Groups of the jackknife.
 const GROUPS: usize = 20;

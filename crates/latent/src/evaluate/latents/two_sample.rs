@@ -11,7 +11,8 @@
 
 use crate::Key;
 use crate::array::Array;
-use crate::evaluate::{Estimate, logistic};
+use crate::evaluate::Estimate;
+use crate::evaluate::statistics::logistic;
 use crate::proportion::proportion_of;
 
 /// Random rectified projections.

@@ -17,9 +17,11 @@
 
 use std::time::Instant;
 
+use burn::tensor::Tensor;
+
 use super::hmc::transition;
 use super::path::{Path, Start, State};
-use crate::batch::{Batch, Latent, Noise};
+use crate::batch::{Batch, Given, Latent, Noise};
 use crate::key::Key;
 use crate::model::{ModelError, Score, View, Weighed};
 
@@ -135,12 +137,14 @@ pub fn anneal(
     Ok(all)
 }
 
-/// `count` rows that the model makes, numbered from 0, and the z that each came from: an exact draw of p(z|x).
-pub fn simulate(view: &View<'_>, count: usize, key: Key) -> (Batch, Latent) {
+/// `count` rows that the model makes of what each is told, numbered from 0, and the z that each came from: an exact draw of p(z|x).
+pub fn simulate(view: &View<'_>, count: usize, condition: Option<&Tensor<2>>, key: Key) -> (Batch, Latent) {
     let ids: Vec<u64> = (0..count as u64).collect();
-    let z = view.prior().draw(1, Noise::new(key.fold("prior"), &ids));
-    let x = view.model.likelihood.draw(view, view.decode(&z), Noise::new(key.fold("likelihood"), &ids));
-    (Batch { x, ids, condition: None, labels: None, mask: None, weight: None }, z)
+    let given = Given { ids: &ids, condition };
+    let z = view.prior(given).draw(1, Noise::new(key.fold("prior"), &ids)).z;
+    let outputs = view.decode(&z, given);
+    let x = view.model.likelihood.draw(view, outputs, Noise::new(key.fold("likelihood"), &ids));
+    (Batch { condition: condition.cloned(), ..Batch::of(x, ids) }, z)
 }
 
 /// Bounds from both sides for [simulated](simulate) rows.

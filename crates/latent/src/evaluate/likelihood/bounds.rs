@@ -8,7 +8,7 @@ use crate::data::{Data, Split};
 use crate::device::host_f64;
 use crate::error::Result;
 use crate::evaluate::{Better, Estimate, Mean, Measure};
-use crate::model::{MOST_BITS, Score, log_density_by_enumeration, score};
+use crate::model::{MOST_CODES, Score, log_density_by_enumeration, score};
 use crate::objective::Pass;
 
 /// Draws of q from which distortion is averaged.
@@ -109,9 +109,9 @@ impl Judge<'_> {
         self.each(doing, (data, split), positions, |batch| {
             let n = batch.len();
             let pass = Pass::new(model.view(), batch, BOUND_DRAWS, key.fold("elbo"));
-            let distortion = pass.distortion.clone().reshape([BOUND_DRAWS, n]).mean_dim(0);
+            let distortion = pass.distortion().clone().reshape([BOUND_DRAWS, n]).mean_dim(0);
             all.distortion.extend(host_f64(&distortion));
-            all.rate.extend(pass.rate.as_ref().map(|rate| host_f64(&rate.total)).unwrap_or_default());
+            all.rate.extend(pass.rate().map(|rate| host_f64(&rate.total)).unwrap_or_default());
             if importance {
                 all.scores.extend(score(&model.view(), batch, DRAWS[0], key.fold("importance"))?);
             }
@@ -173,17 +173,20 @@ impl Judge<'_> {
     /// log P(X) itself, by a sum over all codes.
     pub(super) fn enumeration(&mut self) -> Result<()> {
         let (model, held_out) = (self.subject.model, self.subject.held_out);
-        self.section
-            .absent
-            .push("annealed importance sampling: it moves codes along a gradient, and bits have none".into());
-        let bits = model.model.latent.dims();
-        if bits > MOST_BITS {
+        self.section.absent.push(
+            "annealed importance sampling: it moves codes along a gradient, and bits and indices have none"
+                .into(),
+        );
+        // How many codes there are, in bits.
+        let sizes = model.functions.latent.supports().into_iter().filter_map(|support| support.values());
+        let bits = sizes.map(|size| (size as f64).log2()).sum::<f64>();
+        if bits > (MOST_CODES as f64).log2() {
             self.section.absent.push(format!(
-                "exact log P(X): a sum over 2^{bits} codes is too long; at most {MOST_BITS} bits are summed over"
+                "exact log P(X): a sum over 2^{bits:.0} codes is too long; at most {MOST_CODES} codes are summed over"
             ));
             return Ok(());
         }
-        let exact = |batch: &Batch| log_density_by_enumeration(&model.view(), &batch.x).map(|p| host_f64(&p));
+        let exact = |batch: &Batch| log_density_by_enumeration(&model.view(), batch).map(|p| host_f64(&p));
         let probe = &self.order[..self.order.len().min(8)];
         let per_row = seconds_of(|| self.each("", held_out, probe, |batch| Ok(exact(batch).map(|_| ())?)))?
             / probe.len() as f64;
@@ -197,7 +200,7 @@ impl Judge<'_> {
         let measure =
             Measure::new("log_p", "log P(X)", "nats", anchored(&self.elbo, &values), n, Better::Higher);
         self.add_rows(
-            measure.note(format!("exact: a sum over 2^{bits} codes{}", self.anchor(n))),
+            measure.note(format!("exact: a sum over 2^{bits:.0} codes{}", self.anchor(n))),
             &ids,
             &values,
         );

@@ -4,7 +4,7 @@ use super::anchor::anchored;
 use super::annealing::{Annealed, Annealing, anneal, bidirectional, seconds_per_transition, simulate};
 use super::path::Start;
 use super::{DRAWS, Judge, SHARES, read, rows_within};
-use crate::batch::Latent;
+use crate::batch::{Batch, Latent};
 use crate::error::Result;
 use crate::evaluate::{Better, Estimate, Measure};
 
@@ -97,7 +97,16 @@ impl Judge<'_> {
             Some(_) => (rows / 4).clamp(4, 100),
             None => 100,
         };
-        let (batch, z) = simulate(&view, n, key.fold("simulate"));
+        // Simulated rows are told what the first held-out ones are.
+        let model = self.subject.model;
+        let n = if model.functions.condition > 0 { n.min(self.order.len()) } else { n };
+        let (data, split) = self.subject.held_out;
+        let told = Batch::new(
+            data.rows(split, &self.order[..n.min(self.order.len())], 0)?,
+            model.functions.sample.features(),
+            model.weights.device(),
+        );
+        let (batch, z) = simulate(&view, n, told.condition.as_ref(), key.fold("simulate"));
         let (mut gaps, mut first) = (Vec::with_capacity(n), 0);
         while first < n {
             let count = 16.min(n - first);

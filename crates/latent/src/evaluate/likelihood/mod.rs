@@ -24,7 +24,7 @@ pub(crate) use subset::{for_batches, read, rows_within, seconds_of, stratified};
 pub use units::Units;
 
 use super::{Better, Estimate, Measure, Section, Subject};
-use crate::batch::{Batch, Support};
+use crate::batch::Batch;
 use crate::data::{Data, Split};
 use crate::error::Result;
 use crate::model::BaseMeasure;
@@ -60,7 +60,7 @@ pub fn likelihood(subject: &Subject<'_>) -> Result<Section> {
              \"continuous-bernoulli\" or \"normal\"."
                 .into(),
         );
-    } else if subject.model.model.latent.blocks.iter().all(|block| block.support == Support::Bits) {
+    } else if subject.model.functions.latent.is_discrete() {
         judge.importance()?;
         judge.enumeration()?;
     } else {
@@ -89,7 +89,7 @@ impl Judge<'_> {
     }
 
     fn has_rate(&self) -> bool {
-        self.subject.model.model.posterior.has_density()
+        self.subject.model.functions.posterior.has_density()
     }
 
     fn is_density(&self) -> bool {

@@ -35,7 +35,7 @@ impl Start {
 /// The path of each row of a batch.
 pub struct Path<'a> {
     view: View<'a>,
-    x: Tensor<2>,
+    batch: Batch,
     prior: Box<dyn Density>,
     /// p₀ where it is not the prior.
     encoder: Option<Box<dyn Density>>,
@@ -64,7 +64,7 @@ impl<'a> Path<'a> {
     /// density, or where the start has none.
     pub fn new(view: View<'a>, batch: &Batch, start: Start) -> Result<Self, ModelError> {
         check(&view, start)?;
-        let (prior, q) = (view.prior(), view.encode(batch.x.clone()));
+        let (prior, q) = (view.prior(batch.given()), view.encode(batch));
         let precision = |density: &dyn Density| density.deviation().map(|d| (d.clone() * d).recip());
         let wide = || {
             view.weights.device().tensor(vec![1.0; view.model.latent.dims()], [1, view.model.latent.dims()])
@@ -72,7 +72,7 @@ impl<'a> Path<'a> {
         let of_prior = precision(prior.as_ref()).unwrap_or_else(wide);
         let of_q = precision(q.as_ref()).unwrap_or_else(|| of_prior.clone());
         Ok(Self {
-            x: batch.x.clone(),
+            batch: batch.clone(),
             precision: match start {
                 Start::Prior => [of_prior, of_q],
                 Start::Encoder => [of_q.clone(), of_q],
@@ -86,7 +86,7 @@ impl<'a> Path<'a> {
     /// Draws from p₀, `chains` for each row.
     pub fn start(&self, chains: usize, noise: Noise<'_>) -> State {
         let base = self.encoder.as_ref().unwrap_or(&self.prior);
-        self.at(base.draw(chains, noise).z)
+        self.at(base.draw(chains, noise).z.z)
     }
 
     /// Values and gradients at these codes, `[chains·n, dims]`.
@@ -98,7 +98,7 @@ impl<'a> Path<'a> {
             None => log_density(self.prior.as_ref(), z),
         });
         let (slope, gradient_slope) = with_gradient(&z, |z| {
-            let log_likelihood = self.view.log_likelihood(&self.x, z);
+            let log_likelihood = self.view.log_likelihood(&self.batch, z);
             match &self.encoder {
                 Some(q) => log_likelihood + log_density(self.prior.as_ref(), z) - log_density(q.as_ref(), z),
                 None => log_likelihood,
@@ -172,10 +172,10 @@ fn check(view: &View<'_>, start: Start) -> Result<(), ModelError> {
             "set data.binarize = \"dynamic\", or likelihood.kind = \"continuous-bernoulli\" or \"discretised-logistic\"",
         );
     }
-    if view.model.latent.blocks.iter().any(|block| block.support == Support::Bits) {
+    if view.model.latent.blocks.iter().any(|block| block.support.values().is_some()) {
         return refuse(
-            "annealing moves codes along the gradient of log p(x, z), and this latent is bits",
-            "up to 16 bits log P(x) is a sum over all codes: use log_density_by_enumeration",
+            "annealing moves codes along the gradient of log p(x, z), and bits and indices have none",
+            "read the importance-weighted bound",
         );
     }
     if view.model.latent.blocks.iter().any(|block| block.support != Support::Reals) {

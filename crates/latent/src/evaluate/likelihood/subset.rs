@@ -7,8 +7,8 @@ use crate::batch::Batch;
 use crate::data::{Data, Split};
 use crate::error::Result;
 use crate::key::Key;
+use crate::model::Model;
 use crate::model::ModelError;
-use crate::store::Model;
 
 /// The positions of a split in a keyed order. With labels, row j of a class of m stands at (j + u)/m of the way, u keyed by
 /// class, so that each beginning of the order is stratified.
@@ -60,7 +60,7 @@ pub(crate) fn for_batches(
 /// # Errors
 /// [`ModelError::Foreign`] if they are no rows of the model's; what reading says.
 pub(crate) fn read(model: &Model, (data, split): (&Data, Split), positions: &[usize]) -> Result<Batch> {
-    let (ours, theirs) = (model.model.sample, data.facts().shape);
+    let (ours, theirs) = (model.functions.sample, data.facts().shape);
     if ours != theirs {
         return Err(ModelError::Foreign {
             what: format!("a row of {} is {theirs}, and the model's rows are {ours}", data.facts().source),
@@ -95,7 +95,7 @@ pub(crate) fn rows_within(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Layers;
+    use crate::run::Layers;
 
     #[test]
     fn each_beginning_holds_the_classes_in_their_shares() {

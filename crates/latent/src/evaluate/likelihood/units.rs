@@ -5,7 +5,7 @@
 
 use crate::data::{Binarize, Normalisation};
 use crate::model::BaseMeasure;
-use crate::store::Model;
+use crate::model::Model;
 
 /// The base measure of a model's likelihood, and the way to the user's units.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +24,8 @@ pub struct Units {
 impl Units {
     /// The units of a model's log-likelihoods.
     pub fn of(model: &Model) -> Self {
-        let measure = model.model.likelihood.measure();
-        let (facts, features) = (&model.run.facts, model.model.sample.features());
+        let measure = model.functions.likelihood.measure();
+        let (facts, features) = (&model.facts, model.functions.sample.features());
         let log_scale = match measure {
             BaseMeasure::Lebesgue => log_scale(&facts.normalisation, features),
             _ => 0.0,
@@ -33,7 +33,7 @@ impl Units {
         let levels_in_files = facts.normalisation.stored.is_integer();
         let words = match measure {
             BaseMeasure::Counting { levels } => {
-                let drawn = match model.run.data.binarize {
+                let drawn = match model.data.binarize {
                     Binarize::None => "",
                     Binarize::Threshold => " (x cut to bits at a threshold)",
                     Binarize::Static => " (x drawn to bits once, by the seed)",

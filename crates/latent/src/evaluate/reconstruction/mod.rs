@@ -1,7 +1,7 @@
 //! How much of a row survives its code? x against g(f(x)), the mean of p(x|z) at the centre of q(z|x).
 //!
 //! Pictures are compared in [0, 1]: squared error per number, peak signal-to-noise ratio −10 log₁₀ of it, structural
-//! [similarity], and the distance of their features. Columns of a table are compared in their standard deviations over the
+//! similarity, and the distance of their features. Columns of a table are compared in their standard deviations over the
 //! training rows: 1 − squared error is what R² says.
 
 mod similarity;
@@ -47,7 +47,7 @@ pub fn reconstruction(subject: &Subject<'_>) -> Result<Section> {
         section.absent.push("There is no held-out row to reconstruct: give held-out data.".into());
         return Ok(section);
     }
-    match subject.model.run.facts.shape.is_image() {
+    match subject.model.facts.shape.is_image() {
         true => pictures(subject, &order, &mut section)?,
         false => columns(subject, &order, &mut section)?,
     }
@@ -76,7 +76,7 @@ fn pictures(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Re
     let mut shape = PictureShape { channels: 1, height: 1, width: 1 };
     in_parts(subject, order, |rows| {
         let rebuilt = subject.model.reconstruct(&rows)?;
-        let original = Samples::new(rows.x, &subject.model.run.facts);
+        let original = Samples::new(rows.x, &subject.model.facts);
         let (a, b) = (original.pictures()?, rebuilt.pictures()?);
         let [channels, height, width] = a.shape();
         shape = PictureShape { channels, height, width };
@@ -179,7 +179,7 @@ fn columns(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Res
     let mut names = Vec::new();
     in_parts(subject, order, |rows| {
         let rebuilt = subject.model.reconstruct(&rows)?;
-        let original = Samples::new(rows.x, &subject.model.run.facts);
+        let original = Samples::new(rows.x, &subject.model.facts);
         names = original.columns();
         let (a, b) = (standard.of(&original)?, standard.of(&rebuilt)?);
         for (a, b) in a.values.chunks_exact(dims).zip(b.values.chunks_exact(dims)) {

@@ -13,6 +13,7 @@ mod frechet;
 mod kernel_distance;
 mod neighbours;
 
+use std::path::Path;
 use std::time::Instant;
 
 pub use frechet::frechet;
@@ -24,31 +25,50 @@ use super::{Better, Measure, Section, Subject};
 use crate::array::Array;
 use crate::data::ValueKind;
 use crate::error::Result;
-use crate::generate::{Observe, Samples};
+use crate::generate::sampler::{Choice, FittedSampler, How};
+use crate::generate::{Observe, Samples, Told};
 use crate::key::Key;
-use crate::store::Model;
+use crate::member::Registry;
+use crate::model::Model;
 
-/// Draws so many samples with that key. Called for a part at a time, each with a key of its own.
-pub type SampleSource<'a> = Box<dyn Fn(usize, Key) -> Result<Samples> + 'a>;
+/// Draws a sample for each row that is told of, with that key. Called for a part at a time, each with a key of its own.
+pub type SampleSource<'a> = Box<dyn Fn(&Told, Key) -> Result<Samples> + 'a>;
 
 /// What of p(x|z) is compared with rows of the data: draws where these are bits, whose mean is grey and like none of them.
 pub(crate) fn compared(model: &Model) -> Observe {
-    if model.run.facts.kind == ValueKind::Binary { Observe::Draw } else { model.observe() }
+    if model.facts.kind == ValueKind::Binary { Observe::Draw } else { model.observe() }
 }
 
 /// The model's own prior as a source.
 pub fn prior_source(model: &Model) -> SampleSource<'_> {
-    Box::new(|count, key| model.sample_as(count, compared(model), key))
+    Box::new(|told, key| Ok(model.sample_told(told, compared(model), key)?))
 }
 
 /// A source of codes, decoded into what is compared with the data.
 pub fn source_of_codes<'a>(
     model: &'a Model,
-    codes: impl Fn(usize, Key) -> Result<Array> + 'a,
+    codes: impl Fn(&Told, Key) -> Result<Array> + 'a,
 ) -> SampleSource<'a> {
-    Box::new(move |count, key| {
-        model.decode_as(&codes(count, key.fold("codes"))?, compared(model), key.fold("decode"))
+    Box::new(move |told, key| {
+        let codes = codes(told, key.fold("codes"))?;
+        Ok(model.decode_told(&codes, told, compared(model), key.fold("decode"))?)
     })
+}
+
+/// The prior and each sampler that was fitted beside the model in `folder`, by name, as sources.
+///
+/// # Errors
+/// What [`Choice::of`] and [`FittedSampler::load`] say of files that are broken.
+pub fn sources<'a>(model: &'a Model, folder: &Path) -> Result<Vec<(String, SampleSource<'a>)>> {
+    let registry = Registry::default();
+    let mut sources = vec![("prior".to_string(), prior_source(model))];
+    let fitted = Choice::of(model, folder)?.map(|choice| choice.table).unwrap_or_default();
+    for name in fitted.into_iter().map(|row| row.sampler).filter(|name| name != "prior") {
+        let sampler = FittedSampler::load(model, folder, &name, &registry)?;
+        let draw = move |told: &Told, key| Ok(sampler.draw_told(model, told, &How::default(), key)?);
+        sources.push((name, source_of_codes(model, draw)));
+    }
+    Ok(sources)
 }
 
 /// The neighbour whose distance is the radius of a ball.
@@ -92,7 +112,7 @@ pub fn samples_on(
         ));
         return Ok(section);
     }
-    let facts = &subject.model.run.facts;
+    let facts = &subject.model.facts;
     let total = samplers.len() + 3;
     let of = |what: &str, done: usize, part: &mut dyn FnMut(std::ops::Range<usize>) -> Result<Samples>| {
         let progress = |share: f64| {
@@ -105,12 +125,10 @@ pub fn samples_on(
     let other = |range: std::ops::Range<usize>| rows(range.start + n..range.end + n);
     let floor = of("other held-out rows", 1, &mut |range| Ok(Samples::new(other(range)?.x, facts)))?;
     let rebuilt = of("reconstructions", 2, &mut |range| {
-        let codes = subject.model.encode(&other(range.clone())?)?.mean;
-        subject.model.decode_as(
-            &codes,
-            compared(subject.model),
-            subject.key.fold("rebuilt").fold(range.start),
-        )
+        let (model, key) = (subject.model, subject.key.fold("rebuilt").fold(range.start));
+        let rows = other(range)?;
+        let codes = model.encode(&rows)?.mean;
+        Ok(model.decode_told(&codes, &Told::of(&rows), compared(model), key)?)
     })?;
 
     let note =
@@ -124,7 +142,12 @@ pub fn samples_on(
     for (index, (name, source)) in samplers.iter().enumerate() {
         let key = subject.key.fold("samples").fold(name.as_str());
         let set = of(&format!("samples, {name}"), index + 3, &mut |range| {
-            source(range.len(), key.fold(range.start))
+            // Samples are told what the other held-out rows are.
+            let told = match subject.model.functions.condition {
+                0 => Told::nothing(range.len()),
+                _ => Told::of(&other(range.clone())?),
+            };
+            source(&told, key.fold(range.start))
         })?;
         if set.values.iter().any(|v| !v.is_finite()) {
             section
@@ -157,7 +180,7 @@ fn size(subject: &Subject<'_>, features: &dyn Features, order: &[usize], sets: u
     let Some(seconds) = subject.seconds.filter(|_| half >= LEAST) else { return Ok(half) };
     let (data, split) = subject.held_out;
     let rows = data.rows(split, &order[..PROBE.min(half)], 0)?;
-    let probe = Samples::new(rows.x, &subject.model.run.facts);
+    let probe = Samples::new(rows.x, &subject.model.facts);
     let started = Instant::now();
     features.of(&probe)?;
     let each = started.elapsed().as_secs_f64() / probe.len() as f64;

@@ -1,4 +1,4 @@
-//! Bits one after the other: p̂(z) = Π_j p(z_j | z_1 … z_{j−1}), each a coin whose log-odds a [MADE](super::made) gives.
+//! Bits one after the other: p̂(z) = Π_j p(z_j | z_1 … z_{j−1}), each a coin whose log-odds a [MADE](Made) gives.
 //!
 //! ln p̂(z) = Σ_j z_j ℓ_j − softplus(ℓ_j),  ℓ_j a function of the bits before. A draw goes through the bits one by one.
 //!
@@ -9,66 +9,66 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::how::uniforms;
-use super::learn::{Pace, RowLoss, Task, arrays_of, learn_sampler, restore};
-use super::made::Made;
-use super::{Arrays, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
+use super::learn::{RowLoss, Task, arrays_of, learn_sampler, restore};
+use super::{Arrays, Fitting, How, LearnedSettings, Pace, Sampler, SamplerError, Space};
 use crate::batch::{Batch, Noise, Support};
 use crate::density::{softplus, sum_dimensions};
 use crate::device::{host, host_f64};
-use crate::error::Result;
+use crate::generate::Result;
 use crate::key::Key;
 use crate::model::View;
+use crate::network::{Made, MadeConfig};
 use crate::weights::{Init, Weights};
 
-/// The network and its training.
+/// The network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AutoregressiveBitsSettings {
     /// The widths of the hidden layers.
     pub hidden: Vec<usize>,
-    /// Steps of training.
-    pub steps: u64,
-    /// Codes in a step.
-    pub batch: usize,
-    /// η at the start.
-    pub learning_rate: f64,
-    /// Decay of the average of the weights that is kept.
-    pub ema: f64,
 }
 
 impl Default for AutoregressiveBitsSettings {
     fn default() -> Self {
-        Self { hidden: vec![256; 2], steps: 3000, batch: 256, learning_rate: 2e-3, ema: 0.99 }
+        Self { hidden: vec![256; 2] }
     }
 }
 
 impl AutoregressiveBitsSettings {
-    fn pace(&self) -> Pace {
-        Pace { steps: self.steps, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
-    }
-
     fn build(&self, bits: usize, init: &mut Init<'_>) -> Made {
-        Made::new(bits, 1, &self.hidden, false, init)
+        MadeConfig::new(bits, 1, &self.hidden).init(init)
     }
 }
 
-impl SamplerSettings for AutoregressiveBitsSettings {
-    fn check(&self, space: &Space) -> Result<()> {
-        if space.support != Support::Bits {
-            return Err(SamplerError::Unsuitable {
-                sampler: "autoregressive-bits".into(),
-                what: "is for bits, and this model's codes are real numbers".into(),
-                remedy: "use gaussian-mixture or flow-matching, or train with posterior.kind = \"bits\""
-                    .into(),
-            }
-            .into());
-        }
-        Ok(self.pace().check(&self.hidden)?)
+impl LearnedSettings for AutoregressiveBitsSettings {
+    const KIND: &'static str = "autoregressive-bits";
+    const ABOUT: &'static str = "bits one after the other, for codes that are bits";
+    const PACE: Pace = Pace { steps: 3000, batch: 256, learning_rate: 2e-3, ema: 0.99 };
+
+    fn hidden(&self) -> &[usize] {
+        &self.hidden
     }
 
-    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arrays> {
+    fn check(&self, space: &Space) -> Result<()> {
+        let (found, remedy) = match space.support {
+            Support::Bits => return Ok(()),
+            Support::Index(_) => ("indices", "use autoregressive"),
+            Support::Reals | Support::UnitInterval => (
+                "real numbers, or not bits alone",
+                "use gaussian-mixture or flow-matching, or train with posterior.kind = \"bits\"",
+            ),
+        };
+        Err(SamplerError::Unsuitable {
+            sampler: "autoregressive-bits".into(),
+            what: format!("is for bits, and this model's codes are {found}"),
+            remedy: remedy.into(),
+        }
+        .into())
+    }
+
+    fn fit(&self, pace: Pace, fitting: &Fitting<'_>) -> Result<Arrays> {
         let mut task = Task::new(fitting.key, |init| self.build(fitting.space.dims, init));
-        learn_sampler(&mut task, self.pace(), fitting)?;
+        learn_sampler(&mut task, pace, fitting)?;
         Ok(arrays_of(&task.weights))
     }
 
@@ -129,7 +129,7 @@ mod tests {
     /// In double precision, with weights far from where they start.
     fn shaken() -> (Made, Weights) {
         let mut weights = Weights::new(&Device::cpu().double());
-        let settings = AutoregressiveBitsSettings { hidden: vec![12, 12], ..Default::default() };
+        let settings = AutoregressiveBitsSettings { hidden: vec![12, 12] };
         let made = settings.build(BITS, &mut Init::new(&mut weights, Key::from_seed(4)));
         let all: Vec<_> = weights.iter().map(|(id, w)| (id, w.values())).collect();
         for (index, (id, mut values)) in all.into_iter().enumerate() {
@@ -144,7 +144,7 @@ mod tests {
     fn every_code() -> Batch {
         let codes = 1usize << BITS;
         let x = (0..codes).flat_map(|code| (0..BITS).map(move |j| ((code >> j) & 1) as f32)).collect();
-        let rows = Rows { x, ids: (0..codes as u64).collect(), labels: Vec::new() };
+        let rows = Rows { x, ids: (0..codes as u64).collect(), ..Rows::default() };
         Batch::new(rows, BITS, &Device::cpu().double())
     }
 

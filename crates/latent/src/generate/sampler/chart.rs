@@ -1,12 +1,15 @@
 //! The coordinates that samplers see: u = (r − mean) / deviation of each dimension, with r = z on the reals and
-//! r = ln z/(1 − z) on the unit interval; bits are left as they are. A dimension that never varies is left out and filled in
-//! again. Densities change with the volume:
+//! r = ln z/(1 − z) on the unit interval. Codes that are all bits, or all indices of one size, are left as they are; where
+//! blocks of several kinds stand side by side, a bit or an index i of K is spread over its cell, r = ln s/(1 − s) with
+//! s = (i + v)/K and v uniform by row, so that one continuous law holds them all. A dimension that never varies is left out
+//! and filled in again. Densities change with the volume:
 //!
 //! ln p(z) = ln p(u) + Σ_j ln |du_j/dz_j|,   du/dz = 1/deviation, and on the unit interval 1/(deviation · z(1 − z))
 
 use crate::array::Array;
 use crate::batch::Support;
-use crate::store::Model;
+use crate::key::Key;
+use crate::model::Model;
 
 use super::{Arrays, CodeSet};
 
@@ -15,7 +18,7 @@ use super::{Arrays, CodeSet};
 pub struct Space {
     /// The number of dimensions.
     pub dims: usize,
-    /// [`Support::Bits`], or [`Support::Reals`].
+    /// [`Support::Bits`] or [`Support::Index`] where all codes are that, [`Support::Reals`] otherwise.
     pub support: Support,
     /// The names of the classes; empty without labels.
     pub classes: Vec<String>,
@@ -24,7 +27,10 @@ pub struct Space {
 /// The way from codes to coordinates and back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
-    support: Support,
+    /// Of each dimension.
+    supports: Vec<Support>,
+    /// Whether coordinates are the codes themselves.
+    identity: bool,
     offset: Vec<f32>,
     /// 0 where a dimension never varies.
     scale: Vec<f32>,
@@ -33,21 +39,29 @@ pub struct Chart {
 /// Codes are kept this far from 0 and 1, where the logit has no end.
 const EDGE: f64 = 1e-6;
 
+/// The support that all dimensions have, if it is one of few values.
+fn discrete(supports: &[Support]) -> Option<Support> {
+    let first = *supports.first()?;
+    (first.values().is_some() && supports.iter().all(|support| *support == first)).then_some(first)
+}
+
 impl Chart {
     /// Coordinates that are the codes themselves.
-    pub fn identity(dims: usize, support: Support) -> Self {
-        Self { support, offset: vec![0.0; dims], scale: vec![1.0; dims] }
+    pub fn identity(supports: Vec<Support>) -> Self {
+        let dims = supports.len();
+        Self { supports, identity: true, offset: vec![0.0; dims], scale: vec![1.0; dims] }
     }
 
     /// Coordinates in which these codes have mean 0 and variance 1.
-    pub fn fit(codes: &Array, support: Support) -> Self {
-        let dims = codes.width();
-        if support == Support::Bits {
-            return Self::identity(dims, support);
+    pub fn fit(codes: &Array, supports: Vec<Support>) -> Self {
+        if discrete(&supports).is_some() {
+            return Self::identity(supports);
         }
+        let dims = codes.width();
         let n = codes.rows().max(1) as f64;
         let (mut mean, mut square) = (vec![0.0; dims], vec![0.0; dims]);
-        let values = || codes.values.iter().enumerate().map(|(i, z)| (i % dims, real(*z, support)));
+        let values =
+            || codes.values.iter().enumerate().map(|(i, z)| (i % dims, real(*z, supports[i % dims], i)));
         values().for_each(|(j, r)| mean[j] += r / n);
         values().for_each(|(j, r)| square[j] += (r - mean[j]).powi(2) / n);
         let scale = |(mean, square): (&f64, &f64)| {
@@ -56,7 +70,8 @@ impl Chart {
             if deviation <= 1e-6 * mean.abs().max(1e-12) { 0.0 } else { deviation as f32 }
         };
         let scale = mean.iter().zip(&square).map(scale).collect();
-        Self { support, offset: mean.into_iter().map(|m| m as f32).collect(), scale }
+        let offset = mean.into_iter().map(|m| m as f32).collect();
+        Self { supports, identity: false, offset, scale }
     }
 
     /// Keeps dimensions that never vary too, on a scale of 1.
@@ -64,15 +79,17 @@ impl Chart {
         self.scale.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = 1.0);
     }
 
-    /// From a saved file.
-    pub(super) fn restore(arrays: &mut Arrays, dims: usize, support: Support) -> Result<Self, String> {
+    /// From a saved file, for codes of these supports.
+    pub(super) fn restore(arrays: &mut Arrays, supports: Vec<Support>) -> Result<Self, String> {
+        let dims = supports.len();
         let mut take = |name: &str| match arrays.remove(name) {
             Some(array) if array.values.len() == dims && array.values.iter().all(|v| v.is_finite()) => {
                 Ok(array.values)
             }
             _ => Err(format!("the array `{name}` is missing or does not fit the model's {dims} dimensions")),
         };
-        Ok(Self { support, offset: take("chart.offset")?, scale: take("chart.scale")? })
+        let identity = discrete(&supports).is_some();
+        Ok(Self { supports, identity, offset: take("chart.offset")?, scale: take("chart.scale")? })
     }
 
     pub(super) fn arrays(&self) -> Arrays {
@@ -82,8 +99,8 @@ impl Chart {
 
     /// What the coordinates are.
     pub fn space(&self, model: &Model) -> Space {
-        let support = if self.support == Support::Bits { Support::Bits } else { Support::Reals };
-        Space { dims: self.kept().count(), support, classes: model.run.facts.classes.clone() }
+        let support = discrete(&self.supports).unwrap_or(Support::Reals);
+        Space { dims: self.kept().count(), support, classes: model.facts.classes.clone() }
     }
 
     fn kept(&self) -> impl Iterator<Item = usize> + '_ {
@@ -92,8 +109,9 @@ impl Chart {
 
     /// `rows × dims` → `rows × coordinates`
     pub fn u_from_z(&self, z: &[f32]) -> Vec<f32> {
-        let rows = z.chunks(self.scale.len().max(1));
-        rows.flat_map(|row| self.kept().map(|j| self.u(j, row[j]))).collect()
+        let dims = self.scale.len().max(1);
+        let rows = z.chunks(dims).enumerate();
+        rows.flat_map(|(row, z)| self.kept().map(move |j| self.u(j, z[j], row * dims + j))).collect()
     }
 
     /// `rows × coordinates` → `rows × dims`
@@ -118,47 +136,62 @@ impl Chart {
         CodeSet { train: matrix(&codes.train), validation: matrix(&codes.validation), ..codes.clone() }
     }
 
-    /// Σ_j ln |du_j/dz_j| of each code; none where a dimension is left out, on which the law has no density.
+    /// Σ_j ln |du_j/dz_j| of each code; none where a dimension is left out, on which the law has no density, or is spread
+    /// over cells, whose probability is no density at a point.
     pub fn log_volumes(&self, z: &[f32]) -> Option<Vec<f64>> {
-        if self.scale.contains(&0.0) {
+        let spread = self.supports.iter().any(|support| support.values().is_some()) && !self.identity;
+        if self.scale.contains(&0.0) || spread {
             return None;
         }
         let constant: f64 = -self.scale.iter().map(|s| f64::from(*s).ln()).sum::<f64>();
-        let of = |row: &[f32]| match self.support {
-            Support::UnitInterval => {
-                constant - row.iter().map(|&z| clamped(z)).map(|z| (z * (1.0 - z)).ln()).sum::<f64>()
-            }
-            Support::Reals | Support::Bits => constant,
+        let of = |row: &[f32]| {
+            let units = row
+                .iter()
+                .zip(&self.supports)
+                .filter(|(_, s)| **s == Support::UnitInterval && !self.identity);
+            constant - units.map(|(z, _)| clamped(*z)).map(|z| (z * (1.0 - z)).ln()).sum::<f64>()
         };
         Some(z.chunks(self.scale.len().max(1)).map(of).collect())
     }
 
-    fn u(&self, j: usize, z: f32) -> f32 {
-        if self.support == Support::Bits {
+    fn u(&self, j: usize, z: f32, place: usize) -> f32 {
+        if self.identity {
             return z;
         }
-        ((real(z, self.support) - f64::from(self.offset[j])) / f64::from(self.scale[j])) as f32
+        ((real(z, self.supports[j], place) - f64::from(self.offset[j])) / f64::from(self.scale[j])) as f32
     }
 
     fn z(&self, j: usize, u: f32) -> f32 {
+        if self.identity {
+            return u;
+        }
         let r = f64::from(u) * f64::from(self.scale[j]) + f64::from(self.offset[j]);
-        match self.support {
+        let unit = || 1.0 / (1.0 + (-r).exp());
+        match self.supports[j] {
             Support::Reals => r as f32,
-            Support::UnitInterval => (1.0 / (1.0 + (-r).exp())) as f32,
-            Support::Bits => u,
+            Support::UnitInterval => unit() as f32,
+            Support::Bits => f32::from(u8::from(unit() > 0.5)),
+            Support::Index(size) => (unit() * size as f64).floor().min(size as f64 - 1.0) as f32,
         }
     }
 }
 
-/// The place on the real line.
-fn real(z: f32, support: Support) -> f64 {
+/// The place on the real line; `place` keys where in its cell an index is put.
+fn real(z: f32, support: Support, place: usize) -> f64 {
+    let logit = |s: f64| (s / (1.0 - s)).ln();
     match support {
-        Support::UnitInterval => {
-            let z = clamped(z);
-            (z / (1.0 - z)).ln()
-        }
-        Support::Reals | Support::Bits => f64::from(z),
+        Support::UnitInterval => logit(clamped(z)),
+        Support::Reals => f64::from(z),
+        Support::Bits => logit(in_cell(z, 2, place)),
+        Support::Index(size) => logit(in_cell(z, size, place)),
     }
+}
+
+/// A number within the cell of index z among `size`.
+fn in_cell(z: f32, size: usize, place: usize) -> f64 {
+    let mut uniform = [0.0];
+    Key::from_seed(0).fold("cell").fold(place).uniforms(&mut uniform);
+    ((f64::from(z) + f64::from(uniform[0])) / size as f64).clamp(EDGE, 1.0 - EDGE)
 }
 
 fn clamped(z: f32) -> f64 {
@@ -182,7 +215,7 @@ mod tests {
     fn there_and_back_again_with_what_never_varies_filled_in() {
         for support in [Support::Reals, Support::UnitInterval] {
             let codes = codes(support);
-            let chart = Chart::fit(&codes, support);
+            let chart = Chart::fit(&codes, vec![support; 3]);
             let u = chart.u_from_z(&codes.values);
             assert_eq!(u.len(), 200);
             let mean = u.iter().map(|v| f64::from(*v)).sum::<f64>() / 200.0;
@@ -192,8 +225,8 @@ mod tests {
             assert!(again.iter().zip(&codes.values).all(|(a, b)| (a - b).abs() < 1e-5));
             assert!(chart.log_volumes(&codes.values).is_none());
             let mut arrays = chart.arrays();
-            assert_eq!(Chart::restore(&mut arrays, 3, support).unwrap(), chart);
-            assert!(Chart::restore(&mut chart.arrays(), 4, support).is_err());
+            assert_eq!(Chart::restore(&mut arrays, vec![support; 3]).unwrap(), chart);
+            assert!(Chart::restore(&mut chart.arrays(), vec![support; 4]).is_err());
         }
     }
 
@@ -201,12 +234,23 @@ mod tests {
     fn volumes_are_those_of_finite_differences() {
         for support in [Support::Reals, Support::UnitInterval] {
             let line = Array::matrix(codes(support).values.into_iter().step_by(3).collect(), 1);
-            let chart = Chart::fit(&line, support);
+            let chart = Chart::fit(&line, vec![support]);
             let (z, h) = (0.4f32, 1e-2f32);
             let u = chart.u_from_z(&[z - h, z + h]);
             let slope = f64::from(u[1] - u[0]) / f64::from(2.0 * h);
             let volume = chart.log_volumes(&[z]).unwrap()[0];
             assert!((slope.ln() - volume).abs() < 2e-3, "{support:?} {} {volume}", slope.ln());
         }
+    }
+
+    #[test]
+    fn blocks_of_several_kinds_come_back_as_what_they_were() {
+        let supports = vec![Support::Reals, Support::Bits, Support::Index(5)];
+        let row = |i: usize| [(i % 7) as f32 - 3.0, (i % 2) as f32, (i % 5) as f32];
+        let codes = Array::matrix((0..400).flat_map(row).collect(), 3);
+        let chart = Chart::fit(&codes, supports);
+        let again = chart.z_from_u(&chart.u_from_z(&codes.values));
+        assert!(again.iter().zip(&codes.values).all(|(a, b)| (a - b).abs() < 1e-5));
+        assert!(chart.log_volumes(&codes.values).is_none());
     }
 }

@@ -13,15 +13,16 @@ use toml::Table;
 
 use super::file::folder;
 use super::fitted::{identity, kind_table, support};
-use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, TwoSample, two_sample};
+use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, SamplerSettings, TwoSample, two_sample};
 use crate::batch::Support;
 use crate::config::ConfigError;
-use crate::error::Result;
 use crate::estimate::Z_95;
 use crate::files::write_whole;
+use crate::generate::Result;
 use crate::key::Key;
-use crate::model::Registry;
-use crate::store::{Model, StoreError};
+use crate::member::Registry;
+use crate::model::Model;
+use crate::store::StoreError;
 
 /// A sampler and how well its codes are told from validation codes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,6 +83,9 @@ impl Choice {
     }
 
     /// The sampler that a run draws from unless asked otherwise: the chosen one, or else the prior.
+    ///
+    /// # Errors
+    /// What [`Choice::of`] and [`FittedSampler::load`] say of broken files, and of a chosen sampler that is gone.
     pub fn sampler(model: &Model, run: &Path, registry: &Registry) -> Result<FittedSampler> {
         match Self::of(model, run)? {
             Some(choice) => FittedSampler::load(model, run, &choice.chosen, registry),
@@ -123,6 +127,7 @@ impl Choice {
 pub fn auto_kinds(model: &Model) -> &'static [&'static str] {
     match support(model) {
         Support::Bits => &["prior", "autoregressive-bits"],
+        Support::Index(_) => &["prior", "autoregressive"],
         Support::Reals | Support::UnitInterval => {
             &["prior", "normal", "gaussian-mixture", "two-stage", "maf", "flow-matching"]
         }
@@ -142,7 +147,7 @@ pub fn fit_one(
     force: bool,
     options: &FitOptions<'_>,
 ) -> Result<Choice> {
-    let (_, resolved) = options.registry.samplers.resolve(table, "sampler")?;
+    let (_, resolved) = options.registry.resolve::<dyn SamplerSettings>(table, "sampler")?;
     let kind = resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default();
     refuse_fitted(run, kind, force)?;
     let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
@@ -157,6 +162,9 @@ pub fn fit_one(
 
 /// Fits [a few](auto_kinds) within `options.minutes` together, judges them, and keeps all. Those that are fitted already stay
 /// as they are, unless `force` says otherwise.
+///
+/// # Errors
+/// [`SamplerError::Exists`] for a file that is in the way; what fitting, judging and writing say.
 pub fn fit_auto(
     model: &Model,
     run: &Path,
@@ -221,7 +229,7 @@ fn judged(
     (options.progress)(&format!("judging {}", fitted.kind()), 0.0);
     // The same noise for all, whatever the seed of their fits.
     let key = Key::from_seed(0).fold("judge");
-    let drawn = fitted.draw_unchecked(model, codes.validation.rows(), &How::default(), key.fold("draws"))?;
+    let drawn = fitted.draw_unchecked(model, &codes.validation_told, &How::default(), key.fold("draws"))?;
     let two_sample = two_sample(&codes.validation, &drawn, key)?;
     (options.progress)(&format!("judging {}", fitted.kind()), 1.0);
     Ok(Judged { sampler: fitted.kind().into(), two_sample, seconds: fitted.seconds() })

@@ -2,12 +2,13 @@
 
 use crate::array::Array;
 use crate::batch::Noise;
-use crate::data::{Data, Split};
+use crate::data::{Data, Rows, Split};
 use crate::device::host;
-use crate::error::Result;
+use crate::generate::Result;
 use crate::key::Key;
-use crate::store::Model;
+use crate::model::Model;
 
+use super::super::Told;
 use super::SamplerError;
 
 /// Codes of training and validation rows.
@@ -17,6 +18,8 @@ pub struct CodeSet {
     pub train: Array,
     /// Of validation rows, `rows × dims`.
     pub validation: Array,
+    /// What a conditional model is told of each validation row: samplers are judged on the same.
+    pub validation_told: Told,
     /// The class of each training row; empty without labels.
     pub train_labels: Vec<u32>,
     /// The class of each validation row; empty without labels.
@@ -42,13 +45,15 @@ impl CodeSet {
             positions.truncate(count);
             // In the order of the files, which is the quickest to read.
             positions.sort_unstable();
-            let (mut values, mut labels) = (Vec::new(), Vec::new());
+            let (mut values, mut labels, mut told) = (Vec::new(), Vec::new(), Rows::default());
             for part in positions.chunks(PART) {
                 let mut rows = data.rows(split, part, 0)?;
                 labels.append(&mut rows.labels);
-                model.parts(&rows, |batch| {
+                told.ids.extend_from_slice(&rows.ids);
+                told.condition.extend_from_slice(&rows.condition);
+                model.parts(&rows, |batch| -> Result<()> {
                     let noise = Noise::new(key.fold("codes"), &batch.ids);
-                    let codes = host(&model.view().encode(batch.x.clone()).draw(1, noise).z);
+                    let codes = host(&model.view().encode(batch).draw(1, noise).z.z);
                     let width = codes.len() / batch.len().max(1);
                     if let Some(at) = codes.iter().position(|v| !v.is_finite()) {
                         return Err(SamplerError::NotFinite { row: batch.ids[at / width.max(1)] }.into());
@@ -59,10 +64,13 @@ impl CodeSet {
                 done += part.len();
                 progress(done as f64 / all);
             }
-            let codes = Array::matrix(values, model.model.latent.dims());
+            let codes = Array::matrix(values, model.dims());
             match split {
                 Split::Train => (set.train, set.train_labels) = (codes, labels),
-                _ => (set.validation, set.validation_labels) = (codes, labels),
+                _ => {
+                    (set.validation, set.validation_labels) = (codes, labels);
+                    set.validation_told = Told::of(&told);
+                }
             }
         }
         Ok(set)

@@ -38,9 +38,6 @@ pub enum SamplerError {
     #[error("{what}; {remedy}")]
     Request { what: String, remedy: String },
     /// The density is needed and there is none.
-    #[error(
-        "the sampler `{sampler}` has no density, so it is no prior to score with; score with the prior, \
-         gaussian-mixture, kernel-density, maf or real-nvp (bits: autoregressive-bits)"
-    )]
-    NoDensity { sampler: String },
+    #[error("the sampler `{sampler}` has no density, so it is no prior to score with; score with {remedy}")]
+    NoDensity { sampler: String, remedy: String },
 }

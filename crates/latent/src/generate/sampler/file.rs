@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::fitted::identity;
-use super::{Arrays, FittedSampler, SamplerError};
-use crate::error::Result;
-use crate::model::Registry;
-use crate::store::{Model, StoreError, TensorFile, TensorWriter};
+use super::{Arrays, FittedSampler, SamplerError, SamplerSettings};
+use crate::generate::Result;
+use crate::member::Registry;
+use crate::model::Model;
+use crate::store::{StoreError, TensorFile, TensorWriter};
 
 /// The format that this program writes.
 const FORMAT: u32 = 1;
@@ -69,7 +70,7 @@ impl FittedSampler {
         let path = Self::path(run, name);
         if !path.exists() {
             // A name that no sampler has is refused with the nearest that one has.
-            registry.samplers.resolve(&super::fitted::kind_table(name), "sampler")?;
+            registry.resolve::<dyn SamplerSettings>(&super::fitted::kind_table(name), "sampler")?;
             return Err(SamplerError::Missing { path, run: run.into(), name: name.into() }.into());
         }
         let file = TensorFile::load(&path)?;

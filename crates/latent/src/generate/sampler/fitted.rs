@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use toml::Table;
 
+use super::super::{Told, given};
 use super::{Arrays, Chart, CodeSet, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
 use crate::array::Array;
 use crate::batch::{Noise, Support};
 use crate::config::nearest;
-use crate::error::Result;
+use crate::generate::Result;
 use crate::key::Key;
-use crate::model::Registry;
-use crate::store::Model;
+use crate::member::Registry;
+use crate::model::Model;
 
 /// How a sampler is fitted.
 pub struct FitOptions<'a> {
@@ -43,6 +44,9 @@ const PART: usize = 1024;
 
 impl FittedSampler {
     /// The model's own prior, which needs no fit.
+    ///
+    /// # Errors
+    /// A registry without the sampler `prior`.
     pub fn prior(model: &Model, registry: &Registry) -> Result<Self> {
         Self::load_parts(model, registry, &kind_table("prior"), 0, 0.0, Arrays::new())
             .map_err(|(what, remedy)| SamplerError::Request { what, remedy }.into())
@@ -54,12 +58,12 @@ impl FittedSampler {
     /// Unknown names and keys; [`SamplerError::Unsuitable`] where the sampler is not for such codes.
     pub fn fit(model: &Model, codes: &CodeSet, table: &Table, options: &FitOptions<'_>) -> Result<Self> {
         let begun = Instant::now();
-        let (settings, resolved) = options.registry.samplers.resolve(table, "sampler")?;
+        let (settings, resolved) = options.registry.resolve::<dyn SamplerSettings>(table, "sampler")?;
         let kind = kind_of(&resolved);
         codes.enough()?;
         let chart = match settings.takes_raw_codes() {
-            true => Chart::identity(codes.train.width(), support(model)),
-            false => Chart::fit(&codes.train, support(model)),
+            true => Chart::identity(model.functions.latent.supports()),
+            false => Chart::fit(&codes.train, model.functions.latent.supports()),
         };
         let space = chart.space(model);
         settings.check(&space)?;
@@ -94,12 +98,13 @@ impl FittedSampler {
         mut arrays: Arrays,
     ) -> Result<Self, (String, String)> {
         let remedy = || "fit the sampler anew".to_string();
-        let (settings, resolved) =
-            registry.samplers.resolve(table, "sampler").map_err(|error| (error.to_string(), remedy()))?;
-        let dims = model.model.latent.dims();
+        let (settings, resolved) = registry
+            .resolve::<dyn SamplerSettings>(table, "sampler")
+            .map_err(|error| (error.to_string(), remedy()))?;
+        let supports = model.functions.latent.supports();
         let chart = match settings.takes_raw_codes() {
-            true => Chart::identity(dims, support(model)),
-            false => Chart::restore(&mut arrays, dims, support(model)).map_err(|what| (what, remedy()))?,
+            true => Chart::identity(supports),
+            false => Chart::restore(&mut arrays, supports).map_err(|what| (what, remedy()))?,
         };
         let space = chart.space(model);
         settings.check(&space).map_err(|error| (error.to_string(), remedy()))?;
@@ -131,12 +136,21 @@ impl FittedSampler {
         self.seconds
     }
 
-    /// `count` codes for `model`, `count × dims`: a function of the key and of nothing else.
+    /// `count` codes for `model`, `count × dims`: a function of the key and of nothing else. Conditions are drawn as the
+    /// training rows had them.
     ///
     /// # Errors
     /// [`SamplerError::Request`] for a temperature, a truncation or a class that this sampler cannot give.
     pub fn draw(&self, model: &Model, count: usize, how: &How, key: Key) -> Result<Array> {
-        let codes = self.draw_unchecked(model, count, how, key)?;
+        self.draw_told(model, &model.told(count, key)?, how, key)
+    }
+
+    /// The same, one code for each row that is told of.
+    ///
+    /// # Errors
+    /// As [`draw`](Self::draw).
+    pub fn draw_told(&self, model: &Model, told: &Told, how: &How, key: Key) -> Result<Array> {
+        let codes = self.draw_unchecked(model, told, how, key)?;
         if codes.values.iter().all(|v| v.is_finite()) {
             return Ok(codes);
         }
@@ -149,20 +163,23 @@ impl FittedSampler {
     }
 
     /// The same; a code may be no number, where a flow learned for too short a time.
-    pub(super) fn draw_unchecked(&self, model: &Model, count: usize, how: &How, key: Key) -> Result<Array> {
+    pub(super) fn draw_unchecked(&self, model: &Model, told: &Told, how: &How, key: Key) -> Result<Array> {
         how.check()?;
         if let Some(class) = how.class
             && !self.sampler.knows_class(class)
         {
             return Err(self.no_class(class).into());
         }
-        let ids: Vec<u64> = (0..count as u64).collect();
-        let mut values = Vec::with_capacity(count * model.model.latent.dims());
-        for part in ids.chunks(PART) {
-            let u = self.sampler.draw(&model.view(), Noise::new(key.fold("prior"), part), how)?;
+        let ids: Vec<u64> = (0..told.rows() as u64).collect();
+        let mut values = Vec::with_capacity(ids.len() * model.dims());
+        for (index, part) in ids.chunks(PART).enumerate() {
+            let start = index * PART;
+            let told = told.tensor(start..start + part.len(), model.weights.device());
+            let noise = Noise::new(key.fold("prior"), part);
+            let u = self.sampler.draw_given(&model.view(), given(part, &told), noise, how)?;
             values.extend(self.chart.z_from_u(&u));
         }
-        Ok(Array::matrix(values, model.model.latent.dims()))
+        Ok(Array::matrix(values, model.dims()))
     }
 
     /// ln p̂(z) of each of these codes in nats, with respect to the volume of z; none where the sampler has no density.
@@ -220,15 +237,16 @@ impl FittedSampler {
     }
 }
 
-/// What the model's codes are.
+/// What the model's codes are, in the coordinates that samplers see.
 pub(super) fn support(model: &Model) -> Support {
-    model.model.latent.blocks.first().map_or(Support::Reals, |block| block.support)
+    let latent = &model.functions.latent;
+    latent.support().filter(|support| support.values().is_some()).unwrap_or(Support::Reals)
 }
 
 /// What tells this model from every other: a hash of its arrays.
 pub(super) fn identity(model: &Model) -> String {
     let mut hash = Sha256::new();
-    for (_, weight) in model.weights.iter() {
+    for (_, weight) in model.weights.kept() {
         hash.update(weight.path());
         weight.values().into_iter().for_each(|value| hash.update(value.to_le_bytes()));
     }

@@ -16,52 +16,31 @@ use serde::{Deserialize, Serialize};
 
 use super::gaussian_mixture::needs_reals;
 use super::how::choices;
-use super::learn::{Pace, RowLoss, Task, arrays_of, learn_sampler, restore};
-use super::{Arrays, Fitting, How, Sampler, SamplerSettings, Space};
+use super::learn::{RowLoss, Task, arrays_of, learn_sampler, restore};
+use super::{Arrays, Fitting, How, LearnedSettings, Pace, Sampler, Space};
 use crate::array::Array;
 use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
 use crate::device::{Device, host};
-use crate::error::Result;
+use crate::generate::Result;
 use crate::key::Key;
 use crate::model::View;
-use crate::network::Dense;
+use crate::network::{Dense, DenseConfig};
 use crate::weights::{Init, Weights};
 
-/// The network, its training and the solver.
+/// The network and the solver.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlowMatchingSettings {
     /// The widths of the velocity's hidden layers.
     pub hidden: Vec<usize>,
-    /// Steps of training.
-    pub steps: u64,
-    /// Codes in a step.
-    pub batch: usize,
-    /// η at the start.
-    pub learning_rate: f64,
-    /// Decay of the average of the weights that draws use.
-    pub ema: f64,
     /// Steps of Heun's method a draw, two evaluations of v each.
     pub solver_steps: usize,
 }
 
 impl Default for FlowMatchingSettings {
     fn default() -> Self {
-        Self {
-            hidden: vec![256; 3],
-            steps: 6000,
-            batch: 512,
-            learning_rate: 2e-3,
-            ema: 0.999,
-            solver_steps: 40,
-        }
-    }
-}
-
-impl FlowMatchingSettings {
-    fn pace(&self) -> Pace {
-        Pace { steps: self.steps, batch: self.batch, learning_rate: self.learning_rate, ema: self.ema }
+        Self { hidden: vec![256; 3], solver_steps: 40 }
     }
 }
 
@@ -80,10 +59,11 @@ impl Velocity {
         let mut width = dims + 1 + 2 * OCTAVES + classes;
         let mut layers = Vec::new();
         for (index, &next) in hidden.iter().enumerate() {
-            layers.push(Dense::new(init, &index.to_string(), width, next, Activation::Silu, None));
+            let layer = DenseConfig::new(width, next).with_activation(Activation::Silu);
+            layers.push(layer.init(init, &index.to_string()));
             width = next;
         }
-        layers.push(Dense::new(init, "last", width, dims, Activation::Identity, None));
+        layers.push(DenseConfig::new(width, dims).init(init, "last"));
         Self { layers, classes }
     }
 
@@ -121,10 +101,17 @@ impl RowLoss for Velocity {
     }
 }
 
-impl SamplerSettings for FlowMatchingSettings {
+impl LearnedSettings for FlowMatchingSettings {
+    const KIND: &'static str = "flow-matching";
+    const ABOUT: &'static str = "a learned velocity that carries noise to codes (latent diffusion's kin)";
+    const PACE: Pace = Pace { steps: 6000, batch: 512, learning_rate: 2e-3, ema: 0.999 };
+
+    fn hidden(&self) -> &[usize] {
+        &self.hidden
+    }
+
     fn check(&self, space: &Space) -> Result<()> {
         needs_reals("flow-matching", space)?;
-        self.pace().check(&self.hidden)?;
         if !(1..=10_000).contains(&self.solver_steps) {
             return Err(ConfigError::Value {
                 key: "sampler.solver_steps".into(),
@@ -136,12 +123,12 @@ impl SamplerSettings for FlowMatchingSettings {
         Ok(())
     }
 
-    fn fit(&self, fitting: &Fitting<'_>) -> Result<Arrays> {
+    fn fit(&self, pace: Pace, fitting: &Fitting<'_>) -> Result<Arrays> {
         let shares = shares(fitting);
         let mut task = Task::new(fitting.key, |init| {
             Velocity::new(fitting.space.dims, shares.len(), &self.hidden, init)
         });
-        learn_sampler(&mut task, self.pace(), fitting)?;
+        learn_sampler(&mut task, pace, fitting)?;
         let mut arrays = arrays_of(&task.weights);
         if !shares.is_empty() {
             arrays.insert("classes".into(), Array { shape: vec![shares.len()], values: shares });

@@ -15,7 +15,8 @@ use super::{Arrays, Fitting, How, Sampler, SamplerError, SamplerSettings, Space}
 use crate::array::Array;
 use crate::batch::{Noise, Support};
 use crate::config::ConfigError;
-use crate::error::Result;
+use crate::generate::Result;
+use crate::member::Named;
 use crate::model::View;
 
 /// How many components, and how they are found. Lengths are in standard deviations of a dimension.
@@ -57,6 +58,12 @@ const CANDIDATES: [usize; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
 /// A class has at most this many components of its own.
 const MOST_OF_A_CLASS: usize = 10;
+
+impl Named for GaussianMixtureSettings {
+    const KIND: &'static str = "gaussian-mixture";
+    const ABOUT: &'static str =
+        "a mixture of normals with full covariance, as many as held-out codes ask for";
+}
 
 impl SamplerSettings for GaussianMixtureSettings {
     fn check(&self, space: &Space) -> Result<()> {
@@ -150,7 +157,7 @@ impl GaussianMixtureSettings {
     }
 }
 
-/// Refuses bits.
+/// Refuses bits and indices.
 pub(super) fn needs_reals(sampler: &str, space: &Space) -> Result<()> {
     let refuse = |what: &str, remedy: &str| {
         Err(SamplerError::Unsuitable { sampler: sampler.into(), what: what.into(), remedy: remedy.into() }
@@ -160,6 +167,10 @@ pub(super) fn needs_reals(sampler: &str, space: &Space) -> Result<()> {
         Support::Bits => refuse(
             "is for codes on the reals, and this model's codes are bits",
             "use autoregressive-bits, or the prior",
+        ),
+        Support::Index(_) => refuse(
+            "is for codes on the reals, and this model's codes are indices",
+            "use autoregressive, or the prior",
         ),
         _ if space.dims == 0 => refuse(
             "finds no dimension in which codes vary",

@@ -31,6 +31,9 @@ const LEAST_TRUNCATION: f64 = 0.01;
 
 impl How {
     /// Refuses numbers that make no sense.
+    ///
+    /// # Errors
+    /// [`SamplerError::Request`] for a temperature that is not positive, and for a truncation too close to 0.
     pub fn check(&self) -> Result<(), SamplerError> {
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return Err(SamplerError::Request {
@@ -56,6 +59,9 @@ impl How {
     }
 
     /// Refuses truncation where no normal number enters.
+    ///
+    /// # Errors
+    /// [`SamplerError::Request`] where truncation is asked for.
     pub fn without_truncation(&self, sampler: &str) -> Result<(), SamplerError> {
         match self.truncation {
             None => Ok(()),

@@ -15,16 +15,17 @@ use burn::tensor::Tensor;
 use latent_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
-use super::learn::{Pace, RowLoss, Task, learn};
+use super::Pace;
+use super::learn::{RowLoss, Task, learn};
 use super::{Chart, CodeSet, SamplerError};
 use crate::array::Array;
 use crate::batch::{Batch, Support};
 use crate::density::softplus;
 use crate::device::{Device, host};
-use crate::error::Result;
 use crate::estimate::{Estimate, Z_95};
+use crate::generate::Result;
 use crate::key::Key;
-use crate::network::Dense;
+use crate::network::{Dense, DenseConfig};
 use crate::proportion::proportion;
 use crate::weights::{Init, Weights};
 
@@ -93,14 +94,15 @@ pub fn two_sample(real: &Array, drawn: &Array, key: Key) -> Result<TwoSample> {
         let real = learned.values.chunks(dims).zip(&labels).filter(|(_, label)| **label == 0);
         let mut chart = Chart::fit(
             &Array::matrix(real.flat_map(|(row, _)| row.to_vec()).collect(), dims),
-            Support::Reals,
+            vec![Support::Reals; dims],
         );
         chart.keep_all();
         chart
     };
     let (train, train_labels) = pick(stopping, half);
     let (validation, validation_labels) = pick(0, stopping);
-    let mut set = scale.apply(&CodeSet { train, validation, train_labels, validation_labels });
+    let mut set =
+        scale.apply(&CodeSet { train, validation, train_labels, validation_labels, ..CodeSet::default() });
     tame(&mut set.train.values);
     tame(&mut set.validation.values);
     let mut critic = Task::new(key.fold("critic"), |init| Critic::new(dims, init));
@@ -178,10 +180,11 @@ impl Critic {
         let mut width = dims;
         let mut layers = Vec::new();
         for (index, next) in HIDDEN.into_iter().enumerate() {
-            layers.push(Dense::new(init, &index.to_string(), width, next, Activation::Silu, None));
+            let layer = DenseConfig::new(width, next).with_activation(Activation::Silu);
+            layers.push(layer.init(init, &index.to_string()));
             width = next;
         }
-        layers.push(Dense::new(init, "last", width, 1, Activation::Identity, None));
+        layers.push(DenseConfig::new(width, 1).init(init, "last"));
         Self { layers }
     }
 

@@ -17,7 +17,8 @@ use crate::array::Array;
 use crate::batch::Noise;
 use crate::config::ConfigError;
 use crate::density::LN_2PI;
-use crate::error::Result;
+use crate::generate::Result;
+use crate::member::Named;
 use crate::model::View;
 
 /// The kernel and its centres.
@@ -41,6 +42,11 @@ const JUDGES: usize = 500;
 
 /// Where the bandwidth is looked for.
 const BANDWIDTHS: (f64, f64) = (0.005, 5.0);
+
+impl Named for KernelDensitySettings {
+    const KIND: &'static str = "kernel-density";
+    const ABOUT: &'static str = "a normal about each training code, as wide as held-out codes ask for";
+}
 
 impl SamplerSettings for KernelDensitySettings {
     fn check(&self, space: &Space) -> Result<()> {

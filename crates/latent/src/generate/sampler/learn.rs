@@ -9,16 +9,16 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 
-use super::{Arrays, CodeSet, Fitting};
+use super::{Arrays, CodeSet, Fitting, Pace};
 use crate::array::Array;
 use crate::batch::Batch;
-use crate::config::ConfigError;
 use crate::data::{DataError, Examples, Rows, Split};
 use crate::device::Device;
-use crate::error::Result;
+use crate::generate::Result;
 use crate::key::Key;
+use crate::member::Kept;
 use crate::objective::Loss;
-use crate::train::{Event, LearningRate, Moment, Player, Traced, TrainSettings, Trainable, Trainer};
+use crate::train::{Event, Moment, Player, Traced, TrainError, TrainSettings, Trainable, Trainer};
 use crate::weights::{Init, Weights};
 
 /// A function of weights and rows of codes whose mean is minimised.
@@ -53,16 +53,12 @@ impl<L: RowLoss> Trainable for Task<L> {
         &mut self.weights
     }
 
-    fn players(&self) -> Vec<Player> {
-        vec![Player { name: String::new(), moves: |_| true, optimizer: None, every: 1 }]
-    }
-
-    fn loss(&self, _: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss> {
+    fn loss(&self, _: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss, TrainError> {
         let total = self.function.loss(weights, batch, moment.key).mean();
-        Ok(Loss { terms: vec![("loss".into(), total.clone())], total, kept: Vec::new() })
+        Ok(Loss { terms: vec![("loss".into(), total.clone())], total, kept: Kept::default() })
     }
 
-    fn trace(&self, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Vec<Traced>> {
+    fn trace(&self, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Vec<Traced>, TrainError> {
         let named = |(_, w): (_, &crate::weights::Weight)| Traced {
             name: format!("weight {}", w.path()),
             values: w.values(),
@@ -108,25 +104,10 @@ impl Examples for CodeRows {
             } else {
                 positions.iter().map(|&p| labels[p]).collect()
             },
+            ..Rows::default()
         })
     }
 }
-
-/// How long and how fast a sampler learns.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    /// Steps, however many codes there are.
-    pub steps: u64,
-    /// Codes in a step.
-    pub batch: usize,
-    /// At the start; it falls to 0 along half a cosine.
-    pub learning_rate: f64,
-    /// Decay of the average of the weights that is kept; 0 for none.
-    pub ema: f64,
-}
-
-/// Validations over a whole run.
-const VALIDATIONS: u64 = 20;
 
 /// Steps that are timed where the time is limited.
 const PROBE: u64 = 16;
@@ -136,54 +117,6 @@ const LEAST_STEPS: u64 = 20;
 
 /// The share of the time left that steps may take; validation takes the rest.
 const FOR_STEPS: f64 = 0.8;
-
-/// The widest layer, and the most of them.
-const MOST: (usize, usize) = (4096, 16);
-
-impl Pace {
-    /// Refuses what makes no sense, of the layers' widths too.
-    pub fn check(&self, hidden: &[usize]) -> Result<(), ConfigError> {
-        let wrong = |key: &str, what: String, remedy: &str| {
-            Err(ConfigError::Value { key: format!("sampler.{key}"), what, remedy: remedy.into() })
-        };
-        let positive = |v: f64| v.is_finite() && v > 0.0;
-        if self.steps == 0 || self.batch == 0 {
-            return wrong(
-                "steps",
-                "nothing to learn from".into(),
-                "give at least one step, and a batch of at least 1",
-            );
-        }
-        if !positive(self.learning_rate) {
-            return wrong(
-                "learning_rate",
-                format!("{}", self.learning_rate),
-                "give a positive number, such as 1e-3",
-            );
-        }
-        if !(0.0..1.0).contains(&self.ema) {
-            return wrong("ema", format!("{}", self.ema), "give a decay in [0, 1), such as 0.999");
-        }
-        if hidden.len() > MOST.1 || hidden.iter().any(|&width| width == 0 || width > MOST.0) {
-            return wrong("hidden", format!("{hidden:?}"), "give up to 16 layers of 1 to 4096 units");
-        }
-        Ok(())
-    }
-
-    fn settings(&self, steps: u64, steps_per_epoch: u64) -> TrainSettings {
-        let mut settings = TrainSettings {
-            steps,
-            batch: self.batch,
-            schedule: LearningRate::Cosine { warmup: (steps / 20).min(100), last: 0.0 },
-            clip: 10.0,
-            ema: self.ema,
-            validate_every: (steps / VALIDATIONS).max(1) as f64 / steps_per_epoch as f64,
-            ..TrainSettings::default()
-        };
-        settings.optimizer.learning_rate = self.learning_rate;
-        settings
-    }
-}
 
 /// Trains on `codes` until the best validation loss, its weights in the end.
 pub(super) fn learn(

@@ -14,6 +14,7 @@
 //! References: Ghosh et al., *From Variational to Deterministic Autoencoders* (arXiv 1903.12436); Chadebec et al.,
 //! *Pythae* (arXiv 2206.08309).
 
+mod autoregressive;
 mod autoregressive_bits;
 mod chart;
 mod choose;
@@ -29,9 +30,9 @@ mod how;
 mod judge;
 mod kernel_density;
 mod learn;
-mod made;
 mod maf;
 mod normal;
+mod pace;
 mod per_class;
 mod prior;
 mod real_nvp;
@@ -49,12 +50,13 @@ pub use error::SamplerError;
 pub use fitted::{FitOptions, FittedSampler};
 pub use how::How;
 pub use judge::{TwoSample, cubic_mmd, two_sample};
+pub use pace::{LearnedSettings, Pace, Paced};
 
 use crate::array::Array;
-use crate::batch::Noise;
-use crate::config::Axis;
-use crate::error::Result;
+use crate::batch::{Given, Noise};
+use crate::generate::Result;
 use crate::key::Key;
+use crate::member::{Axis, Member, Named};
 use crate::model::View;
 
 /// What a fit leaves, by name.
@@ -67,6 +69,15 @@ pub trait Sampler: Send + Sync {
     /// # Errors
     /// What `how` asks for and this sampler cannot give.
     fn draw(&self, view: &View<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>>;
+
+    /// The same for rows of which this is told: samplers that know no condition draw as ever.
+    ///
+    /// # Errors
+    /// As [`Sampler::draw`].
+    fn draw_given(&self, view: &View<'_>, given: Given<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
+        let _ = given;
+        self.draw(view, noise, how)
+    }
 
     /// ln p̂(z) of each of these codes in nats; none where the sampler has no density.
     fn log_density(&self, view: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {
@@ -84,12 +95,21 @@ pub trait Sampler: Send + Sync {
 /// The settings of a sampler: config → check → fit → arrays → sampler.
 pub trait SamplerSettings: Send + Sync {
     /// Refuses settings that make no sense, and codes that it cannot be fitted on.
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
     fn check(&self, space: &Space) -> Result<()>;
 
     /// Learns from codes what [`restore`](Self::restore) builds the sampler from.
+    ///
+    /// # Errors
+    /// Codes that cannot be learned from; training that fails.
     fn fit(&self, fitting: &Fitting<'_>) -> Result<Arrays>;
 
     /// Builds the sampler; says what is wrong with the arrays where they are not such a fit's.
+    ///
+    /// # Errors
+    /// What is wrong with the arrays.
     fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String>;
 
     /// Whether it takes codes as the model has them, outside a [`Chart`].
@@ -120,32 +140,23 @@ impl Fitting<'_> {
     }
 }
 
+impl<T: SamplerSettings + Named> Member<dyn SamplerSettings> for T {
+    fn boxed(self) -> Box<dyn SamplerSettings> {
+        Box::new(self)
+    }
+}
+
 /// The samplers that ship.
 pub fn samplers() -> Axis<dyn SamplerSettings> {
-    Axis::<dyn SamplerSettings>::new("sampler")
-        .with("prior", "the model's own prior, not fitted", |s: prior::PriorSamplerSettings| Box::new(s))
-        .with("normal", "one normal with full covariance", |s: normal::NormalSamplerSettings| Box::new(s))
-        .with(
-            "gaussian-mixture",
-            "a mixture of normals with full covariance, as many as held-out codes ask for",
-            |s: gaussian_mixture::GaussianMixtureSettings| Box::new(s),
-        )
-        .with(
-            "kernel-density",
-            "a normal about each training code, as wide as held-out codes ask for",
-            |s: kernel_density::KernelDensitySettings| Box::new(s),
-        )
-        .with("two-stage", "a second VAE on the codes", |s: two_stage::TwoStageSettings| Box::new(s))
-        .with("maf", "a masked autoregressive flow", |s: maf::MafSettings| Box::new(s))
-        .with("real-nvp", "a flow of affine couplings", |s: real_nvp::RealNvpSettings| Box::new(s))
-        .with(
-            "flow-matching",
-            "a learned velocity that carries noise to codes (latent diffusion's kin)",
-            |s: flow_matching::FlowMatchingSettings| Box::new(s),
-        )
-        .with(
-            "autoregressive-bits",
-            "bits one after the other, for codes that are bits",
-            |s: autoregressive_bits::AutoregressiveBitsSettings| Box::new(s),
-        )
+    Axis::new("sampler")
+        .with::<prior::PriorSamplerSettings>()
+        .with::<normal::NormalSamplerSettings>()
+        .with::<gaussian_mixture::GaussianMixtureSettings>()
+        .with::<kernel_density::KernelDensitySettings>()
+        .with::<Paced<two_stage::TwoStageSettings>>()
+        .with::<Paced<maf::MafSettings>>()
+        .with::<Paced<real_nvp::RealNvpSettings>>()
+        .with::<Paced<flow_matching::FlowMatchingSettings>>()
+        .with::<Paced<autoregressive_bits::AutoregressiveBitsSettings>>()
+        .with::<Paced<autoregressive::AutoregressiveSettings>>()
 }

@@ -10,7 +10,8 @@ use super::gaussian_mixture::{arrays_of, double, needs_reals, restore};
 use super::per_class::{fit_each, restore_each};
 use super::{Arrays, Fitting, Sampler, SamplerError, SamplerSettings, Space};
 use crate::config::ConfigError;
-use crate::error::Result;
+use crate::generate::Result;
+use crate::member::Named;
 
 /// How the covariance is kept positive definite.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +25,11 @@ impl Default for NormalSamplerSettings {
     fn default() -> Self {
         Self { regularisation: 1e-6 }
     }
+}
+
+impl Named for NormalSamplerSettings {
+    const KIND: &'static str = "normal";
+    const ABOUT: &'static str = "one normal with full covariance";
 }
 
 impl SamplerSettings for NormalSamplerSettings {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Arrays, Fitting, How, Sampler, SamplerError, Space};
 use crate::batch::Noise;
-use crate::error::Result;
+use crate::generate::Result;
 use crate::model::View;
 
 /// A sampler of all codes, and those of single classes.

@@ -5,10 +5,11 @@ use std::any::Any;
 use serde::{Deserialize, Serialize};
 
 use super::{Arrays, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
-use crate::batch::{Latent, Noise};
+use crate::batch::{Given, Latent, Noise};
 use crate::density::{Density, FactorisedBits, NormalMixture, StandardNormal};
 use crate::device::{host, host_f64};
-use crate::error::Result;
+use crate::generate::Result;
+use crate::member::Named;
 use crate::model::View;
 
 /// No settings.
@@ -18,6 +19,11 @@ pub struct PriorSamplerSettings {}
 
 struct PriorSampler {
     dims: usize,
+}
+
+impl Named for PriorSamplerSettings {
+    const KIND: &'static str = "prior";
+    const ABOUT: &'static str = "the model's own prior, not fitted";
 }
 
 impl SamplerSettings for PriorSamplerSettings {
@@ -40,9 +46,13 @@ impl SamplerSettings for PriorSamplerSettings {
 
 impl Sampler for PriorSampler {
     fn draw(&self, view: &View<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
-        let prior = view.prior();
+        self.draw_given(view, Given::rows(noise.ids), noise, how)
+    }
+
+    fn draw_given(&self, view: &View<'_>, given: Given<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
+        let prior = view.prior(given);
         if how.is_plain() {
-            return Ok(host(&prior.draw(1, noise).z));
+            return Ok(host(&prior.draw(1, noise).z.z));
         }
         let any: &dyn Any = prior.as_ref();
         if any.is::<StandardNormal>() {
@@ -63,12 +73,12 @@ impl Sampler for PriorSampler {
             }
             .into());
         };
-        Ok(host(&changed.draw(1, noise).z))
+        Ok(host(&changed.draw(1, noise).z.z))
     }
 
     fn log_density(&self, view: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {
         let rows = codes.len() / self.dims.max(1);
         let z = Latent::new(view.weights.device().tensor(codes.to_vec(), [rows, self.dims]));
-        view.prior().log_density(&z).map(|log_density| host_f64(&log_density))
+        view.prior(Given::none()).log_density(&z).map(|log_density| host_f64(&log_density))
     }
 }

@@ -6,11 +6,12 @@ use toml::Table;
 
 use super::fitted::kind_table;
 use super::*;
-use crate::config::{Layers, Registry, resolve};
 use crate::data::{Facts, Normalisation, SampleShape, StoredType, ValueKind};
 use crate::device::Device;
-use crate::model::build;
-use crate::store::Model;
+use crate::generate::{GenerateError, Told};
+use crate::member::Registry;
+use crate::model::Model;
+use crate::run::{Layers, resolve};
 
 /// A model of three columns with two classes, as it starts.
 fn model(settings: &[&str]) -> Model {
@@ -36,11 +37,12 @@ fn model(settings: &[&str]) -> Model {
         variance: vec![1.0; 3],
         hash: String::new(),
         overlaps: Vec::new(),
+        condition: Vec::new(),
     };
     let registry = Registry::default();
-    let (run, _) = resolve(&layers, &facts, &registry).unwrap();
-    let (model, weights) = build(&run, &registry, &Device::cpu()).unwrap();
-    Model { run, model, weights }
+    let (checked, _) = resolve(&layers, &facts, &registry).unwrap();
+    let (functions, weights) = checked.build(&Device::cpu()).unwrap();
+    Model::of(checked.run, functions, weights).unwrap()
 }
 
 /// Three blobs in the plane, one on the left of class 0 and two on the right of class 1.
@@ -55,7 +57,8 @@ fn blobs(n: usize, seed: u64) -> (Array, Vec<u32>) {
 
 fn codes(train: usize, validation: usize) -> CodeSet {
     let ((train, train_labels), (validation, validation_labels)) = (blobs(train, 1), blobs(validation, 2));
-    CodeSet { train, validation, train_labels, validation_labels }
+    let validation_told = Told::nothing(validation.rows());
+    CodeSet { train, validation, validation_told, train_labels, validation_labels }
 }
 
 /// Bits of which the second repeats the first.
@@ -120,7 +123,7 @@ fn a_loaded_sampler_draws_the_same_codes_in_any_batch() {
     }
     assert_eq!(
         draw(&FittedSampler::prior(&model, &registry).unwrap(), &model, 300),
-        model.prior_codes(300, Key::from_seed(7)).values
+        model.prior_codes(300, Key::from_seed(7)).unwrap().values
     );
 }
 
@@ -150,7 +153,7 @@ fn flow_matching_finds_a_mixture_that_a_normal_misses() {
     let apart = |text: &str| {
         let sampler = fitted(&model, &codes, text).unwrap();
         let drawn = Array::matrix(draw(&sampler, &model, 1200), 2);
-        let mut scale = Chart::fit(&codes.validation, crate::batch::Support::Reals);
+        let mut scale = Chart::fit(&codes.validation, vec![crate::batch::Support::Reals; 2]);
         scale.keep_all();
         let of = |codes: &Array| Array::matrix(scale.u_from_z(&codes.values), 2);
         (cubic_mmd(&of(&codes.validation), &of(&drawn)).value, drawn)
@@ -253,7 +256,7 @@ fn auto_keeps_the_mixture_for_codes_that_are_one() {
     // Nothing is fitted twice, and a fit of one joins the table.
     assert_eq!(fit_auto(&model, folder.path(), &codes, false, &options).unwrap(), choice);
     let one = |force| fit_one(&model, folder.path(), &codes, &table("kind='normal'"), force, &options);
-    assert!(matches!(one(false), Err(crate::Error::Sampler(SamplerError::Exists { .. }))));
+    assert!(matches!(one(false), Err(GenerateError::Sampler(SamplerError::Exists { .. }))));
     assert_eq!(one(true).unwrap().table.len(), choice.table.len());
 }
 
@@ -286,7 +289,9 @@ fn a_class_is_drawn_alone() {
 #[test]
 fn bits_are_drawn_as_they_hang_together() {
     let model = model(&["posterior={kind='bits', latent=3}", "prior.kind=bits"]);
-    let codes = CodeSet { train: bits(2000, 1), validation: bits(500, 2), ..CodeSet::default() };
+    let validation_told = Told::nothing(500);
+    let codes =
+        CodeSet { train: bits(2000, 1), validation: bits(500, 2), validation_told, ..CodeSet::default() };
     let sampler =
         fitted(&model, &codes, "kind='autoregressive-bits'\nhidden=[32]\nsteps=600\nlearning_rate=0.02")
             .unwrap();
@@ -388,13 +393,13 @@ fn scores_under_the_prior_and_under_a_mixture() {
     let model = model(&[]);
     let registry = Registry::default();
     let rows =
-        crate::data::Rows { x: vec![0.3, -0.2, 1.0, 0.0, 0.5, -1.0], ids: vec![0, 1], labels: Vec::new() };
+        crate::data::Rows { x: vec![0.3, -0.2, 1.0, 0.0, 0.5, -1.0], ids: vec![0, 1], ..Default::default() };
     let key = Key::from_seed(2);
     let plain = model.score(&rows, 50, key).unwrap();
     let prior = FittedSampler::prior(&model, &registry).unwrap();
     assert_eq!(plain, model.score_with(&prior, &rows, 50, key).unwrap());
     // A normal fitted on very many draws of the prior is the prior, nearly.
-    let train = model.prior_codes(50_000, Key::from_seed(1));
+    let train = model.prior_codes(50_000, Key::from_seed(1)).unwrap();
     let codes = CodeSet { validation: train.clone(), train, ..CodeSet::default() };
     let normal = fitted(&model, &codes, "kind='normal'").unwrap();
     for (a, b) in plain.iter().zip(model.score_with(&normal, &rows, 50, key).unwrap()) {

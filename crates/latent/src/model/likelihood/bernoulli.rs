@@ -9,11 +9,13 @@ use burn::tensor::Tensor;
 use latent_kernels::sigmoid;
 use serde::{Deserialize, Serialize};
 
-use super::{BaseMeasure, Likelihood, LikelihoodSettings, mean_logits, needs_unit_interval};
-use crate::batch::Noise;
+use super::{BaseMeasure, Likelihood, mean_logits, needs_unit_interval, repeat_x, sum_observed};
+use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
-use crate::data::{Facts, ValueKind};
+use crate::data::ValueKind;
+use crate::density::softplus;
 use crate::device::Device;
+use crate::member::{Context, Life, Named, Outputs, Settings};
 use crate::model::View;
 use crate::weights::Init;
 
@@ -26,35 +28,36 @@ struct Bernoulli {
     binary: bool,
 }
 
-impl LikelihoodSettings for BernoulliSettings {
-    fn check(&self, facts: &Facts) -> Result<(), ConfigError> {
-        needs_unit_interval(facts, "bernoulli")
+impl Named for BernoulliSettings {
+    const KIND: &'static str = "bernoulli";
+    const ABOUT: &'static str = "binary x; on grey values a cross-entropy";
+}
+
+impl Settings<dyn Likelihood> for BernoulliSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        needs_unit_interval(context.facts, Self::KIND)?;
+        context.outputs = Outputs::each(context.facts.shape, 1, mean_logits(context.facts));
+        Ok(())
     }
 
-    fn parameters(&self) -> usize {
-        1
-    }
-
-    fn output_bias(&self, facts: &Facts) -> Option<Vec<f32>> {
-        mean_logits(facts)
-    }
-
-    fn init(&self, facts: &Facts, _: &mut Init<'_>) -> Box<dyn Likelihood> {
-        Box::new(Bernoulli { binary: facts.kind == ValueKind::Binary })
+    fn init(&self, context: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Likelihood>, ConfigError> {
+        Ok(Box::new(Bernoulli { binary: context.facts.kind == ValueKind::Binary }))
     }
 }
 
-impl Likelihood for Bernoulli {
-    fn parameters(&self) -> usize {
-        1
-    }
+impl Life for Bernoulli {}
 
+impl Likelihood for Bernoulli {
     fn measure(&self) -> BaseMeasure {
         if self.binary { BaseMeasure::Counting { levels: 2 } } else { BaseMeasure::None }
     }
 
-    fn log_density(&self, _: &View<'_>, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1> {
-        latent_kernels::bernoulli_distortion(outputs, x.clone()).neg()
+    fn log_density(&self, _: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Tensor<1> {
+        if batch.mask.is_none() {
+            return latent_kernels::bernoulli_distortion(outputs, batch.x.clone()).neg();
+        }
+        let x = repeat_x(&batch.x, outputs.dims()[0]);
+        sum_observed(x * outputs.clone() - softplus(outputs), batch)
     }
 
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {

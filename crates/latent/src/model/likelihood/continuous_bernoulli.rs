@@ -8,12 +8,13 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{BaseMeasure, Likelihood, LikelihoodSettings, mean_logits, needs_unit_interval, repeat_x};
-use crate::batch::Noise;
+use super::{BaseMeasure, Likelihood, mean_logits, needs_unit_interval, repeat_x, sum_observed};
+use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
-use crate::data::{Facts, ValueKind};
-use crate::density::{softplus, sum_dimensions};
+use crate::data::ValueKind;
+use crate::density::softplus;
 use crate::device::Device;
+use crate::member::{Context, Life, Named, Outputs, Settings};
 use crate::model::View;
 use crate::weights::Init;
 
@@ -27,30 +28,31 @@ struct ContinuousBernoulli;
 /// Below this |l| the series is used.
 const SMALL: f64 = 0.05;
 
-impl LikelihoodSettings for ContinuousBernoulliSettings {
-    fn check(&self, facts: &Facts) -> Result<(), ConfigError> {
-        if facts.kind == ValueKind::Binary {
+impl Named for ContinuousBernoulliSettings {
+    const KIND: &'static str = "continuous-bernoulli";
+    const ABOUT: &'static str = "a density on [0, 1] from the same logits";
+}
+
+impl Settings<dyn Likelihood> for ContinuousBernoulliSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        if context.facts.kind == ValueKind::Binary {
             return Err(ConfigError::Combination {
                 what: "likelihood `continuous-bernoulli` is a density on [0, 1], and this data is binary"
                     .into(),
                 remedy: "use likelihood.kind = \"bernoulli\"".into(),
             });
         }
-        needs_unit_interval(facts, "continuous-bernoulli")
+        needs_unit_interval(context.facts, Self::KIND)?;
+        context.outputs = Outputs::each(context.facts.shape, 1, mean_logits(context.facts));
+        Ok(())
     }
 
-    fn parameters(&self) -> usize {
-        1
-    }
-
-    fn output_bias(&self, facts: &Facts) -> Option<Vec<f32>> {
-        mean_logits(facts)
-    }
-
-    fn init(&self, _: &Facts, _: &mut Init<'_>) -> Box<dyn Likelihood> {
-        Box::new(ContinuousBernoulli)
+    fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Likelihood>, ConfigError> {
+        Ok(Box::new(ContinuousBernoulli))
     }
 }
+
+impl Life for ContinuousBernoulli {}
 
 /// ln C(l), even in l.
 fn log_normaliser(l: Tensor<2>) -> Tensor<2> {
@@ -67,18 +69,14 @@ fn log_normaliser(l: Tensor<2>) -> Tensor<2> {
 }
 
 impl Likelihood for ContinuousBernoulli {
-    fn parameters(&self) -> usize {
-        1
-    }
-
     fn measure(&self) -> BaseMeasure {
         BaseMeasure::Lebesgue
     }
 
-    fn log_density(&self, _: &View<'_>, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1> {
-        let x = repeat_x(x, outputs.dims()[0]);
+    fn log_density(&self, _: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Tensor<1> {
+        let x = repeat_x(&batch.x, outputs.dims()[0]);
         let l = outputs;
-        sum_dimensions(x * l.clone() - softplus(l.clone()) + log_normaliser(l))
+        sum_observed(x * l.clone() - softplus(l.clone()) + log_normaliser(l), batch)
     }
 
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {

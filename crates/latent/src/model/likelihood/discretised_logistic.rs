@@ -9,12 +9,13 @@ use burn::tensor::Tensor;
 use latent_kernels::sigmoid;
 use serde::{Deserialize, Serialize};
 
-use super::{BaseMeasure, Likelihood, LikelihoodSettings, mean_logits, needs_unit_interval};
-use crate::batch::Noise;
+use super::{BaseMeasure, Likelihood, mean_logits, needs_unit_interval, repeat_x, sum_observed};
+use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
-use crate::data::{Facts, SampleShape, ValueKind};
+use crate::data::{SampleShape, ValueKind};
 use crate::density::softplus;
 use crate::device::Device;
+use crate::member::{Context, Life, Named, Outputs, Settings};
 use crate::model::View;
 use crate::weights::{Init, Initial, WeightId};
 
@@ -47,16 +48,22 @@ struct DiscretisedLogistic {
     log_scale: Option<WeightId>,
 }
 
-impl LikelihoodSettings for DiscretisedLogisticSettings {
-    fn check(&self, facts: &Facts) -> Result<(), ConfigError> {
+impl Named for DiscretisedLogisticSettings {
+    const KIND: &'static str = "discretised-logistic";
+    const ABOUT: &'static str = "probabilities of 256 levels from a logistic density";
+}
+
+impl Settings<dyn Likelihood> for DiscretisedLogisticSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        let facts = context.facts;
         if self.levels < 2 {
             return Err(ConfigError::Value {
-                key: "likelihood.levels".into(),
+                key: "levels".into(),
                 what: format!("{} levels", self.levels),
                 remedy: "give at least 2; 8-bit images have 256".into(),
             });
         }
-        needs_unit_interval(facts, "discretised-logistic")?;
+        needs_unit_interval(facts, Self::KIND)?;
         // Probabilities of levels mean something where the data has these levels.
         let levels = facts.normalisation.stored.most().map(|most| most as u32 + 1);
         if let Some(levels) =
@@ -70,22 +77,17 @@ impl LikelihoodSettings for DiscretisedLogisticSettings {
                 remedy: "set likelihood.levels to the data's, or use likelihood.kind = \"normal\"".into(),
             });
         }
+        let parameters = if self.per_feature { 2 } else { 1 };
+        let mut bias = mean_logits(facts);
+        if let Some(bias) = bias.as_mut().filter(|_| self.per_feature) {
+            bias.extend(std::iter::repeat_n(-2.0, facts.shape.features()));
+        }
+        context.outputs = Outputs::each(facts.shape, parameters, bias);
         Ok(())
     }
 
-    fn parameters(&self) -> usize {
-        if self.per_feature { 2 } else { 1 }
-    }
-
-    fn output_bias(&self, facts: &Facts) -> Option<Vec<f32>> {
-        let mut bias = mean_logits(facts)?;
-        if self.per_feature {
-            bias.extend(std::iter::repeat_n(-2.0, facts.shape.features()));
-        }
-        Some(bias)
-    }
-
-    fn init(&self, facts: &Facts, init: &mut Init<'_>) -> Box<dyn Likelihood> {
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Likelihood>, ConfigError> {
+        let facts = context.facts;
         let channels = match facts.shape {
             SampleShape::Image { channels, .. } => channels,
             SampleShape::Vector { columns } => columns,
@@ -93,15 +95,17 @@ impl LikelihoodSettings for DiscretisedLogisticSettings {
         let log_scale =
             (!self.per_feature).then(|| init.weight("log_scale", &[channels], Initial::Constant(-2.0)));
         let features = facts.shape.features();
-        Box::new(DiscretisedLogistic {
+        Ok(Box::new(DiscretisedLogistic {
             features,
             channels,
             levels: self.levels,
             on_levels: facts.kind == ValueKind::Binary || facts.normalisation.stored.is_integer(),
             log_scale,
-        })
+        }))
     }
 }
+
+impl Life for DiscretisedLogistic {}
 
 impl DiscretisedLogistic {
     /// μ in (0, 1) and ln s, `[rows, features]` each.
@@ -123,18 +127,23 @@ impl DiscretisedLogistic {
 }
 
 impl Likelihood for DiscretisedLogistic {
-    fn parameters(&self) -> usize {
-        if self.log_scale.is_some() { 1 } else { 2 }
-    }
-
     /// Values off the levels, as arrays of floats may hold, have no probability.
     fn measure(&self) -> BaseMeasure {
         if self.on_levels { BaseMeasure::Counting { levels: self.levels } } else { BaseMeasure::None }
     }
 
-    fn log_density(&self, view: &View<'_>, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1> {
+    fn log_density(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Tensor<1> {
         let (mean, log_scale) = self.parameters_of(view, outputs);
-        latent_kernels::logistic_distortion(mean, log_scale, x.clone(), self.levels as usize).neg()
+        let levels = self.levels as usize;
+        if batch.mask.is_none() {
+            return latent_kernels::logistic_distortion(mean, log_scale, batch.x.clone(), levels).neg();
+        }
+        // Each feature as a row of its own, then the sum over those observed.
+        let [rows, features] = mean.dims();
+        let one = |t: Tensor<2>| t.reshape([rows * features, 1]);
+        let x = repeat_x(&batch.x, rows);
+        let each = latent_kernels::logistic_distortion(one(mean), one(log_scale), one(x), levels).neg();
+        sum_observed(each.reshape([rows, features]), batch)
     }
 
     /// E[x|z] = ∫₀¹ P(X > t) dt = s [softplus(μ/s) − softplus((μ − 1)/s)], which is not μ where a tail is cut off. It

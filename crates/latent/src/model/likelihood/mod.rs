@@ -1,7 +1,7 @@
 //! The likelihood p(x|z): how a decoded z explains an x. One file a member.
 //!
-//! The decoder gives `parameters()` numbers for each feature, parameter-major. [`Likelihood::log_density`] is in nats
-//! per row, summed over features, never averaged.
+//! The decoder gives the parameters of each feature, parameter-major. [`Likelihood::log_density`] is in nats per row, summed
+//! over the features that were observed, never averaged.
 
 mod bernoulli;
 mod continuous_bernoulli;
@@ -10,11 +10,17 @@ mod normal;
 
 use burn::tensor::Tensor;
 
+pub use bernoulli::BernoulliSettings;
+pub use continuous_bernoulli::ContinuousBernoulliSettings;
+pub use discretised_logistic::DiscretisedLogisticSettings;
+pub use normal::{MeanRange, NormalSettings, Scale};
+
 use super::View;
-use crate::batch::Noise;
-use crate::config::{Axis, ConfigError};
+use crate::batch::{Batch, Noise};
+use crate::config::ConfigError;
 use crate::data::Facts;
-use crate::weights::{Init, Weights};
+use crate::density::sum_dimensions;
+use crate::member::{Axis, Life, Settings};
 
 /// With respect to what p(x|z) is a density: only numbers on one base measure may be compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,15 +48,13 @@ impl BaseMeasure {
 }
 
 /// p(x|z) given the decoder's outputs.
-pub trait Likelihood: Send + Sync {
-    /// How many parameters a feature has.
-    fn parameters(&self) -> usize;
-
+pub trait Likelihood: Life {
     /// What the density is with respect to.
     fn measure(&self) -> BaseMeasure;
 
-    /// log p(x|z) in nats, `[k·n]`: outputs `[k·n, parameters · features]`, draw-major, against x `[n, features]`.
-    fn log_density(&self, view: &View<'_>, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1>;
+    /// log p(x|z) in nats, `[k·n]`: outputs `[k·n, parameters · features]`, draw-major, against the rows of the batch. What
+    /// the batch masks is left out.
+    fn log_density(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Tensor<1>;
 
     /// E[x|z], `[rows, features]`.
     fn mean(&self, view: &View<'_>, outputs: Tensor<2>) -> Tensor<2>;
@@ -58,74 +62,42 @@ pub trait Likelihood: Send + Sync {
     /// One draw of x for each row of outputs, `[rows, features]`.
     fn draw(&self, view: &View<'_>, outputs: Tensor<2>, noise: Noise<'_>) -> Tensor<2>;
 
-    /// Whether a row's value depends on the other rows of its batch while training.
-    fn couples_rows(&self) -> bool {
-        false
-    }
-
-    /// The scale that the likelihood measures on data instead of learning it, if it has one.
-    fn scale(&self) -> Option<&dyn MeasuredScale> {
+    /// σ², where p(x|z) = N(x; outputs, σ² I) and nothing else: what makes a linear model's P(x) known.
+    fn isotropic_variance(&self, view: &View<'_>) -> Option<f64> {
+        let _ = view;
         None
     }
 }
 
-/// A scale that is measured: followed while training, frozen from the training data at the end.
-pub trait MeasuredScale {
-    /// Its statistic on each row, whose mean over the data sets the scale, `[k·n]`.
-    fn statistic(&self, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1>;
-
-    /// Moves the stored scale a little towards this batch's mean statistic.
-    fn follow(&self, weights: &mut Weights, mean: Tensor<1>);
-
-    /// Freezes the scale at the mean statistic of the training data.
-    fn freeze(&self, weights: &mut Weights, mean: f64);
-}
-
-/// The settings of a likelihood: config → check → likelihood.
-pub trait LikelihoodSettings: Send + Sync {
-    /// Refuses data that it cannot describe.
-    fn check(&self, facts: &Facts) -> Result<(), ConfigError>;
-
-    /// How many parameters a feature has.
-    fn parameters(&self) -> usize;
-
-    /// Whether a row's value depends on the other rows of its batch while training.
-    fn couples_rows(&self) -> bool {
-        false
-    }
-
-    /// Where the decoder's last bias starts: the outputs that fit the mean of the data.
-    fn output_bias(&self, facts: &Facts) -> Option<Vec<f32>>;
-
-    /// Builds the likelihood.
-    fn init(&self, facts: &Facts, init: &mut Init<'_>) -> Box<dyn Likelihood>;
-}
+/// The settings of a likelihood. It is declared first: it refuses data that it cannot describe, and says what it wants from
+/// the decoder.
+pub type LikelihoodSettings = dyn Settings<dyn Likelihood>;
 
 /// The likelihoods that ship.
-pub fn likelihoods() -> Axis<dyn LikelihoodSettings> {
-    Axis::<dyn LikelihoodSettings>::new("likelihood")
-        .with("bernoulli", "binary x; on grey values a cross-entropy", |s: bernoulli::BernoulliSettings| {
-            Box::new(s)
-        })
-        .with(
-            "continuous-bernoulli",
-            "a density on [0, 1] from the same logits",
-            |s: continuous_bernoulli::ContinuousBernoulliSettings| Box::new(s),
-        )
-        .with("normal", "N(g(z), σ²): σ fixed, learned or optimal", |s: normal::NormalSettings| {
-            Box::new(s)
-        })
-        .with(
-            "discretised-logistic",
-            "probabilities of 256 levels from a logistic density",
-            |s: discretised_logistic::DiscretisedLogisticSettings| Box::new(s),
-        )
+pub fn likelihoods() -> Axis<LikelihoodSettings> {
+    Axis::new("likelihood")
+        .with::<bernoulli::BernoulliSettings>()
+        .with::<continuous_bernoulli::ContinuousBernoulliSettings>()
+        .with::<normal::NormalSettings>()
+        .with::<discretised_logistic::DiscretisedLogisticSettings>()
 }
 
 /// `x`'s `n` rows repeated for `k·n` rows of outputs.
 pub(crate) fn repeat_x(x: &Tensor<2>, rows: usize) -> Tensor<2> {
     let n = x.dims()[0];
     if n == rows { x.clone() } else { x.clone().repeat_dim(0, rows / n.max(1)) }
+}
+
+/// The sum of a value of each feature over those that the batch has observed, `[k·n, features]` → `[k·n]`.
+pub(crate) fn sum_observed(per_feature: Tensor<2>, batch: &Batch) -> Tensor<1> {
+    sum_dimensions(match &batch.mask {
+        Some(mask) => {
+            let mask = repeat_x(mask, per_feature.dims()[0]);
+            // What is masked may be infinite, and 0 times that is no number.
+            per_feature.mask_fill(mask.lower_elem(0.5), 0.0)
+        }
+        None => per_feature,
+    })
 }
 
 /// The refusal of data that is not in [0, 1].

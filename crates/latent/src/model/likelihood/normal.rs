@@ -13,12 +13,13 @@ use burn::tensor::Tensor;
 use latent_kernels::sigmoid;
 use serde::{Deserialize, Serialize};
 
-use super::{BaseMeasure, Likelihood, LikelihoodSettings, MeasuredScale, mean_logits};
-use crate::batch::Noise;
+use super::{BaseMeasure, Likelihood, mean_logits, repeat_x};
+use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
-use crate::data::{Facts, ValueKind};
-use crate::density::LN_2PI;
+use crate::data::{DataError, Facts, ValueKind};
+use crate::density::{LN_2PI, sum_dimensions};
 use crate::device::Device;
+use crate::member::{Context, Freeze, Kept, Life, Mode, Named, Outputs, Progress, Settings};
 use crate::model::View;
 use crate::weights::{Init, Initial, WeightId, Weights};
 
@@ -77,6 +78,8 @@ struct Normal {
     unit: bool,
     /// ln σ², `[1]`
     log_variance: WeightId,
+    /// What the mean squared error is recorded as.
+    error: String,
 }
 
 impl NormalSettings {
@@ -89,34 +92,37 @@ impl NormalSettings {
     }
 }
 
-impl LikelihoodSettings for NormalSettings {
-    fn check(&self, _: &Facts) -> Result<(), ConfigError> {
+impl Named for NormalSettings {
+    const KIND: &'static str = "normal";
+    const ABOUT: &'static str = "N(g(z), σ²): σ fixed, learned or optimal";
+}
+
+impl Settings<dyn Likelihood> for NormalSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(1e-6..=1e6).contains(&self.sigma) {
-            return Err(ConfigError::Value {
-                key: "likelihood.sigma".into(),
-                what: format!("{} is not a standard deviation", self.sigma),
-                remedy: "give a number from 1e-6 to 1e6".into(),
-            });
+            return Err(ConfigError::value(
+                "sigma",
+                format!("{} is not a standard deviation", self.sigma),
+                "give a number from 1e-6 to 1e6",
+            ));
+        }
+        let facts = context.facts;
+        let bias = match self.is_unit(facts) {
+            true => mean_logits(facts),
+            false => Some(facts.mean.clone()).filter(|mean| mean.len() == facts.shape.features()),
+        };
+        context.outputs = Outputs::each(facts.shape, 1, bias);
+        if self.scale == Scale::Optimal {
+            context.couple(
+                "the likelihood measures its scale on the whole batch",
+                "or likelihood.scale = \"learned\"",
+            );
         }
         Ok(())
     }
 
-    fn parameters(&self) -> usize {
-        1
-    }
-
-    fn couples_rows(&self) -> bool {
-        self.scale == Scale::Optimal
-    }
-
-    fn output_bias(&self, facts: &Facts) -> Option<Vec<f32>> {
-        if self.is_unit(facts) {
-            return mean_logits(facts);
-        }
-        Some(facts.mean.clone()).filter(|mean| mean.len() == facts.shape.features())
-    }
-
-    fn init(&self, facts: &Facts, init: &mut Init<'_>) -> Box<dyn Likelihood> {
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Likelihood>, ConfigError> {
+        let facts = context.facts;
         let start = match self.scale {
             // Before anything is learned the error is the variance of the data.
             Scale::Optimal => {
@@ -130,12 +136,13 @@ impl LikelihoodSettings for NormalSettings {
             Scale::Learned => init.weight("log_variance", &[1], start),
             Scale::Fixed | Scale::Optimal => init.buffer("log_variance", &[1], start),
         };
-        Box::new(Normal {
+        Ok(Box::new(Normal {
             features: facts.shape.features(),
             scale: self.scale,
             unit: self.is_unit(facts),
             log_variance,
-        })
+            error: init.path("squared error"),
+        }))
     }
 }
 
@@ -147,29 +154,48 @@ impl Normal {
 }
 
 impl Likelihood for Normal {
-    fn parameters(&self) -> usize {
-        1
-    }
-
-    fn couples_rows(&self) -> bool {
-        self.scale == Scale::Optimal
-    }
-
     fn measure(&self) -> BaseMeasure {
         BaseMeasure::Lebesgue
     }
 
-    fn log_density(&self, view: &View<'_>, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1> {
-        let square = latent_kernels::squared_error(self.centre(outputs), x.clone());
+    fn log_density(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Tensor<1> {
+        let rows = outputs.dims()[0];
+        let centre = self.centre(outputs);
+        let (square, observed) = match &batch.mask {
+            // Masked numbers agree, and each row has as many features as were observed.
+            Some(mask) => {
+                let mask = repeat_x(mask, rows);
+                let x = repeat_x(&batch.x, rows) * mask.clone();
+                let square = latent_kernels::squared_error(centre * mask.clone(), x);
+                (square, Some(sum_dimensions(mask)))
+            }
+            None => (latent_kernels::squared_error(centre, batch.x.clone()), None),
+        };
         let features = self.features as f64;
-        let log_variance = if view.training && self.scale == Scale::Optimal {
-            (square.clone().mean() * (1.0 / features)).clamp_min(LEAST_VARIANCE).log()
+        let error = || match &observed {
+            Some(observed) => square.clone() / observed.clone().clamp_min(1.0),
+            None => square.clone() / features,
+        };
+        if let Some(record) = view.record.filter(|_| self.scale == Scale::Optimal) {
+            let draws = rows / batch.len().max(1);
+            let weight = batch.weight.as_ref().map(|weight| weight.clone().repeat_dim(0, draws));
+            record.rows(&self.error, error(), weight.as_ref());
+        }
+        let log_variance = if view.is_training() && self.scale == Scale::Optimal {
+            let mean = match (&batch.weight, &batch.mask) {
+                (None, None) => square.clone().mean() * (1.0 / features),
+                _ => batch.mean(error()),
+            };
+            mean.clamp_min(LEAST_VARIANCE).log()
         } else {
             view.weights.get::<1>(self.log_variance)
         };
-        let rows = square.dims()[0];
         let spread = log_variance.expand([rows]);
-        (square * spread.clone().neg().exp() + (spread + LN_2PI) * features) * -0.5
+        let size = match observed {
+            Some(observed) => (spread.clone() + LN_2PI) * observed,
+            None => (spread.clone() + LN_2PI) * features,
+        };
+        (square * spread.neg().exp() + size) * -0.5
     }
 
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
@@ -183,22 +209,26 @@ impl Likelihood for Normal {
         self.centre(outputs) + noise * deviation.reshape([1, 1]).expand([rows, features])
     }
 
-    fn scale(&self) -> Option<&dyn MeasuredScale> {
-        (self.scale == Scale::Optimal).then_some(self)
+    fn isotropic_variance(&self, view: &View<'_>) -> Option<f64> {
+        let log_variance = crate::device::scalar(&view.weights.get::<1>(self.log_variance));
+        (!self.unit).then(|| log_variance.exp())
     }
 }
 
-impl MeasuredScale for Normal {
-    fn statistic(&self, outputs: Tensor<2>, x: &Tensor<2>) -> Tensor<1> {
-        latent_kernels::squared_error(self.centre(outputs), x.clone()) / self.features as f64
-    }
-
-    fn follow(&self, weights: &mut Weights, mean: Tensor<1>) {
+/// The optimal σ² is the mean squared error: followed by a moving average, frozen from the training data.
+impl Life for Normal {
+    fn follow(&self, weights: &mut Weights, kept: &Kept, _: Progress) {
+        let Some(mean) = kept.mean(&self.error) else { return };
         let old = weights.get::<1>(self.log_variance).exp();
         weights.set(self.log_variance, (old * KEEP + mean * (1.0 - KEEP)).clamp_min(LEAST_VARIANCE).log());
     }
 
-    fn freeze(&self, weights: &mut Weights, mean: f64) {
-        weights.set_values(self.log_variance, vec![mean.max(LEAST_VARIANCE).ln() as f32]);
+    fn freeze(&self, freeze: &mut Freeze<'_>) -> Result<(), DataError> {
+        if self.scale == Scale::Optimal
+            && let Some(mean) = freeze.pass(Mode::Evaluation)?.mean_on_host(&self.error)
+        {
+            freeze.weights.set_values(self.log_variance, vec![mean.max(LEAST_VARIANCE).ln() as f32]);
+        }
+        Ok(())
     }
 }

@@ -6,18 +6,21 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Posterior, PosteriorSettings, needs_dimensions};
-use crate::batch::{LatentShape, Support};
+use super::Posterior;
+use super::size::{LatentSize, axes};
+use crate::batch::{Batch, LatentShape, Support};
 use crate::config::ConfigError;
 use crate::density::{BitGradient, Density, FactorisedBits};
+use crate::member::{Context, Life, Named, Settings};
 use crate::model::View;
+use crate::weights::Init;
 
 /// How many bits and which gradient.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BitsSettings {
     /// The number of bits.
-    pub latent: usize,
+    pub latent: LatentSize,
     /// How the gradient passes a bit while training.
     pub gradient: Surrogate,
     /// The temperature of relaxed bits: soft at 1, nearly hard at 0.1.
@@ -36,7 +39,7 @@ pub enum Surrogate {
 
 impl Default for BitsSettings {
     fn default() -> Self {
-        Self { latent: 16, gradient: Surrogate::StraightThrough, temperature: 0.5 }
+        Self { latent: LatentSize::default(), gradient: Surrogate::StraightThrough, temperature: 0.5 }
     }
 }
 
@@ -44,39 +47,41 @@ struct Bits {
     gradient: BitGradient,
 }
 
-impl PosteriorSettings for BitsSettings {
-    fn check(&self) -> Result<(), ConfigError> {
+impl Named for BitsSettings {
+    const KIND: &'static str = "bits";
+    const ABOUT: &'static str = "independent bits, straight-through or relaxed";
+}
+
+impl Settings<dyn Posterior> for BitsSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
-            return Err(ConfigError::Value {
-                key: "posterior.temperature".into(),
-                what: format!("{} is not a temperature", self.temperature),
-                remedy: "give a positive number, such as 0.5".into(),
-            });
+            return Err(ConfigError::value(
+                "temperature",
+                format!("{} is not a temperature", self.temperature),
+                "give a positive number, such as 0.5",
+            ));
         }
-        needs_dimensions(self.latent)
+        let shape = self.latent.shape(context)?;
+        context.latent = LatentShape::block("z", axes(shape), Support::Bits);
+        (context.heads, context.features) = (shape, shape);
+        Ok(())
     }
 
-    fn latent(&self) -> LatentShape {
-        LatentShape::single(self.latent, Support::Bits)
-    }
-
-    fn outputs(&self) -> usize {
-        self.latent
-    }
-
-    fn init(&self) -> Box<dyn Posterior> {
-        Box::new(Bits {
+    fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Posterior>, ConfigError> {
+        Ok(Box::new(Bits {
             gradient: match self.gradient {
                 Surrogate::StraightThrough => BitGradient::StraightThrough,
                 Surrogate::Relaxed => BitGradient::Relaxed(self.temperature),
             },
-        })
+        }))
     }
 }
 
 impl Posterior for Bits {
-    fn density(&self, view: &View<'_>, outputs: Tensor<2>) -> Box<dyn Density> {
-        let gradient = if view.training { self.gradient } else { BitGradient::None };
+    fn density(&self, view: &View<'_>, _: &Batch, outputs: Tensor<2>) -> Box<dyn Density> {
+        let gradient = if view.is_training() { self.gradient } else { BitGradient::None };
         Box::new(FactorisedBits { logits: outputs, gradient })
     }
 }
+
+impl Life for Bits {}

@@ -5,24 +5,21 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Posterior, PosteriorSettings, needs_dimensions};
-use crate::batch::{LatentShape, Support};
+use super::Posterior;
+use super::size::{LatentSize, axes, times};
+use crate::batch::{Batch, LatentShape, Support};
 use crate::config::ConfigError;
 use crate::density::{Density, DiagonalNormal};
+use crate::member::{Context, Life, Named, Settings};
 use crate::model::View;
+use crate::weights::Init;
 
 /// The number of dimensions.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiagonalNormalSettings {
     /// The number of latent dimensions.
-    pub latent: usize,
-}
-
-impl Default for DiagonalNormalSettings {
-    fn default() -> Self {
-        Self { latent: 16 }
-    }
+    pub latent: LatentSize,
 }
 
 struct DiagonalNormalPosterior;
@@ -30,29 +27,31 @@ struct DiagonalNormalPosterior;
 /// ln σ² is kept in this range: beyond it e^{ln σ²} leaves single precision within a few steps.
 const LOG_VARIANCE: (f64, f64) = (-30.0, 20.0);
 
-impl PosteriorSettings for DiagonalNormalSettings {
-    fn check(&self) -> Result<(), ConfigError> {
-        needs_dimensions(self.latent)
+impl Named for DiagonalNormalSettings {
+    const KIND: &'static str = "diagonal-normal";
+    const ABOUT: &'static str = "N(μ(x), diag σ²(x))";
+}
+
+impl Settings<dyn Posterior> for DiagonalNormalSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        let shape = self.latent.shape(context)?;
+        context.latent = LatentShape::block("z", axes(shape), Support::Reals);
+        (context.heads, context.features) = (times(shape, 2), shape);
+        Ok(())
     }
 
-    fn latent(&self) -> LatentShape {
-        LatentShape::single(self.latent, Support::Reals)
-    }
-
-    fn outputs(&self) -> usize {
-        2 * self.latent
-    }
-
-    fn init(&self) -> Box<dyn Posterior> {
-        Box::new(DiagonalNormalPosterior)
+    fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Posterior>, ConfigError> {
+        Ok(Box::new(DiagonalNormalPosterior))
     }
 }
 
 impl Posterior for DiagonalNormalPosterior {
-    fn density(&self, _: &View<'_>, outputs: Tensor<2>) -> Box<dyn Density> {
+    fn density(&self, _: &View<'_>, _: &Batch, outputs: Tensor<2>) -> Box<dyn Density> {
         let latent = outputs.dims()[1] / 2;
         let mean = outputs.clone().narrow(1, 0, latent);
         let log_variance = outputs.narrow(1, latent, latent).clamp(LOG_VARIANCE.0, LOG_VARIANCE.1);
         Box::new(DiagonalNormal { mean, log_variance })
     }
 }
+
+impl Life for DiagonalNormalPosterior {}

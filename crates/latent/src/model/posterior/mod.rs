@@ -1,22 +1,37 @@
 //! The posterior q(z|x): which region of z belongs to an x. One file a member.
 //!
-//! A posterior says which numbers it wants from the encoder and turns them into a [`Density`].
+//! A posterior says which numbers it wants from the encoder and turns them into a [`Density`]; and what the decoder sees of
+//! a code. Codes are vectors, or have a place: maps of `channels × h × w`.
 
 mod bits;
+mod blocks;
 mod diagonal_normal;
 mod point;
+mod size;
 
 use burn::tensor::Tensor;
 
+pub use bits::{BitsSettings, Surrogate};
+pub use blocks::BlocksSettings;
+pub use diagonal_normal::DiagonalNormalSettings;
+pub use point::PointSettings;
+pub use size::LatentSize;
+
 use super::View;
-use crate::batch::LatentShape;
-use crate::config::{Axis, ConfigError};
+use crate::batch::{Batch, Latent};
 use crate::density::Density;
+use crate::member::{Axis, Life, Settings};
 
 /// q(z|x) from the encoder's outputs.
-pub trait Posterior: Send + Sync {
+pub trait Posterior: Life {
     /// The density of each row, from the encoder's outputs `[n, outputs]`.
-    fn density(&self, view: &View<'_>, outputs: Tensor<2>) -> Box<dyn Density>;
+    fn density(&self, view: &View<'_>, batch: &Batch, outputs: Tensor<2>) -> Box<dyn Density>;
+
+    /// What the decoder sees of stored codes, `[rows, features]`: the codes, unless they stand for something.
+    fn features(&self, view: &View<'_>, z: &Latent) -> Tensor<2> {
+        let _ = view;
+        z.z.clone()
+    }
 
     /// Whether q has a density at all; a point mass has none, and its rate is infinite.
     fn has_density(&self) -> bool {
@@ -24,44 +39,14 @@ pub trait Posterior: Send + Sync {
     }
 }
 
-/// The settings of a posterior: config → check → posterior.
-pub trait PosteriorSettings: Send + Sync {
-    /// Refuses settings that make no sense.
-    fn check(&self) -> Result<(), ConfigError>;
-
-    /// The shape of its latents.
-    fn latent(&self) -> LatentShape;
-
-    /// How many numbers a row it wants from the encoder.
-    fn outputs(&self) -> usize;
-
-    /// Whether q has a density.
-    fn has_density(&self) -> bool {
-        true
-    }
-
-    /// Builds the posterior.
-    fn init(&self) -> Box<dyn Posterior>;
-}
+/// The settings of a posterior. It declares the blocks of z, the encoder's heads, and what the decoder sees.
+pub type PosteriorSettings = dyn Settings<dyn Posterior>;
 
 /// The posteriors that ship.
-pub fn posteriors() -> Axis<dyn PosteriorSettings> {
-    Axis::<dyn PosteriorSettings>::new("posterior")
-        .with("point", "one code for each x: a plain autoencoder", |s: point::PointSettings| Box::new(s))
-        .with("diagonal-normal", "N(μ(x), diag σ²(x))", |s: diagonal_normal::DiagonalNormalSettings| {
-            Box::new(s)
-        })
-        .with("bits", "independent bits, straight-through or relaxed", |s: bits::BitsSettings| Box::new(s))
-}
-
-/// The refusal of a latent without dimensions.
-pub(crate) fn needs_dimensions(latent: usize) -> Result<(), ConfigError> {
-    if latent == 0 {
-        return Err(ConfigError::Value {
-            key: "posterior.latent".into(),
-            what: "0 latent dimensions".into(),
-            remedy: "give at least 1".into(),
-        });
-    }
-    Ok(())
+pub fn posteriors() -> Axis<PosteriorSettings> {
+    Axis::new("posterior")
+        .with::<point::PointSettings>()
+        .with::<diagonal_normal::DiagonalNormalSettings>()
+        .with::<bits::BitsSettings>()
+        .with::<blocks::BlocksSettings>()
 }

@@ -4,59 +4,51 @@
 use burn::tensor::{Tensor, activation::sigmoid};
 use serde::{Deserialize, Serialize};
 
-use super::{Posterior, PosteriorSettings, needs_dimensions};
-use crate::batch::{LatentShape, Support};
+use super::Posterior;
+use super::size::{LatentSize, axes};
+use crate::batch::{Batch, LatentShape, Support};
 use crate::config::ConfigError;
 use crate::density::{Density, Point};
+use crate::member::{Context, Life, Named, Settings};
 use crate::model::View;
+use crate::weights::Init;
 
 /// The size of the code.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PointSettings {
     /// The number of latent dimensions.
-    pub latent: usize,
+    pub latent: LatentSize,
     /// Whether codes are squashed into [0, 1], as a uniform prior wants.
     pub unit_interval: bool,
-}
-
-impl Default for PointSettings {
-    fn default() -> Self {
-        Self { latent: 16, unit_interval: false }
-    }
 }
 
 struct PointPosterior {
     unit_interval: bool,
 }
 
-impl PosteriorSettings for PointSettings {
-    fn check(&self) -> Result<(), ConfigError> {
-        needs_dimensions(self.latent)
+impl Named for PointSettings {
+    const KIND: &'static str = "point";
+    const ABOUT: &'static str = "one code for each x: a plain autoencoder";
+}
+
+impl Settings<dyn Posterior> for PointSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        let shape = self.latent.shape(context)?;
+        let support = if self.unit_interval { Support::UnitInterval } else { Support::Reals };
+        context.latent = LatentShape::block("z", axes(shape), support);
+        (context.heads, context.features) = (shape, shape);
+        context.has_density = false;
+        Ok(())
     }
 
-    fn latent(&self) -> LatentShape {
-        LatentShape::single(
-            self.latent,
-            if self.unit_interval { Support::UnitInterval } else { Support::Reals },
-        )
-    }
-
-    fn outputs(&self) -> usize {
-        self.latent
-    }
-
-    fn has_density(&self) -> bool {
-        false
-    }
-
-    fn init(&self) -> Box<dyn Posterior> {
-        Box::new(PointPosterior { unit_interval: self.unit_interval })
+    fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Posterior>, ConfigError> {
+        Ok(Box::new(PointPosterior { unit_interval: self.unit_interval }))
     }
 }
 
 impl Posterior for PointPosterior {
-    fn density(&self, _: &View<'_>, outputs: Tensor<2>) -> Box<dyn Density> {
+    fn density(&self, _: &View<'_>, _: &Batch, outputs: Tensor<2>) -> Box<dyn Density> {
         Box::new(Point { code: if self.unit_interval { sigmoid(outputs) } else { outputs } })
     }
 
@@ -64,3 +56,5 @@ impl Posterior for PointPosterior {
         false
     }
 }
+
+impl Life for PointPosterior {}

@@ -4,10 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Prior, PriorSettings};
-use crate::batch::{LatentShape, Support};
+use super::{Prior, needs_support};
+use crate::batch::{Given, Support};
 use crate::config::ConfigError;
 use crate::density::{Density, NormalMixture};
+use crate::member::{Context, Life, Named, Settings};
 use crate::model::View;
 use crate::weights::{Init, Initial, WeightId};
 
@@ -33,45 +34,39 @@ struct Mixture {
     log_variance: WeightId,
 }
 
-impl PriorSettings for MixtureSettings {
-    fn support(&self) -> Support {
-        Support::Reals
-    }
+impl Named for MixtureSettings {
+    const KIND: &'static str = "mixture";
+    const ABOUT: &'static str = "a learned mixture of normals";
+}
 
-    fn check(&self) -> Result<(), ConfigError> {
+impl Settings<dyn Prior> for MixtureSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(self.spread.is_finite() && self.spread >= 0.0) {
-            return Err(ConfigError::Value {
-                key: "prior.spread".into(),
-                what: format!("{} is not a standard deviation", self.spread),
-                remedy: "give a number from 0".into(),
-            });
+            return Err(ConfigError::value(
+                "spread",
+                format!("{} is not a standard deviation", self.spread),
+                "give a number from 0",
+            ));
         }
         if self.components == 0 {
-            return Err(ConfigError::Value {
-                key: "prior.components".into(),
-                what: "a mixture of 0 components".into(),
-                remedy: "give at least 1".into(),
-            });
+            return Err(ConfigError::value("components", "a mixture of 0 components", "give at least 1"));
         }
-        Ok(())
+        context.prior_factorises = false;
+        needs_support(context, "the reals", |support| support == Support::Reals)
     }
 
-    fn factorises(&self) -> bool {
-        false
-    }
-
-    fn init(&self, latent: &LatentShape, init: &mut Init<'_>) -> Box<dyn Prior> {
-        let shape = [self.components, latent.dims()];
-        Box::new(Mixture {
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Prior>, ConfigError> {
+        let shape = [self.components, context.latent.dims()];
+        Ok(Box::new(Mixture {
             logits: init.weight("logits", &[1, self.components], Initial::Constant(0.0)),
             mean: init.weight("mean", &shape, Initial::Normal(self.spread)),
             log_variance: init.weight("log_variance", &shape, Initial::Constant(0.0)),
-        })
+        }))
     }
 }
 
 impl Prior for Mixture {
-    fn density(&self, view: &View<'_>) -> Box<dyn Density> {
+    fn density(&self, view: &View<'_>, _: Given<'_>) -> Box<dyn Density> {
         Box::new(NormalMixture {
             logits: view.weights.get(self.logits),
             mean: view.weights.get(self.mean),
@@ -79,3 +74,5 @@ impl Prior for Mixture {
         })
     }
 }
+
+impl Life for Mixture {}

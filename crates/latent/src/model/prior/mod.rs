@@ -1,46 +1,69 @@
 //! The prior p(z): where z lives before any x. One file a member.
 
 mod bits;
+mod blocks;
+mod categorical;
 mod mixture;
 mod standard_normal;
 mod uniform;
 
+pub use bits::BitsPriorSettings;
+pub use blocks::BlocksPriorSettings;
+pub use categorical::CategoricalPriorSettings;
+pub use mixture::MixtureSettings;
+pub use standard_normal::StandardNormalSettings;
+pub use uniform::UniformSettings;
+
 use super::View;
-use crate::batch::{LatentShape, Support};
-use crate::config::{Axis, ConfigError};
+use crate::batch::{Given, Support};
+use crate::config::ConfigError;
 use crate::density::Density;
-use crate::weights::Init;
+use crate::member::{Axis, Context, Life, Settings};
 
 /// p(z).
-pub trait Prior: Send + Sync {
-    /// The density, one for all rows.
-    fn density(&self, view: &View<'_>) -> Box<dyn Density>;
-}
+pub trait Prior: Life {
+    /// The density: one for all rows, or one for each where it depends on what is given.
+    fn density(&self, view: &View<'_>, given: Given<'_>) -> Box<dyn Density>;
 
-/// The settings of a prior: config → check → prior.
-pub trait PriorSettings: Send + Sync {
-    /// Where it puts its mass.
-    fn support(&self) -> Support;
-
-    /// Refuses settings that make no sense.
-    fn check(&self) -> Result<(), ConfigError> {
-        Ok(())
+    /// Whether it depends on what is given.
+    fn is_conditional(&self) -> bool {
+        false
     }
 
-    /// Whether its density is a product over dimensions, so that a rate splits over them.
-    fn factorises(&self) -> bool {
-        true
+    /// Whether it is N(0, I).
+    fn is_standard_normal(&self) -> bool {
+        false
     }
-
-    /// Builds the prior over latents of that shape.
-    fn init(&self, latent: &LatentShape, init: &mut Init<'_>) -> Box<dyn Prior>;
 }
+
+/// The settings of a prior. It refuses blocks that it has no mass on.
+pub type PriorSettings = dyn Settings<dyn Prior>;
 
 /// The priors that ship.
-pub fn priors() -> Axis<dyn PriorSettings> {
-    Axis::<dyn PriorSettings>::new("prior")
-        .with("standard-normal", "N(0, I)", |s: standard_normal::StandardNormalSettings| Box::new(s))
-        .with("uniform", "uniform on the unit cube", |s: uniform::UniformSettings| Box::new(s))
-        .with("mixture", "a learned mixture of normals", |s: mixture::MixtureSettings| Box::new(s))
-        .with("bits", "independent bits, fair or learned", |s: bits::BitsPriorSettings| Box::new(s))
+pub fn priors() -> Axis<PriorSettings> {
+    Axis::new("prior")
+        .with::<standard_normal::StandardNormalSettings>()
+        .with::<uniform::UniformSettings>()
+        .with::<mixture::MixtureSettings>()
+        .with::<bits::BitsPriorSettings>()
+        .with::<categorical::CategoricalPriorSettings>()
+        .with::<blocks::BlocksPriorSettings>()
+}
+
+/// Refuses codes that lie elsewhere: the rate would be infinite.
+pub(crate) fn needs_support(
+    context: &Context<'_>,
+    lives_on: &str,
+    fits: impl Fn(Support) -> bool,
+) -> Result<(), ConfigError> {
+    let Some(block) = context.latent.blocks.iter().find(|block| !fits(block.support)) else {
+        return Ok(());
+    };
+    Err(ConfigError::combination(
+        format!(
+            "the posterior's codes are {} and the prior lives on {lives_on}, so the rate is infinite",
+            block.support.name()
+        ),
+        "choose a posterior and a prior on the same space",
+    ))
 }

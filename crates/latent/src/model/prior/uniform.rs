@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Prior, PriorSettings};
-use crate::batch::{LatentShape, Support};
+use super::{Prior, needs_support};
+use crate::batch::{Given, Support};
+use crate::config::ConfigError;
 use crate::density::{Density, Uniform};
+use crate::member::{Context, Life, Named, Settings};
 use crate::model::View;
 use crate::weights::Init;
 
@@ -17,18 +19,25 @@ struct UniformPrior {
     dims: usize,
 }
 
-impl PriorSettings for UniformSettings {
-    fn support(&self) -> Support {
-        Support::UnitInterval
+impl Named for UniformSettings {
+    const KIND: &'static str = "uniform";
+    const ABOUT: &'static str = "uniform on the unit cube";
+}
+
+impl Settings<dyn Prior> for UniformSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        needs_support(context, "the unit cube", |support| support == Support::UnitInterval)
     }
 
-    fn init(&self, latent: &LatentShape, _: &mut Init<'_>) -> Box<dyn Prior> {
-        Box::new(UniformPrior { dims: latent.dims() })
+    fn init(&self, context: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Prior>, ConfigError> {
+        Ok(Box::new(UniformPrior { dims: context.latent.dims() }))
     }
 }
 
 impl Prior for UniformPrior {
-    fn density(&self, view: &View<'_>) -> Box<dyn Density> {
+    fn density(&self, view: &View<'_>, _: Given<'_>) -> Box<dyn Density> {
         Box::new(Uniform { dims: self.dims, device: view.weights.device().clone() })
     }
 }
+
+impl Life for UniformPrior {}

@@ -1,0 +1,150 @@
+//! The options that commands share. A command names what is special about one of them (`mut_arg`), such as which files
+//! `--out` takes.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use latent::array::Array;
+use latent::generate::Told;
+use latent::{Key, Model};
+
+use crate::commands::{key, load};
+use crate::failure::Failure;
+use crate::target::{Kind, Target};
+
+/// What chance descends from
+#[derive(Args)]
+pub struct Seeded {
+    /// What the draws descend from
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// A trained model
+#[derive(Args)]
+pub struct Trained {
+    /// A run folder or a model file
+    pub run: PathBuf,
+    #[command(flatten)]
+    seeded: Seeded,
+}
+
+impl Trained {
+    /// What the command's draws descend from.
+    pub fn seed(&self) -> u64 {
+        self.seeded.seed
+    }
+
+    /// The key of a command's own draws.
+    pub fn key(&self, purpose: &str) -> Key {
+        key(self.seed(), purpose)
+    }
+
+    /// The run folder; a model file alone is refused, because of `why`.
+    pub fn folder(&self, why: &str) -> Result<&Path, Failure> {
+        if self.run.is_file() {
+            let what = format!("{} is a file, and {why}", self.run.display());
+            return Err(Failure::flag("RUN", what, "give the run folder"));
+        }
+        Ok(&self.run)
+    }
+}
+
+/// A trained model, and where it computes
+#[derive(Args)]
+pub struct Computing {
+    #[command(flatten)]
+    pub trained: Trained,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+impl Computing {
+    /// The model on its device.
+    pub fn model(&self) -> Result<Model, Failure> {
+        load(&self.trained.run, &self.device)
+    }
+}
+
+/// A trained model, and where what it gives is written
+#[derive(Args)]
+pub struct Writing {
+    /// Where to: grid.png, a folder/, x.npy or x.csv
+    #[arg(long)]
+    pub out: PathBuf,
+    #[command(flatten)]
+    computing: Computing,
+    /// Replace what is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+impl Writing {
+    /// Where to write, if that is one of `allowed` and nothing stands there.
+    pub fn target(&self, allowed: &[Kind]) -> Result<Target, Failure> {
+        Target::new("--out", &self.out, self.force, allowed)
+    }
+
+    /// The model on its device.
+    pub fn model(&self) -> Result<Model, Failure> {
+        self.computing.model()
+    }
+
+    /// The run folder or the model file.
+    pub fn run(&self) -> &Path {
+        &self.computing.trained.run
+    }
+
+    /// What the command's draws descend from.
+    pub fn seed(&self) -> u64 {
+        self.computing.trained.seed()
+    }
+
+    /// The key of a command's own draws.
+    pub fn key(&self, purpose: &str) -> Key {
+        self.computing.trained.key(purpose)
+    }
+}
+
+/// What a conditional model is told
+#[derive(Args)]
+pub struct Conditions {
+    /// What the model is told of every row, such as label=Trouser or age=30; may be given several times
+    #[arg(long = "condition", value_name = "NAME=VALUE")]
+    given: Vec<String>,
+}
+
+impl Conditions {
+    /// Name and value of each.
+    fn pairs(&self) -> Result<Vec<(String, String)>, Failure> {
+        let pair = |given: &String| match given.split_once('=') {
+            Some((name, value)) => Ok((name.trim().to_string(), value.trim().to_string())),
+            None => {
+                let remedy = "write NAME=VALUE, such as --condition label=Trouser";
+                Err(Failure::flag("--condition", format!("no `=` in {given:?}"), remedy))
+            }
+        };
+        self.given.iter().map(pair).collect()
+    }
+
+    /// Whether any is given.
+    pub fn any(&self) -> bool {
+        !self.given.is_empty()
+    }
+
+    /// `, label=Trouser` for titles; nothing where nothing is given.
+    pub fn in_words(&self) -> String {
+        self.given.iter().map(|given| format!(", {given}")).collect()
+    }
+
+    /// For `count` new samples: a class that isn't given is drawn as often as the training rows had it.
+    pub fn drawn(&self, model: &Model, count: usize, key: Key) -> Result<Told, Failure> {
+        Ok(Told::drawn(&model.facts, &self.pairs()?, count, key)?)
+    }
+
+    /// For rows of codes, all told the same: everything must be given.
+    pub fn same(&self, model: &Model, codes: &Array) -> Result<Told, Failure> {
+        Ok(Told::same(&model.facts, &self.pairs()?, codes.rows())?)
+    }
+}

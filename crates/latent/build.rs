@@ -1,0 +1,26 @@
+//! Lists the presets: a file in `presets/` is one, without a line anywhere else.
+
+use std::path::Path;
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let missing = |what| io::Error::new(io::ErrorKind::NotFound, what);
+    let own = env::var("CARGO_MANIFEST_DIR").map_err(|_| missing("CARGO_MANIFEST_DIR"))?;
+    let out = env::var("OUT_DIR").map_err(|_| missing("OUT_DIR"))?;
+    let folder = Path::new(&own).join("../../presets");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    let line = |name: &String| {
+        let path = folder.join(format!("{name}.toml"));
+        format!("    Preset {{ name: {name:?}, text: include_str!({:?}) }},\n", path.display().to_string())
+    };
+    let lines: String = names.iter().map(line).collect();
+    fs::write(Path::new(&out).join("presets.rs"), format!("&[\n{lines}]\n"))
+}

@@ -1,0 +1,343 @@
+//! How data is made of what a reader found: split, scanned once, normalised, its facts collected.
+//!
+//! The one pass over all rows gives hash, NaN check, range, mean, variance and repeated rows; everything else
+//! follows from these and from the settings.
+
+use sha2::{Digest, Sha256};
+
+use super::array::MOST_FEATURES;
+use super::checks::{check_roles, check_shape, stub};
+use super::classes::Chosen;
+use super::condition;
+use super::dataset::Labels;
+use super::moments::Moments;
+use super::open::{Found, find};
+use super::opened::{Source, source_of};
+use super::rows::Preparation;
+use super::scan::{Assigned, scan};
+use super::settings::{Binarize, Flip, Part};
+use super::split::{self, Fractions, UNUSED};
+use super::{Data, DataError, DataSettings, Facts, Normalisation, Split, ValueKind, known, normalise};
+use crate::Key;
+
+impl Data {
+    /// Opens and splits data. `key` draws the splits and, later, bits and flips; `log` hears what a user should
+    /// know (skipped files, repeated rows).
+    ///
+    /// # Errors
+    /// Whatever is wrong with the settings or the files, by name and with a remedy.
+    pub fn open(settings: &DataSettings, key: Key, log: &mut dyn FnMut(String)) -> Result<Self, DataError> {
+        settings.check()?;
+        let key = key.fold("data");
+        let found = find(&settings.source, settings, None, log)?;
+        Self::open_found(found, settings, key, log)
+    }
+
+    /// Splits what was found. `key` is the data's own.
+    pub(crate) fn open_found(
+        found: Found,
+        settings: &DataSettings,
+        key: Key,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Self, DataError> {
+        check_roles(settings, &*found.main)?;
+        condition::check_asked(settings, &*found.main)?;
+        let mut given = [None, None];
+        for (slot, (key, part)) in
+            given.iter_mut().zip([("validation", &settings.validation), ("test", &settings.test)])
+        {
+            if let Some(Part::Path(path)) = part {
+                // The columns of a table are found by name, whatever their order there.
+                let like = (!found.main.columns().is_empty()).then(|| stub(settings, &*found.main));
+                let other = find(path, settings, like.as_ref(), log)?;
+                let rows = match other.test {
+                    Some(test) if key == "test" => test,
+                    _ => other.main,
+                };
+                check_shape(&*rows, found.main.shape())?;
+                condition::check_told(&condition::asked(settings), &*rows)?;
+                *slot = Some((rows, other.fashion));
+            }
+        }
+        let [given_validation, mut given_test] = given;
+        if settings.test.is_none()
+            && let Some(test) = found.test
+        {
+            check_shape(&*test, found.main.shape())?;
+            condition::check_told(&condition::asked(settings), &*test)?;
+            given_test = Some((test, found.fashion));
+        }
+        let fraction = |part: &Option<Part>, is_given: bool| match part {
+            _ if is_given => 0.0,
+            Some(Part::Fraction(fraction)) => *fraction,
+            _ => 0.1,
+        };
+        let fractions = Fractions {
+            validation: fraction(&settings.validation, given_validation.is_some()),
+            test: fraction(&settings.test, given_test.is_some()),
+        };
+        let chosen = Chosen::of(&*found.main, found.fashion, &settings.classes)?;
+        let used = split::used(chosen.rows(&*found.main, found.fashion)?, settings.limit, key);
+        let roles = split::assign(&used, found.main.groups(), fractions, key)?;
+        drop(used);
+        let mut parts = vec![Assigned { rows: found.main, roles, fashion: found.fashion }];
+        for (role, part) in [(1, given_validation), (2, given_test)] {
+            if let Some((rows, fashion)) = part {
+                let wanted = chosen.rows(&*rows, fashion)?;
+                let roles = wanted.into_iter().map(|wanted| if wanted { role } else { UNUSED }).collect();
+                parts.push(Assigned { rows, roles, fashion });
+            }
+        }
+        Self::build(parts, settings, None, chosen.names, key, log)
+    }
+
+    /// Opens other data for a trained model: all rows form the [test split](Split::Test), checked against the
+    /// model's facts and normalised as the model's data was. `settings` are those of the model's run with
+    /// another `source`; labels and groups may be missing, limit, splits and flips don't apply.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`DataError::Mismatch`] if shape, columns or range differ from the model's.
+    pub fn open_for(
+        model: &Facts,
+        settings: &DataSettings,
+        key: Key,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Self, DataError> {
+        let settings = Self::settings_for(settings);
+        settings.check()?;
+        let found = find(&settings.source, &settings, Some(model), log)?;
+        Self::open_found_for(found, model, &settings, key.fold("data"), log)
+    }
+
+    /// The settings of a model's run without what does not apply to other data.
+    pub(crate) fn settings_for(settings: &DataSettings) -> DataSettings {
+        DataSettings { validation: None, test: None, limit: None, flip: Flip::None, ..settings.clone() }
+    }
+
+    /// Checks what was found against the model's facts and makes it the test split. `key` is the data's own.
+    pub(crate) fn open_found_for(
+        found: Found,
+        model: &Facts,
+        settings: &DataSettings,
+        key: Key,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Self, DataError> {
+        let mut parts = Vec::new();
+        for rows in [Some(found.main), found.test].into_iter().flatten() {
+            check_shape(&*rows, model.shape)?;
+            condition::check_told(&model.condition, &*rows)?;
+            condition::check_classes(&model.condition, &*rows, found.fashion)?;
+            let roles = vec![2; rows.rows() as usize];
+            parts.push(Assigned { rows, roles, fashion: found.fashion });
+        }
+        Self::build(parts, settings, Some(model), None, key, log)
+    }
+
+    fn build(
+        mut parts: Vec<Assigned>,
+        settings: &DataSettings,
+        model: Option<&Facts>,
+        only: Option<Vec<String>>,
+        key: Key,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Self, DataError> {
+        let shape = parts[0].rows.shape();
+        if shape.features() > MOST_FEATURES {
+            return Err(DataError::setting(
+                "image.size",
+                format!("a sample of {shape} has {} numbers", shape.features()),
+                format!("{MOST_FEATURES} at most: set a smaller size"),
+            ));
+        }
+        let mut hash = Sha256::new();
+        hash.update("latent data 1");
+        let mut moments = Moments::new(shape.features());
+        let mut audit = scan(&mut parts, settings, &mut hash, &mut moments, log)?;
+
+        let (normalisation, kind) = match model {
+            None => normalise::resolve(&*parts[0].rows, &moments, settings)?,
+            Some(model) => {
+                let natural_bits = model.kind == ValueKind::Binary && settings.binarize == Binarize::None;
+                normalise::check_against(&*parts[0].rows, &moments, &model.normalisation, natural_bits)?;
+                (model.normalisation.clone(), model.kind)
+            }
+        };
+
+        let closed = only.is_some();
+        let mut classes = only.or_else(|| model.map(|model| model.classes.clone())).unwrap_or_default();
+        let mut told = model.map_or_else(|| condition::asked(settings), |model| model.condition.clone());
+        let names = condition::numbers_of(&told);
+        let mut training_numbers = vec![Vec::new(); names.len()];
+        let mut sources: Vec<Source> = Vec::new();
+        let mut splits: [Vec<u64>; 3] = Default::default();
+        let mut first = 0;
+        for part in parts {
+            let labels =
+                part.rows.labels().map(|labels| renumber(labels, part.fashion, closed, &mut classes));
+            for (row, &role) in part.roles.iter().enumerate().filter(|(_, role)| **role != UNUSED) {
+                splits[usize::from(role)].push(first + row as u64);
+            }
+            if let Some(labels) = &labels {
+                labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
+            }
+            for (name, training) in names.iter().zip(&mut training_numbers) {
+                let values = part.rows.numbers(name).unwrap_or_default();
+                values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+                let rows = values.iter().zip(&part.roles).filter(|(_, role)| **role == 0);
+                training.extend(rows.map(|(value, _)| *value));
+            }
+            let rows = part.rows.rows();
+            sources.push(Source { rows: part.rows, first, labels, numbers: Vec::new() });
+            first += rows;
+        }
+        let lost =
+            (0..3).find(|&split| splits[split].is_empty() && wants(settings, split) && model.is_none());
+        if let Some(split) = lost {
+            return Err(DataError::setting(
+                "source",
+                format!("no readable row is left for the {} split", Split::ALL[split]),
+                "give more rows, or another seed",
+            ));
+        }
+        if model.is_none() {
+            let mut counts = vec![0; classes.len()];
+            for label in splits[0].iter().filter_map(|&id| source_of(&sources, id).label(id)) {
+                if let Some(count) = counts.get_mut(label as usize) {
+                    *count += 1;
+                }
+            }
+            condition::resolve(&mut told, &classes, &counts, &training_numbers)?;
+        }
+        for source in &mut sources {
+            source.numbers = condition::standardised(&told, &*source.rows)?;
+        }
+        check_weights(&sources, &splits)?;
+        hash.update(classes.join("\n"));
+        hash.update(settings.fingerprint());
+        let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+
+        let (mean, variance) = x_moments(&moments, &normalisation, settings.binarize);
+        let held = |count: u64, of: usize| count >= 50 || (count > 0 && count * 100 >= of as u64);
+        let overlaps = if held(audit.fashion[0], splits[0].len() + splits[1].len()) {
+            vec![known::FASHION_TEST.to_string()]
+        } else {
+            Vec::new()
+        };
+        let facts = Facts {
+            source: settings.source.clone(),
+            shape,
+            kind,
+            normalisation: normalisation.clone(),
+            columns: sources[0].rows.columns().to_vec(),
+            classes,
+            rows: [0, 1, 2].map(|split| splits[split].len() as u64),
+            mean: model.map_or(mean, |model| model.mean.clone()),
+            variance: model.map_or(variance, |model| model.variance.clone()),
+            hash,
+            overlaps,
+            condition: told,
+        };
+        audit.format = sources[0].rows.format();
+        audit.number = sources[0].rows.number().name();
+        audit.range = moments.range();
+        if !shape.is_image() {
+            audit.spans = moments.least.iter().copied().zip(moments.greatest.iter().copied()).collect();
+        }
+        if model.is_none() {
+            let columns = moments.least.iter().zip(&moments.greatest).enumerate();
+            audit.constant =
+                columns.filter(|(_, (least, greatest))| least == greatest).map(|(n, _)| n).collect();
+        }
+        let preparation = Preparation::new(normalisation, shape, settings, key);
+        let workers = settings.threads();
+        let has_gaps = sources.iter().any(|source| source.rows.has_gaps());
+        let is_weighted = sources.iter().any(|source| source.rows.weight().is_some());
+        let mut data = Self { sources, splits, preparation, facts, audit, workers, has_gaps, is_weighted };
+        if model.is_none() && matches!(settings.binarize, Binarize::Threshold | Binarize::Static) {
+            data.measure_bits()?;
+        }
+        Ok(data)
+    }
+
+    /// Mean and variance of bits that are fixed can be counted, in a second pass over the training rows.
+    fn measure_bits(&mut self) -> Result<(), DataError> {
+        let mut sums = vec![0.0; self.features()];
+        let mut counts = vec![0.0; self.features()];
+        let mut mask = vec![0.0; self.features()];
+        let plain = Preparation { flip: Flip::None, ..self.preparation.clone() };
+        let (mut values, mut x) = (vec![0.0; self.features()], vec![0.0; self.features()]);
+        for &id in &self.splits[0] {
+            self.read(id, &mut values)?;
+            plain.prepare(&values, &mut x, &mut mask, id, Split::Train, 0);
+            sums.iter_mut().zip(&x).for_each(|(sum, x)| *sum += f64::from(*x));
+            counts.iter_mut().zip(&mask).for_each(|(count, mask)| *count += f64::from(*mask));
+        }
+        self.facts.mean =
+            sums.iter().zip(&counts).map(|(sum, count)| (sum / count.max(1.0)) as f32).collect();
+        self.facts.variance = self.facts.mean.iter().map(|mean| mean * (1.0 - mean)).collect();
+        Ok(())
+    }
+}
+
+/// Checks that each split has rows that count.
+fn check_weights(sources: &[Source], splits: &[Vec<u64>; 3]) -> Result<(), DataError> {
+    for (split, ids) in Split::ALL.into_iter().zip(splits) {
+        let Some(&first) = ids.first() else { continue };
+        if ids.iter().all(|&id| source_of(sources, id).weight(id) == 0.0) {
+            return Err(DataError::malformed(
+                source_of(sources, first).rows.path(),
+                format!("the weights of all {} rows of the {split} split are 0", ids.len()),
+                "leave rows of weight 0 out, or try another seed",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Labels numbered as in `classes`, which grows by the names that it lacks; if it is `closed`, rows with other names
+/// are in no split and their number is never read.
+fn renumber(labels: &Labels, fashion: bool, closed: bool, classes: &mut Vec<String>) -> Vec<u32> {
+    let mut names = labels.classes.clone();
+    if fashion {
+        known::fashion_class_names(&mut names);
+    }
+    let numbers: Vec<u32> = names
+        .into_iter()
+        .map(|name| match classes.iter().position(|class| *class == name) {
+            Some(place) => place as u32,
+            None if closed => u32::MAX,
+            None => {
+                classes.push(name);
+                (classes.len() - 1) as u32
+            }
+        })
+        .collect();
+    labels.of.iter().map(|&label| numbers[label as usize]).collect()
+}
+
+/// Mean and variance of x from those of the values. Bits drawn anew have the mean of x and its Bernoulli
+/// variance.
+fn x_moments(moments: &Moments, normalisation: &Normalisation, binarize: Binarize) -> (Vec<f32>, Vec<f32>) {
+    let (mean, variance) = moments.mean_and_variance();
+    let at = |list: &[f32], index: usize| f64::from(list[index % list.len()]);
+    let features = mean.iter().zip(&variance).enumerate().map(|(index, (mean, variance))| {
+        if moments.observed(index) == 0 {
+            return (0.0, 0.0);
+        }
+        let scale = at(&normalisation.scale, index);
+        let mean = (mean - at(&normalisation.offset, index)) / scale;
+        let variance =
+            if binarize == Binarize::None { variance / (scale * scale) } else { mean * (1.0 - mean) };
+        (mean as f32, variance as f32)
+    });
+    features.unzip()
+}
+
+fn wants(settings: &DataSettings, split: usize) -> bool {
+    let part = match split {
+        1 => &settings.validation,
+        2 => &settings.test,
+        _ => return true,
+    };
+    !matches!(part, Some(Part::Fraction(fraction)) if *fraction == 0.0)
+}

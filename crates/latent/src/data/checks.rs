@@ -1,0 +1,67 @@
+//! What is checked before anything is read: settings against the format, and data against other data.
+
+use super::condition;
+use super::dataset::Dataset;
+use super::{DataError, DataSettings, Facts, Normalisation, SampleShape, StoredType, ValueKind};
+
+/// Columns are named in tables only.
+pub(crate) fn check_roles(settings: &DataSettings, rows: &dyn Dataset) -> Result<(), DataError> {
+    for (key, name) in [("label", &settings.label), ("group", &settings.group)] {
+        if let (Some(name), "idx" | "npy" | "npz" | "images" | "memory") = (name, rows.format()) {
+            return Err(DataError::setting(
+                key,
+                format!(
+                    "{name:?} names a column, and {} is {}, not csv",
+                    rows.path().display(),
+                    rows.format()
+                ),
+                format!("leave data.{key} out"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check_shape(rows: &dyn Dataset, expected: SampleShape) -> Result<(), DataError> {
+    let shape = rows.shape();
+    if shape == expected {
+        return Ok(());
+    }
+    let remedy = match (shape, expected) {
+        (SampleShape::Image { channels, .. }, SampleShape::Image { channels: wanted, .. })
+            if channels != wanted =>
+        {
+            let word = if wanted == 1 { "grey" } else { "colour" };
+            format!("set data.image.channels = {word:?}")
+        }
+        (SampleShape::Image { .. }, SampleShape::Image { height, width, .. }) => {
+            format!("set data.image.size = [{height}, {width}]")
+        }
+        _ => "give data of the same kind".into(),
+    };
+    Err(DataError::mismatch(rows.path(), format!("a sample is {shape} where {expected} is wanted"), remedy))
+}
+
+/// Facts enough to open a table with the same columns.
+pub(crate) fn stub(settings: &DataSettings, rows: &dyn Dataset) -> Facts {
+    Facts {
+        source: rows.path().display().to_string(),
+        shape: rows.shape(),
+        kind: ValueKind::Real,
+        normalisation: Normalisation {
+            offset: vec![0.0],
+            scale: vec![1.0],
+            stored: StoredType::F64,
+            range: None,
+            whole: Vec::new(),
+        },
+        columns: rows.columns().to_vec(),
+        classes: Vec::new(),
+        rows: [0; 3],
+        mean: Vec::new(),
+        variance: Vec::new(),
+        hash: String::new(),
+        overlaps: Vec::new(),
+        condition: condition::asked(settings),
+    }
+}

@@ -1,0 +1,84 @@
+//! Independent indices: z_j ∈ {0 … K − 1} with P(z_j = i) = softmax(ℓ_j)_i.
+
+use burn::tensor::{Int, Tensor, activation::log_softmax};
+
+use super::{Density, fold_rows, pick};
+use crate::batch::{Draw, Latent, Noise};
+use crate::device::{Device, host};
+
+/// Independent indices for each row, or one law for all rows.
+#[derive(Clone, Debug)]
+pub struct Categorical {
+    /// ℓ, `[n, dims · size]`, dimension-major.
+    pub logits: Tensor<2>,
+    /// How many values an index takes, K.
+    pub size: usize,
+}
+
+impl Categorical {
+    /// ln P(z_j = i), `[n, dims, size]`.
+    pub fn log_probabilities(&self) -> Tensor<3> {
+        let [n, width] = self.logits.dims();
+        log_softmax(self.logits.clone().reshape([n, width / self.size.max(1), self.size]), 2)
+    }
+
+    fn dims(&self) -> usize {
+        self.logits.dims()[1] / self.size.max(1)
+    }
+}
+
+/// Whole numbers of a matrix of codes.
+pub(crate) fn indices(z: &Tensor<2>) -> Tensor<2, Int> {
+    z.clone().round().int()
+}
+
+impl Density for Categorical {
+    /// By inverting the cumulative probabilities. Not differentiable.
+    fn draw(&self, draws: usize, noise: Noise<'_>) -> Draw {
+        let (dims, size, device) = (self.dims(), self.size, Device::of(&self.logits));
+        let rows = draws * noise.ids.len();
+        let uniforms = host(&noise.uniforms(draws, dims, &device));
+        let probabilities = host(&self.log_probabilities().exp());
+        let own = self.logits.dims()[0];
+        let pick = |(place, u): (usize, f32)| {
+            let (row, dim) = (place / dims, place % dims);
+            let start = ((row % own) * dims + dim) * size;
+            let mut below = 0.0;
+            let reached = |p: &f32| {
+                below += p;
+                u < below
+            };
+            let found = probabilities[start..start + size].iter().position(reached);
+            found.unwrap_or(size - 1) as f32
+        };
+        let codes = uniforms.into_iter().enumerate().map(pick).collect();
+        Draw::new(device.tensor(codes, [rows, dims]))
+    }
+
+    fn log_density_per_dimension(&self, z: &Latent) -> Option<Tensor<2>> {
+        let (rows, dims) = (z.rows(), self.dims());
+        let [n, width] = self.logits.dims();
+        let flat = fold_rows(&self.log_probabilities().reshape([n, width]), rows);
+        let place = indices(&z.z).reshape([rows, dims, 1]);
+        Some(flat.reshape([rows, dims, self.size]).gather(2, place).reshape([rows, dims]))
+    }
+
+    /// The likeliest index.
+    fn centre(&self) -> Latent {
+        let (n, dims) = (self.logits.dims()[0], self.dims());
+        let best = self.log_probabilities().argmax(2).reshape([n, dims]);
+        Latent::new(best.float().cast(self.logits.dtype()))
+    }
+
+    fn rows(&self, rows: &[usize]) -> Box<dyn Density> {
+        Box::new(Self { logits: pick(&self.logits, rows), size: self.size })
+    }
+
+    fn detached(&self) -> Box<dyn Density> {
+        Box::new(Self { logits: self.logits.clone().detach(), size: self.size })
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Tensor<2>)> {
+        vec![("index logits", self.logits.clone())]
+    }
+}

@@ -1,0 +1,181 @@
+//! Convolutions with bias and activation, and their way up.
+
+use burn::tensor::Tensor;
+use latent_kernels::{Activation, conv2d};
+
+use crate::weights::{Init, Initial, WeightId, Weights};
+
+/// What a convolution is made of.
+#[derive(Clone, Debug)]
+pub struct ConvConfig {
+    /// Channels of the input.
+    pub inputs: usize,
+    /// Channels of the output.
+    pub outputs: usize,
+    /// The side of its square kernel.
+    pub kernel: usize,
+    /// 1 keeps the size (odd kernels), 2 halves it, rounding up.
+    pub stride: usize,
+    /// What it ends in.
+    pub activation: Activation,
+    /// Whether its weights start at 0.
+    pub zero: bool,
+    /// Where the bias starts, one number a channel; 0 unless given.
+    pub bias: Option<Vec<f32>>,
+}
+
+/// A convolution with its weights, `[outputs, inputs, kernel, kernel]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv {
+    weight: WeightId,
+    bias: WeightId,
+    kernel: usize,
+    activation: Activation,
+    /// 1 or 2.
+    pub stride: usize,
+    /// Channels of the output.
+    pub outputs: usize,
+}
+
+impl ConvConfig {
+    /// A 3×3 convolution that keeps the size.
+    pub fn new(inputs: usize, outputs: usize) -> Self {
+        let activation = Activation::Identity;
+        Self { inputs, outputs, kernel: 3, stride: 1, activation, zero: false, bias: None }
+    }
+
+    /// The same with another kernel.
+    #[must_use]
+    pub fn with_kernel(self, kernel: usize) -> Self {
+        Self { kernel, ..self }
+    }
+
+    /// The same with another stride.
+    #[must_use]
+    pub fn with_stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// The same with an activation.
+    #[must_use]
+    pub fn with_activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// The same with weights that start at 0.
+    #[must_use]
+    pub fn with_zeros(self) -> Self {
+        Self { zero: true, ..self }
+    }
+
+    /// The same with a bias that starts elsewhere than at 0.
+    #[must_use]
+    pub fn with_bias(self, bias: Option<Vec<f32>>) -> Self {
+        Self { bias, ..self }
+    }
+
+    /// Makes the layer under `name`, with Glorot-uniform weights.
+    pub fn init(self, init: &mut Init<'_>, name: &str) -> Conv {
+        let Self { inputs, outputs, kernel, stride, activation, zero, bias } = self;
+        let area = kernel * kernel;
+        let law = match zero {
+            true => Initial::Constant(0.0),
+            false => Initial::glorot(inputs * area, outputs * area),
+        };
+        let mut init = init.scope(name);
+        Conv {
+            weight: init.weight("weight", &[outputs, inputs, kernel, kernel], law),
+            bias: init.weight("bias", &[outputs], bias.map_or(Initial::Constant(0.0), Initial::Values)),
+            kernel,
+            activation,
+            stride,
+            outputs,
+        }
+    }
+}
+
+impl Conv {
+    /// `[rows, inputs, h, w]` → `[rows, outputs, ⌈h/stride⌉, ⌈w/stride⌉]`
+    pub fn apply(&self, weights: &Weights, x: Tensor<4>) -> Tensor<4> {
+        let (weight, bias) = (weights.get(self.weight), weights.get(self.bias));
+        let [_, _, height, width] = x.dims();
+        let padding = [height, width].map(|size| self.padding(size));
+        conv2d(x, weight, bias, [self.stride; 2], padding, self.activation)
+    }
+
+    /// An even kernel halves an even side with one column of padding less than an odd side.
+    fn padding(&self, size: usize) -> usize {
+        self.kernel / 2 - usize::from(self.kernel.is_multiple_of(2) && size.is_multiple_of(2))
+    }
+
+    /// Nearest upsampling to `size`, then the convolution (which must have stride 1).
+    pub fn apply_upsampled(&self, weights: &Weights, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+        let (weight, bias) = (weights.get(self.weight), weights.get(self.bias));
+        latent_kernels::upsample_nearest_conv2d(x, size, weight, bias, [self.kernel / 2; 2], self.activation)
+    }
+}
+
+/// What a transposed convolution is made of: kernel 4, stride 2, padding 1, so that it doubles the size.
+#[derive(Clone, Debug)]
+pub struct ConvTransposeConfig {
+    /// Channels of the input.
+    pub inputs: usize,
+    /// Channels of the output.
+    pub outputs: usize,
+    /// What it ends in.
+    pub activation: Activation,
+    /// Where the bias starts, one number a channel; 0 unless given.
+    pub bias: Option<Vec<f32>>,
+}
+
+/// A transposed convolution with its weights, `[inputs, outputs, 4, 4]`.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvTranspose {
+    weight: WeightId,
+    bias: WeightId,
+    activation: Activation,
+    /// Channels of the output.
+    pub outputs: usize,
+}
+
+impl ConvTransposeConfig {
+    /// Without an activation.
+    pub fn new(inputs: usize, outputs: usize) -> Self {
+        Self { inputs, outputs, activation: Activation::Identity, bias: None }
+    }
+
+    /// The same with an activation.
+    #[must_use]
+    pub fn with_activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// The same with a bias that starts elsewhere than at 0.
+    #[must_use]
+    pub fn with_bias(self, bias: Option<Vec<f32>>) -> Self {
+        Self { bias, ..self }
+    }
+
+    /// Makes the layer under `name`, with Glorot-uniform weights.
+    pub fn init(self, init: &mut Init<'_>, name: &str) -> ConvTranspose {
+        let Self { inputs, outputs, activation, bias } = self;
+        let mut init = init.scope(name);
+        let law = Initial::glorot(inputs * 16, outputs * 16);
+        ConvTranspose {
+            weight: init.weight("weight", &[inputs, outputs, 4, 4], law),
+            bias: init.weight("bias", &[outputs], bias.map_or(Initial::Constant(0.0), Initial::Values)),
+            activation,
+            outputs,
+        }
+    }
+}
+
+impl ConvTranspose {
+    /// `[rows, inputs, h, w]` → `[rows, outputs, 2h, 2w]`, cut to `size` where that is odd.
+    pub fn apply(&self, weights: &Weights, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+        let (weight, bias) = (weights.get(self.weight), weights.get(self.bias));
+        let y = latent_kernels::conv_transpose2d(x, weight, bias, [2; 2], [1; 2], [0; 2], self.activation);
+        let [rows, channels, height, width] = y.dims();
+        if [height, width] == size { y } else { y.slice([0..rows, 0..channels, 0..size[0], 0..size[1]]) }
+    }
+}

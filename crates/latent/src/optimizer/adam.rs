@@ -1,0 +1,162 @@
+//! Adam: how gradients move weights.
+//!
+//! m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,  w ← w − η m̂ / (√v̂ + ε)
+//!
+//! `adam` adds the weight decay to the gradient, `adamw` shrinks the weights by it (Loshchilov & Hutter,
+//! arXiv 1711.05101). The second moment may start at another number than 0, as in the IWAE paper's
+//! code, where it is 1.
+//!
+//! Reference: Kingma & Ba (arXiv 1412.6980).
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Gradients, Tensor};
+use latent_kernels::AdamStep;
+use serde::{Deserialize, Serialize};
+
+use crate::config::ConfigError;
+use crate::weights::{WeightId, Weights};
+
+/// Which Adam.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerSettings {
+    /// How weight decay acts.
+    pub kind: OptimizerKind,
+    /// η
+    pub learning_rate: f64,
+    /// β₁
+    pub beta1: f64,
+    /// β₂
+    pub beta2: f64,
+    /// ε
+    pub epsilon: f64,
+    /// λ
+    pub weight_decay: f64,
+    /// Where v starts.
+    pub initial_second_moment: f64,
+}
+
+/// How weight decay acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// λ w is added to the gradient.
+    Adam,
+    /// The weights shrink by η λ.
+    AdamW,
+}
+
+impl Default for OptimizerSettings {
+    fn default() -> Self {
+        Self {
+            kind: OptimizerKind::Adam,
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            initial_second_moment: 0.0,
+        }
+    }
+}
+
+impl OptimizerSettings {
+    /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] with the key `optimizer`.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let positive = |v: f64| v.is_finite() && v > 0.0;
+        let from_zero = |v: f64| v.is_finite() && v >= 0.0;
+        let right = positive(self.learning_rate)
+            && (0.0..1.0).contains(&self.beta1)
+            && (0.0..1.0).contains(&self.beta2)
+            && positive(self.epsilon)
+            && from_zero(self.weight_decay)
+            && from_zero(self.initial_second_moment);
+        if right {
+            return Ok(());
+        }
+        Err(ConfigError::Value {
+            key: "optimizer".into(),
+            what: format!("{self:?} cannot step"),
+            remedy: "learning_rate and epsilon are positive, betas in [0, 1), the rest not negative".into(),
+        })
+    }
+}
+
+/// The first and second moment of one weight, flat.
+#[derive(Clone, Debug)]
+pub struct Moments {
+    /// m
+    pub first: Tensor<1>,
+    /// v
+    pub second: Tensor<1>,
+}
+
+/// The moments of all weights that a player moves, and how often it has moved them.
+#[derive(Clone, Debug, Default)]
+pub struct Optimizer {
+    /// Steps taken.
+    pub steps: u64,
+    /// By weight.
+    pub moments: BTreeMap<WeightId, Moments>,
+}
+
+/// Gradients by weight, flat.
+pub type FlatGradients = Vec<(WeightId, Tensor<1>)>;
+
+/// Takes the gradients of a tracked copy out of the graph.
+pub fn flat_gradients(tracked: &Weights, mut gradients: Gradients) -> FlatGradients {
+    tracked
+        .iter()
+        .filter(|(_, weight)| weight.is_trained())
+        .filter_map(|(id, _)| tracked.gradient(id, &mut gradients).map(|g| (id, g)))
+        .collect()
+}
+
+/// The Euclidean norm of all gradients together.
+pub fn global_norm(gradients: &FlatGradients) -> f64 {
+    gradients.iter().map(|(_, g)| latent_kernels::sum_of_squares(g)).sum::<f64>().sqrt()
+}
+
+impl Optimizer {
+    /// Moves the weights once. `rate` is the learning rate of this step.
+    pub fn step(
+        &mut self,
+        settings: &OptimizerSettings,
+        rate: f64,
+        weights: &mut Weights,
+        gradients: FlatGradients,
+    ) {
+        self.steps += 1;
+        let decoupled = settings.kind == OptimizerKind::AdamW;
+        let step = AdamStep {
+            learning_rate: rate,
+            beta1: settings.beta1,
+            beta2: settings.beta2,
+            epsilon: settings.epsilon,
+            weight_decay: if decoupled { settings.weight_decay } else { 0.0 },
+            step: self.steps,
+        };
+        let (ids, all) = gradients
+            .into_iter()
+            .map(|(id, mut gradient)| {
+                let moments = self.moments.remove(&id).unwrap_or_else(|| Moments {
+                    first: gradient.zeros_like(),
+                    second: gradient.zeros_like() + settings.initial_second_moment,
+                });
+                let flat = weights.take(id);
+                if settings.weight_decay > 0.0 && !decoupled {
+                    gradient = gradient + flat.clone() * settings.weight_decay;
+                }
+                (id, [flat, gradient, moments.first, moments.second])
+            })
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        for (id, [flat, first, second]) in ids.into_iter().zip(latent_kernels::adam_each(all, &step)) {
+            weights.set(id, flat);
+            self.moments.insert(id, Moments { first, second });
+        }
+    }
+}

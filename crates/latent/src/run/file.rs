@@ -1,0 +1,157 @@
+//! The model file: weights and the resolved Run that built them, in one safetensors file.
+//!
+//! Loading builds the model from its Run and fills in the weights; nothing in the file executes, and it loads on any device.
+
+use std::path::{Path, PathBuf};
+
+use super::{Checked, FORMAT, Run};
+use crate::config::ConfigError;
+use crate::data::SampleShape;
+use crate::device::Device;
+use crate::error::Result;
+use crate::member::Registry;
+use crate::model::{LatentModel, Model};
+use crate::store::{StoreError, TensorFile, TensorWriter, take_kept};
+use crate::weights::Weights;
+
+impl Model {
+    /// Loads a model file, or the model of a run folder, on the processor.
+    ///
+    /// # Errors
+    /// What is no model file of ours, is damaged, or comes from a newer version; a run folder without a model.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(path, &Device::cpu(), &Registry::default())
+    }
+
+    /// Loads a model on a device, with members of one's own.
+    ///
+    /// # Errors
+    /// As [`Model::load`], and a member that the registry lacks.
+    pub fn load_with(path: impl AsRef<Path>, device: &Device, registry: &Registry) -> Result<Self> {
+        let path = model_path(path.as_ref())?;
+        Self::from_file(TensorFile::load(&path)?, &path, device, registry)
+    }
+
+    /// Reads the bytes of a model file; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        Self::from_file(TensorFile::parse(bytes, path)?, path, &Device::cpu(), &Registry::default())
+    }
+
+    fn from_file(mut file: TensorFile, path: &Path, device: &Device, registry: &Registry) -> Result<Self> {
+        let foreign = |what: String| StoreError::Foreign { path: path.into(), what };
+        let version: u32 =
+            file.header("latent", path)?.parse().map_err(|_| foreign("its format is not a number".into()))?;
+        if version > FORMAT {
+            return Err(StoreError::Newer { path: path.into(), found: version, known: FORMAT }.into());
+        }
+        let run = Run::from_toml(file.header("run", path)?, path)?;
+        check_normalisation(&run).map_err(foreign)?;
+        let malformed = |what: String| StoreError::Malformed {
+            path: path.into(),
+            what,
+            remedy: "the file does not hold the model that its header describes: train anew".into(),
+        };
+        // Before anything is built: it shall not take more memory than the file's own arrays.
+        let checked = Checked::new(run, registry)?;
+        for (name, shape) in checked.outline()? {
+            match file.arrays.get(&format!("weights/{name}")) {
+                Some(array) if array.shape == shape => {}
+                Some(array) => {
+                    return Err(malformed(format!(
+                        "the array `{name}` is {:?} and should be {shape:?}",
+                        array.shape
+                    ))
+                    .into());
+                }
+                None => return Err(malformed(format!("the array `{name}` is missing")).into()),
+            }
+        }
+        let (functions, mut weights) = checked.build(device)?;
+        take_kept(&mut file, "weights", &mut weights).map_err(malformed)?;
+        Self::of(checked.run, functions, weights)
+    }
+
+    /// Joins what a run became.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unwritable`], which is our fault.
+    pub(crate) fn of(run: Run, functions: LatentModel, weights: Weights) -> Result<Self> {
+        let text = run.without_statistics().to_toml()?;
+        Ok(Self { facts: run.facts, data: run.data, seed: run.seed, functions, weights, run: text })
+    }
+
+    /// The run that it came from: every setting, with the data's facts as the model has them.
+    ///
+    /// # Errors
+    /// What is wrong with its text, which is our fault.
+    pub fn run(&self) -> Result<Run, ConfigError> {
+        let run = Run::from_toml(&self.run, Path::new("run.toml"))?;
+        Ok(Run { facts: self.facts.clone(), ..run })
+    }
+
+    /// Writes a model file, whole or not at all.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save(run: &Run, weights: &Weights, path: &Path) -> Result<()> {
+        let mut file = TensorWriter::default();
+        file.header("latent", FORMAT.to_string());
+        file.header("run", run.without_statistics().to_toml()?);
+        weights.kept().for_each(|(_, weight)| file.weight("weights", weight));
+        Ok(file.save(path)?)
+    }
+
+    /// Whether `path` holds just this model.
+    pub(crate) fn is_at(run: &Run, weights: &Weights, path: &Path) -> bool {
+        let (Ok(file), Ok(text)) = (TensorFile::load(path), run.without_statistics().to_toml()) else {
+            return false;
+        };
+        let same = |weight: &crate::weights::Weight| {
+            file.arrays
+                .get(&format!("weights/{}", weight.path()))
+                .is_some_and(|array| array.values == weight.values())
+        };
+        file.header.get("run") == Some(&text) && weights.kept().all(|(_, weight)| same(weight))
+    }
+}
+
+/// A run folder stands for the model in it.
+fn model_path(path: &Path) -> Result<PathBuf, StoreError> {
+    let model = path.join("model.safetensors");
+    if !path.is_dir() {
+        Ok(path.into())
+    } else if model.exists() {
+        Ok(model)
+    } else if path.join("run.toml").exists() {
+        Err(StoreError::Unfinished { path: path.into() })
+    } else {
+        Err(StoreError::NoRun { path: path.into() })
+    }
+}
+
+/// What undoes normalisation must fit the samples.
+fn check_normalisation(run: &Run) -> Result<(), String> {
+    let features = match run.facts.shape {
+        SampleShape::Image { channels, height, width } => {
+            channels.saturating_mul(height).saturating_mul(width)
+        }
+        SampleShape::Vector { columns } => columns,
+    };
+    let normalisation = &run.facts.normalisation;
+    for (name, values) in [("offset", &normalisation.offset), ("scale", &normalisation.scale)] {
+        if (values.len() != 1 && values.len() != features) || values.iter().any(|v| !v.is_finite()) {
+            return Err(format!("facts.normalisation.{name} does not fit samples of {features} numbers"));
+        }
+    }
+    let columns = run.facts.columns.len();
+    if columns != 0 && columns != features {
+        return Err(format!("facts.columns names {columns} columns of {features}"));
+    }
+    if normalisation.scale.contains(&0.0) {
+        return Err("facts.normalisation.scale has a zero".into());
+    }
+    Ok(())
+}

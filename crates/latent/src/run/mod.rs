@@ -1,0 +1,114 @@
+//! A run: everything above the axes. What names stand for, what is asked for, what the data says to it, and the model and
+//! the training that follow.
+//!
+//! ```text
+//! Layers (preset, TOML, --set, settings from Rust) ──resolve with Facts, Registry──▶ Checked { Run, parts, objective }
+//! Checked ──build──▶ LatentModel, Weights ──Training──▶ model file ──Model::load──▶ Model
+//! ```
+//!
+//! Every table is parsed once, into settings that have checked themselves with the data's facts.
+//!
+//! ```text
+//! here       Run, which is written down and alone reproduces the run
+//! registry   what the names of members stand for: those that ship
+//! presets    papers
+//! layers     what is asked for, laid over each other
+//! resolve    layers and facts → Checked; suggest: what the data itself asks for
+//! training   from a configuration to a model, in a run folder or in memory
+//! file       the model file
+//! ```
+
+mod file;
+mod layers;
+mod presets;
+mod registry;
+mod resolve;
+mod suggest;
+mod training;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+pub use layers::Layers;
+pub use presets::{Preset, preset, presets};
+pub use resolve::{Checked, resolve};
+pub use training::{Options, Training};
+
+use crate::config::{ConfigError, parse_table};
+use crate::data::{DataSettings, Facts};
+use crate::train::TrainSettings;
+
+/// Everything that determines a run: written to `run.toml` and into the model file; alone it reproduces the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The version of this format.
+    pub format: u32,
+    /// The version of the program that resolved it.
+    pub program: String,
+    /// The preset that it started from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// The paper that the preset follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paper: Option<String>,
+    /// What all noise descends from.
+    pub seed: u64,
+    /// `[data]`
+    pub data: DataSettings,
+    /// `[likelihood]`, with every default filled in, as the other members' tables.
+    pub likelihood: Table,
+    /// `[posterior]`
+    pub posterior: Table,
+    /// `[prior]`
+    pub prior: Table,
+    /// `[encoder]`
+    pub encoder: Table,
+    /// `[decoder]`
+    pub decoder: Table,
+    /// `[objective]`
+    pub objective: Table,
+    /// `[train]`
+    pub train: TrainSettings,
+    /// What the data turned out to be.
+    pub facts: Facts,
+}
+
+/// The format that this program writes.
+pub const FORMAT: u32 = 1;
+
+impl Run {
+    /// The run without the statistics of each feature, which only a fresh model needs and the data gives again.
+    #[must_use]
+    pub fn without_statistics(&self) -> Self {
+        let mut run = self.clone();
+        (run.facts.mean, run.facts.variance) = (Vec::new(), Vec::new());
+        run
+    }
+
+    /// The text of `run.toml`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unwritable`], which is our fault.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self)
+            .map_err(|error| ConfigError::Unwritable { key: "run".into(), what: error.to_string() })
+    }
+
+    /// Reads `run.toml`; refuses formats newer than this program's.
+    ///
+    /// # Errors
+    /// What is no TOML, no run, or of a later version.
+    pub fn from_toml(text: &str, path: &std::path::Path) -> Result<Self, ConfigError> {
+        let syntax = |message: String| ConfigError::Syntax { path: path.into(), message };
+        let table: Table = text.parse().map_err(|error: toml::de::Error| syntax(error.to_string()))?;
+        match table.get("format").and_then(toml::Value::as_integer) {
+            Some(format) if format > i64::from(FORMAT) => Err(syntax(format!(
+                "written by a newer version ({}; format {format}, this program reads up to {FORMAT}); \
+                 install that version to use it",
+                table.get("program").and_then(toml::Value::as_str).unwrap_or("unknown")
+            ))),
+            Some(_) => parse_table(&table, ""),
+            None => Err(syntax("not a run of latent: the key `format` is missing".into())),
+        }
+    }
+}
