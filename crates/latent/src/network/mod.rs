@@ -18,6 +18,7 @@ mod made;
 mod mlp;
 mod residual;
 mod sequence;
+mod spatial;
 
 use burn::tensor::Tensor;
 
@@ -28,6 +29,7 @@ pub use made::{Made, MadeConfig};
 pub use mlp::MlpSettings;
 pub use residual::ResidualSettings;
 pub use sequence::Sequence;
+pub use spatial::{Norm, SpatialSettings};
 
 use crate::config::ConfigError;
 use crate::data::SampleShape;
@@ -61,6 +63,7 @@ pub fn networks() -> Axis<NetworkSettings> {
         .with::<mlp::MlpSettings>()
         .with::<conv::ConvSettings>()
         .with::<residual::ResidualSettings>()
+        .with::<spatial::SpatialSettings>()
 }
 
 /// The image sizes from the sample down to the smallest map: `[h, w]` at each scale.

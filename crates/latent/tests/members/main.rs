@@ -5,3 +5,4 @@
 //! `cargo test --release --test members -- --nocapture` prints what was measured.
 
 mod common;
+mod spatial;
