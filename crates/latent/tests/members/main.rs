@@ -5,4 +5,5 @@
 //! `cargo test --release --test members -- --nocapture` prints what was measured.
 
 mod common;
+mod quantized;
 mod spatial;

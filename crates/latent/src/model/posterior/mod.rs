@@ -7,6 +7,7 @@ mod bits;
 mod blocks;
 mod diagonal_normal;
 mod point;
+mod quantized;
 mod size;
 
 use burn::tensor::Tensor;
@@ -15,6 +16,7 @@ pub use bits::{BitsSettings, Surrogate};
 pub use blocks::BlocksSettings;
 pub use diagonal_normal::DiagonalNormalSettings;
 pub use point::PointSettings;
+pub use quantized::QuantizedSettings;
 pub use size::LatentSize;
 
 use super::View;
@@ -49,4 +51,5 @@ pub fn posteriors() -> Axis<PosteriorSettings> {
         .with::<diagonal_normal::DiagonalNormalSettings>()
         .with::<bits::BitsSettings>()
         .with::<blocks::BlocksSettings>()
+        .with::<quantized::QuantizedSettings>()
 }
