@@ -5,5 +5,6 @@
 //! `cargo test --release --test members -- --nocapture` prints what was measured.
 
 mod common;
+mod conditional;
 mod quantized;
 mod spatial;

@@ -3,6 +3,7 @@
 mod bits;
 mod blocks;
 mod categorical;
+mod conditional_normal;
 mod mixture;
 mod standard_normal;
 mod uniform;
@@ -10,6 +11,7 @@ mod uniform;
 pub use bits::BitsPriorSettings;
 pub use blocks::BlocksPriorSettings;
 pub use categorical::CategoricalPriorSettings;
+pub use conditional_normal::ConditionalNormalSettings;
 pub use mixture::MixtureSettings;
 pub use standard_normal::StandardNormalSettings;
 pub use uniform::UniformSettings;
@@ -48,6 +50,7 @@ pub fn priors() -> Axis<PriorSettings> {
         .with::<bits::BitsPriorSettings>()
         .with::<categorical::CategoricalPriorSettings>()
         .with::<blocks::BlocksPriorSettings>()
+        .with::<conditional_normal::ConditionalNormalSettings>()
 }
 
 /// Refuses codes that lie elsewhere: the rate would be infinite.
