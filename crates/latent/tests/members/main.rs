@@ -6,5 +6,6 @@
 
 mod common;
 mod conditional;
+mod iaf;
 mod quantized;
 mod spatial;

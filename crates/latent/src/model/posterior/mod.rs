@@ -6,6 +6,7 @@
 mod bits;
 mod blocks;
 mod diagonal_normal;
+mod iaf;
 mod point;
 mod quantized;
 mod size;
@@ -15,6 +16,7 @@ use burn::tensor::Tensor;
 pub use bits::{BitsSettings, Surrogate};
 pub use blocks::BlocksSettings;
 pub use diagonal_normal::DiagonalNormalSettings;
+pub use iaf::IafSettings;
 pub use point::PointSettings;
 pub use quantized::QuantizedSettings;
 pub use size::LatentSize;
@@ -51,5 +53,6 @@ pub fn posteriors() -> Axis<PosteriorSettings> {
         .with::<diagonal_normal::DiagonalNormalSettings>()
         .with::<bits::BitsSettings>()
         .with::<blocks::BlocksSettings>()
+        .with::<iaf::IafSettings>()
         .with::<quantized::QuantizedSettings>()
 }
