@@ -9,3 +9,4 @@ mod conditional;
 mod iaf;
 mod quantized;
 mod spatial;
+mod vamp;

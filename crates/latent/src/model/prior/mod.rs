@@ -7,6 +7,7 @@ mod conditional_normal;
 mod mixture;
 mod standard_normal;
 mod uniform;
+mod vamp;
 
 pub use bits::BitsPriorSettings;
 pub use blocks::BlocksPriorSettings;
@@ -15,6 +16,7 @@ pub use conditional_normal::ConditionalNormalSettings;
 pub use mixture::MixtureSettings;
 pub use standard_normal::StandardNormalSettings;
 pub use uniform::UniformSettings;
+pub use vamp::VampSettings;
 
 use super::View;
 use crate::batch::{Given, Support};
@@ -50,6 +52,7 @@ pub fn priors() -> Axis<PriorSettings> {
         .with::<bits::BitsPriorSettings>()
         .with::<categorical::CategoricalPriorSettings>()
         .with::<blocks::BlocksPriorSettings>()
+        .with::<vamp::VampSettings>()
         .with::<conditional_normal::ConditionalNormalSettings>()
 }
 
