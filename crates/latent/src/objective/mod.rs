@@ -12,6 +12,7 @@
 //! settings           [objective], read, declared and built
 //! ```
 
+mod adversarial;
 mod commitment;
 mod distortion;
 pub mod estimator;
@@ -23,6 +24,7 @@ mod settings;
 
 use burn::tensor::Tensor;
 
+pub use adversarial::AdversarialSettings;
 pub use commitment::CommitmentSettings;
 pub use distortion::DistortionSettings;
 pub use estimator::{Estimator, EstimatorSettings, estimators};
@@ -75,6 +77,7 @@ pub fn terms() -> Axis<TermSettings> {
         .with::<rate::RateSettings>()
         .with::<mmd::MmdSettings>()
         .with::<commitment::CommitmentSettings>()
+        .with::<adversarial::AdversarialSettings>()
 }
 
 /// A term with its name and weight.

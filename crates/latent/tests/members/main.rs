@@ -4,6 +4,7 @@
 //! One program, so that it links once; one file a member. Noise is keyed: a number here is the same on each run.
 //! `cargo test --release --test members -- --nocapture` prints what was measured.
 
+mod adversarial;
 mod common;
 mod conditional;
 mod iaf;
