@@ -20,6 +20,7 @@ Examples:
   latent sample runs/one --count 10 --seed 3 --out samples/
   latent sample runs/one --count 100 --out samples.npy
   latent sample runs/one --sampler prior --temperature 0.7 --out typical.png
+  latent sample runs/told --condition label=Trouser --out trousers.png
 
 Codes come from the sampler that `latent fit-sampler` chose, or from the prior
 where none was fitted.";

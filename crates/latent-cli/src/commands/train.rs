@@ -27,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   latent train --data embedded --out runs/one --set network.kind=mlp --epochs 2
   latent train --data embedded --out runs/beta --preset beta-vae --epochs 0.1
+  latent train --data embedded --out runs/told --preset conditional-vae
   latent train --out runs/one --resume --epochs 3
 
 DATA is one of

@@ -7,6 +7,7 @@
 mod adversarial;
 mod common;
 mod conditional;
+mod densities;
 mod iaf;
 mod quantized;
 mod spatial;
