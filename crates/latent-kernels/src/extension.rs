@@ -11,6 +11,7 @@ use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use crate::Activation;
 use crate::convolution_node::{self, Kind};
 use crate::distortion::Family;
+use crate::group_norm::{self, Form};
 use crate::storage::in_order;
 use crate::{dense, distortion, log_density, normal, sigmoid};
 
@@ -36,6 +37,14 @@ pub(crate) trait Fused: Backend {
 
     /// See [`crate::sigmoid`].
     fn fused_sigmoid(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`crate::group_norm`].
+    fn fused_group_norm(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        form: Form,
+    ) -> FloatTensor<Self>;
 
     /// See [`crate::reparameterise`].
     fn fused_reparameterise(
@@ -98,6 +107,15 @@ impl Fused for Flex {
 
     fn fused_sigmoid(x: FloatTensor<Self>) -> FloatTensor<Self> {
         sigmoid::forward(x)
+    }
+
+    fn fused_group_norm(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        form: Form,
+    ) -> FloatTensor<Self> {
+        group_norm::forward(&in_order(x), &in_order(gain), &in_order(shift), form).0
     }
 
     fn fused_reparameterise(
@@ -168,6 +186,15 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
 
     fn fused_sigmoid(x: FloatTensor<Self>) -> FloatTensor<Self> {
         sigmoid::recorded::<C>(x)
+    }
+
+    fn fused_group_norm(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        form: Form,
+    ) -> FloatTensor<Self> {
+        group_norm::recorded::<C>(x, gain, shift, form)
     }
 
     fn fused_reparameterise(

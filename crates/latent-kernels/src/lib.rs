@@ -16,6 +16,7 @@ use burn::backend::{Dispatch, Flex};
 use crate::convolution_node::Kind;
 use crate::distortion::Family;
 use crate::extension::Fused;
+use crate::group_norm::Form;
 use crate::launches::counted;
 use crate::storage::fusable;
 
@@ -29,6 +30,7 @@ mod dense;
 mod distortion;
 mod elementwise;
 mod extension;
+mod group_norm;
 pub mod host;
 mod launches;
 mod limit;
@@ -135,6 +137,27 @@ pub fn sigmoid(x: Tensor<2>) -> Tensor<2> {
         return plain::sigmoid(x);
     }
     Tensor::from_dispatch(Dispatch::fused_sigmoid(x.into_dispatch()))
+}
+
+/// y = φ(γ (x − μ)/√(σ² + ε) + β) with μ and σ² of each group of channels of each row.
+///
+/// x `[n, c, h, w]`, γ (gain) and β (shift) `[c]`; `groups` divides c.
+#[must_use]
+pub fn group_norm(
+    x: Tensor<4>,
+    gain: Tensor<1>,
+    shift: Tensor<1>,
+    groups: usize,
+    epsilon: f64,
+    activation: Activation,
+) -> Tensor<4> {
+    if !counted(fusable(&x) && fusable(&gain) && fusable(&shift)) {
+        return plain::group_norm(x, gain, shift, groups, epsilon, activation);
+    }
+    let (last, activation) = unfused(activation);
+    let form = Form { groups, epsilon, activation };
+    let y = Dispatch::fused_group_norm(x.into_dispatch(), gain.into_dispatch(), shift.into_dispatch(), form);
+    last.apply(Tensor::from_dispatch(y))
 }
 
 /// z = μ + σ ε with σ² = e^{log variance}, the reparameterised draw; no gradient flows to the noise.

@@ -82,6 +82,25 @@ pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     x.select(2, vertical).select(3, horizontal)
 }
 
+/// See [`crate::group_norm`].
+#[must_use]
+pub fn group_norm(
+    x: Tensor<4>,
+    gain: Tensor<1>,
+    shift: Tensor<1>,
+    groups: usize,
+    epsilon: f64,
+    activation: Activation,
+) -> Tensor<4> {
+    let [rows, channels, height, width] = x.dims();
+    let each = |t: Tensor<1>| t.reshape([1, channels, 1, 1]);
+    let grouped = x.reshape([rows * groups, channels / groups * height * width]);
+    let deviation = grouped.clone() - grouped.mean_dim(1);
+    let variance = (deviation.clone() * deviation.clone()).mean_dim(1);
+    let y = deviation * variance.add_scalar(epsilon).sqrt().recip();
+    activation.apply(y.reshape([rows, channels, height, width]) * each(gain) + each(shift))
+}
+
 /// See [`crate::reparameterise`].
 #[must_use]
 pub fn reparameterise(mean: Tensor<2>, log_variance: Tensor<2>, noise: Tensor<2>) -> Tensor<2> {

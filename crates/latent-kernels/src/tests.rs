@@ -78,6 +78,29 @@ fn convolutions() {
 }
 
 #[test]
+fn group_normalisations() {
+    let mut keyed = Numbers::new(17);
+    for round in 0..40 {
+        let activation = Activation::ALL[round % Activation::ALL.len()];
+        let (groups, each) = (keyed.between(1, 4), keyed.between(1, 4));
+        let n = keyed.between(1, 4);
+        // Now and then a group longer than a stretch.
+        let most = if round % 10 == 0 { 40 } else { 9 };
+        let size = [(); 2].map(|()| keyed.between(2, most));
+        let mut x = keyed.array(&[n, groups * each, size[0], size[1]]);
+        // Far from 0: a one-pass variance would lose its digits.
+        x.values.iter_mut().for_each(|v| *v += 20.0);
+        let (gain, shift) = (keyed.array(&[groups * each]), keyed.array(&[groups * each]));
+        compare!(
+            format!("group norm {activation} {:?} in {groups} groups", x.shape),
+            [x: 4, gain: 1, shift: 1],
+            |x, g, b| crate::group_norm(x, g, b, groups, 1e-5, activation),
+            |x, g, b| plain::group_norm(x, g, b, groups, 1e-5, activation)
+        );
+    }
+}
+
+#[test]
 fn draws_and_rates() {
     let mut keyed = Numbers::new(2);
     for round in 0..20 {

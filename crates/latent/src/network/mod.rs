@@ -9,6 +9,7 @@
 //! sequence            layers one after the other
 //! linear, mlp, conv   the architectures, plain ones first, and so on
 //! made                a masked network, for autoregressive densities
+//! unet                maps to maps, told a time: for flows on maps of codes
 //! ```
 
 mod conv;
@@ -19,6 +20,7 @@ mod mlp;
 mod residual;
 mod sequence;
 mod spatial;
+mod unet;
 
 use burn::tensor::Tensor;
 
@@ -30,6 +32,7 @@ pub use mlp::MlpSettings;
 pub use residual::ResidualSettings;
 pub use sequence::Sequence;
 pub use spatial::{Norm, SpatialSettings};
+pub use unet::{UNet, UNetConfig};
 
 use crate::config::ConfigError;
 use crate::data::SampleShape;

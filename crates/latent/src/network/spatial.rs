@@ -186,7 +186,10 @@ impl SpatialSettings {
     /// Normalisation and activation.
     fn normed(&self, layers: &mut Vec<Layer>, init: &mut Init<'_>, name: &str, channels: usize) {
         match self.norm {
-            Norm::Group => layers.push(Layer::GroupNorm(GroupNorm::new(init, name, channels, self.groups))),
+            Norm::Group => {
+                let norm = GroupNorm::new(init, name, channels, self.groups, self.activation);
+                return layers.push(Layer::GroupNorm(norm));
+            }
             Norm::Batch => layers.push(Layer::BatchNorm(BatchNorm::new(init, name, channels))),
             Norm::None => {}
         }

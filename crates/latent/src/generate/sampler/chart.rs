@@ -7,7 +7,7 @@
 //! ln p(z) = ln p(u) + Σ_j ln |du_j/dz_j|,   du/dz = 1/deviation, and on the unit interval 1/(deviation · z(1 − z))
 
 use crate::array::Array;
-use crate::batch::Support;
+use crate::batch::{Block, Support};
 use crate::key::Key;
 use crate::model::Model;
 
@@ -22,6 +22,8 @@ pub struct Space {
     pub support: Support,
     /// The names of the classes; empty without labels.
     pub classes: Vec<String>,
+    /// `[channels, height, width]`, where codes are maps and every dimension varies.
+    pub maps: Option<[usize; 3]>,
 }
 
 /// The way from codes to coordinates and back.
@@ -100,7 +102,12 @@ impl Chart {
     /// What the coordinates are.
     pub fn space(&self, model: &Model) -> Space {
         let support = discrete(&self.supports).unwrap_or(Support::Reals);
-        Space { dims: self.kept().count(), support, classes: model.facts.classes.clone() }
+        let dims = self.kept().count();
+        let maps = match model.functions.latent.blocks.as_slice() {
+            [Block { shape, .. }] if dims == self.scale.len() => shape.as_slice().try_into().ok(),
+            _ => None,
+        };
+        Space { dims, support, classes: model.facts.classes.clone(), maps }
     }
 
     fn kept(&self) -> impl Iterator<Item = usize> + '_ {

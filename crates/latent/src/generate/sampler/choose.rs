@@ -128,10 +128,18 @@ pub fn auto_kinds(model: &Model) -> &'static [&'static str] {
     match support(model) {
         Support::Bits => &["prior", "autoregressive-bits"],
         Support::Index(_) => &["prior", "autoregressive"],
+        Support::Reals | Support::UnitInterval if has_maps(model) => {
+            &["prior", "normal", "gaussian-mixture", "flow-unet"]
+        }
         Support::Reals | Support::UnitInterval => {
             &["prior", "normal", "gaussian-mixture", "two-stage", "maf", "flow-matching"]
         }
     }
+}
+
+/// Whether its codes have a place.
+fn has_maps(model: &Model) -> bool {
+    matches!(model.functions.latent.blocks.as_slice(), [block] if block.shape.len() == 3)
 }
 
 /// Fits the sampler that `table` names, judges it, and keeps both beside the model. What was fitted before is replaced

@@ -47,16 +47,48 @@ impl Default for FlowMatchingSettings {
 /// Octaves of sines and cosines by which v is told t.
 const OCTAVES: usize = 5;
 
-/// v(x, t, class)
-struct Velocity {
+/// What carries noise to codes, on a network of any kind.
+pub(super) trait Velocity: Send + Sync {
+    /// v at `x [n, dims]` and the row's `told`, the time and the class: `[n, dims]`.
+    fn apply(&self, weights: &Weights, x: Tensor<2>, told: Tensor<2>) -> Tensor<2>;
+
+    /// How many classes it is told; 0 without.
+    fn classes(&self) -> usize;
+
+    /// The times that it learns at, `[n, 1]`.
+    fn times(&self, noise: Noise<'_>, device: &Device) -> Tensor<2> {
+        noise.uniforms(1, 1, device)
+    }
+}
+
+/// The numbers that a velocity is told of a time and one of so many classes.
+pub(super) fn told_width(classes: usize) -> usize {
+    1 + 2 * OCTAVES + classes
+}
+
+/// Times `[n, 1]` and the class of each row, where there are classes, as `[n, told]`.
+fn told(t: Tensor<2>, classes: usize, class: &[usize]) -> Tensor<2> {
+    let (device, n) = (Device::of(&t), t.dims()[0]);
+    let octaves = (0..OCTAVES).map(|k| std::f32::consts::PI * f32::from(1u8 << k)).collect();
+    let angles = t.clone().matmul(device.tensor(octaves, [1, OCTAVES]));
+    let mut parts = vec![t, angles.clone().sin(), angles.cos()];
+    if classes > 0 {
+        let mut one_hot = vec![0.0; n * classes];
+        class.iter().enumerate().for_each(|(row, class)| one_hot[row * classes + class] = 1.0);
+        parts.push(device.tensor(one_hot, [n, classes]));
+    }
+    Tensor::cat(parts, 1)
+}
+
+/// v by dense layers.
+struct Rows {
     layers: Vec<Dense>,
-    /// 0 without classes.
     classes: usize,
 }
 
-impl Velocity {
+impl Rows {
     fn new(dims: usize, classes: usize, hidden: &[usize], init: &mut Init<'_>) -> Self {
-        let mut width = dims + 1 + 2 * OCTAVES + classes;
+        let mut width = dims + told_width(classes);
         let mut layers = Vec::new();
         for (index, &next) in hidden.iter().enumerate() {
             let layer = DenseConfig::new(width, next).with_activation(Activation::Silu);
@@ -66,37 +98,34 @@ impl Velocity {
         layers.push(DenseConfig::new(width, dims).init(init, "last"));
         Self { layers, classes }
     }
+}
 
-    /// `x [n, dims]`, `t [n, 1]`, the class of each row where there are classes → `[n, dims]`
-    fn apply(&self, weights: &Weights, x: Tensor<2>, t: Tensor<2>, classes: &[usize]) -> Tensor<2> {
-        let (device, n) = (Device::of(&x), x.dims()[0]);
-        let octaves = (0..OCTAVES).map(|k| std::f32::consts::PI * f32::from(1u8 << k)).collect();
-        let angles = t.clone().matmul(device.tensor(octaves, [1, OCTAVES]));
-        let mut inputs = vec![x, t, angles.clone().sin(), angles.cos()];
-        if self.classes > 0 {
-            let mut one_hot = vec![0.0; n * self.classes];
-            classes.iter().enumerate().for_each(|(row, class)| one_hot[row * self.classes + class] = 1.0);
-            inputs.push(device.tensor(one_hot, [n, self.classes]));
-        }
-        self.layers.iter().fold(Tensor::cat(inputs, 1), |hidden, layer| layer.apply(weights, hidden))
+impl Velocity for Rows {
+    fn apply(&self, weights: &Weights, x: Tensor<2>, told: Tensor<2>) -> Tensor<2> {
+        let inputs = Tensor::cat(vec![x, told], 1);
+        self.layers.iter().fold(inputs, |hidden, layer| layer.apply(weights, hidden))
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
     }
 }
 
-impl RowLoss for Velocity {
+impl<V: Velocity> RowLoss for V {
     fn loss(&self, weights: &Weights, batch: &Batch, key: Key) -> Tensor<1> {
         let (device, dims) = (Device::of(&batch.x), batch.x.dims()[1]);
         let start = Noise::new(key.fold("start"), &batch.ids).normals(1, dims, &device);
-        let t = Noise::new(key.fold("time"), &batch.ids).uniforms(1, 1, &device);
+        let t = self.times(Noise::new(key.fold("time"), &batch.ids), &device);
         let way = batch.x.clone() - start.clone();
-        let classes: Vec<usize> = match &batch.labels {
+        let class: Vec<usize> = match &batch.labels {
             // A label beyond the classes cannot be told; the data gives none.
-            Some(labels) if self.classes > 0 => {
-                labels.iter().map(|&label| (label as usize).min(self.classes - 1)).collect()
+            Some(labels) if self.classes() > 0 => {
+                labels.iter().map(|&label| (label as usize).min(self.classes() - 1)).collect()
             }
             _ => Vec::new(),
         };
-        let v = self.apply(weights, start + way.clone() * t.clone(), t, &classes);
-        let error = v - way;
+        let told = told(t.clone(), self.classes(), &class);
+        let error = self.apply(weights, start + way.clone() * t, told) - way;
         (error.clone() * error).mean_dim(1).squeeze_dim(1)
     }
 }
@@ -112,41 +141,59 @@ impl LearnedSettings for FlowMatchingSettings {
 
     fn check(&self, space: &Space) -> Result<()> {
         needs_reals("flow-matching", space)?;
-        if !(1..=10_000).contains(&self.solver_steps) {
-            return Err(ConfigError::Value {
-                key: "sampler.solver_steps".into(),
-                what: format!("{} steps of a solver", self.solver_steps),
-                remedy: "give 1 to 10000, such as 40".into(),
-            }
-            .into());
-        }
-        Ok(())
+        check_steps(self.solver_steps)
     }
 
     fn fit(&self, pace: Pace, fitting: &Fitting<'_>) -> Result<Arrays> {
-        let shares = shares(fitting);
-        let mut task = Task::new(fitting.key, |init| {
-            Velocity::new(fitting.space.dims, shares.len(), &self.hidden, init)
-        });
-        learn_sampler(&mut task, pace, fitting)?;
-        let mut arrays = arrays_of(&task.weights);
-        if !shares.is_empty() {
-            arrays.insert("classes".into(), Array { shape: vec![shares.len()], values: shares });
-        }
-        Ok(arrays)
+        fit(pace, fitting, |classes, init| Rows::new(fitting.space.dims, classes, &self.hidden, init))
     }
 
-    fn restore(&self, space: &Space, mut arrays: Arrays) -> Result<Box<dyn Sampler>, String> {
-        let shares = arrays.remove("classes").map(|array| array.values).unwrap_or_default();
-        let sound = shares.iter().all(|share| (0.0..=1.0).contains(share));
-        if !sound || (!shares.is_empty() && shares.len() != space.classes.len()) {
-            return Err("the array `classes` does not fit the model's classes".into());
-        }
-        let build = |init: &mut Init<'_>| Velocity::new(space.dims, shares.len(), &self.hidden, init);
-        let (velocity, weights) = restore(&mut arrays, build)?;
-        let shares = shares.into_iter().map(f64::from).collect();
-        Ok(Box::new(Flow { velocity, weights, shares, dims: space.dims, steps: self.solver_steps }))
+    fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String> {
+        let build = |classes: usize, init: &mut Init<'_>| Rows::new(space.dims, classes, &self.hidden, init);
+        restored(space, arrays, self.solver_steps, build)
     }
+}
+
+/// Refuses a solver of no step, and one that would never end.
+pub(super) fn check_steps(steps: usize) -> Result<()> {
+    if (1..=10_000).contains(&steps) {
+        return Ok(());
+    }
+    let what = format!("{steps} steps of a solver");
+    Err(ConfigError::value("sampler.solver_steps", what, "give 1 to 10000, such as 40").into())
+}
+
+/// Learns a velocity, which `build` makes for so many classes.
+pub(super) fn fit<V: Velocity + 'static>(
+    pace: Pace,
+    fitting: &Fitting<'_>,
+    build: impl FnOnce(usize, &mut Init<'_>) -> V,
+) -> Result<Arrays> {
+    let shares = shares(fitting);
+    let mut task = Task::new(fitting.key, |init| build(shares.len(), init));
+    learn_sampler(&mut task, pace, fitting)?;
+    let mut arrays = arrays_of(&task.weights);
+    if !shares.is_empty() {
+        arrays.insert("classes".into(), Array { shape: vec![shares.len()], values: shares });
+    }
+    Ok(arrays)
+}
+
+/// The sampler that such arrays are of; says what is wrong with them where they are of none.
+pub(super) fn restored<V: Velocity + 'static>(
+    space: &Space,
+    mut arrays: Arrays,
+    steps: usize,
+    build: impl Fn(usize, &mut Init<'_>) -> V,
+) -> Result<Box<dyn Sampler>, String> {
+    let shares = arrays.remove("classes").map(|array| array.values).unwrap_or_default();
+    let sound = shares.iter().all(|share| (0.0..=1.0).contains(share));
+    if !sound || (!shares.is_empty() && shares.len() != space.classes.len()) {
+        return Err("the array `classes` does not fit the model's classes".into());
+    }
+    let (velocity, weights) = restore(&mut arrays, |init: &mut Init<'_>| build(shares.len(), init))?;
+    let shares = shares.into_iter().map(f64::from).collect();
+    Ok(Box::new(Flow { velocity, weights, shares, dims: space.dims, steps }))
 }
 
 /// How many of the training rows are of each class; nothing without classes.
@@ -163,8 +210,8 @@ fn shares(fitting: &Fitting<'_>) -> Vec<f32> {
     counts.into_iter().map(|count| count / n).collect()
 }
 
-struct Flow {
-    velocity: Velocity,
+struct Flow<V> {
+    velocity: V,
     weights: Weights,
     /// How often each class comes; empty without classes.
     shares: Vec<f64>,
@@ -172,7 +219,7 @@ struct Flow {
     steps: usize,
 }
 
-impl Sampler for Flow {
+impl<V: Velocity> Sampler for Flow<V> {
     fn draw(&self, _: &View<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
         let n = noise.ids.len();
         let classes = match how.class {
@@ -183,8 +230,8 @@ impl Sampler for Flow {
         let device = self.weights.device();
         let mut x = device.tensor(how.normals(noise, self.dims), [n, self.dims]);
         let v = |x: &Tensor<2>, t: f64| {
-            let t = device.tensor(vec![t as f32; n], [n, 1]);
-            self.velocity.apply(&self.weights, x.clone(), t, &classes)
+            let told = told(device.tensor(vec![t as f32; n], [n, 1]), self.shares.len(), &classes);
+            self.velocity.apply(&self.weights, x.clone(), told)
         };
         let h = 1.0 / self.steps as f64;
         for step in 0..self.steps {

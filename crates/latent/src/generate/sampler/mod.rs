@@ -25,6 +25,7 @@ mod file;
 mod fitted;
 mod flow;
 mod flow_matching;
+mod flow_unet;
 mod gaussian_mixture;
 mod how;
 mod judge;
@@ -157,6 +158,7 @@ pub fn samplers() -> Axis<dyn SamplerSettings> {
         .with::<Paced<maf::MafSettings>>()
         .with::<Paced<real_nvp::RealNvpSettings>>()
         .with::<Paced<flow_matching::FlowMatchingSettings>>()
+        .with::<Paced<flow_unet::FlowUNetSettings>>()
         .with::<Paced<autoregressive_bits::AutoregressiveBitsSettings>>()
         .with::<Paced<autoregressive::AutoregressiveSettings>>()
 }

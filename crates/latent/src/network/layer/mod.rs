@@ -3,15 +3,18 @@
 //! Rows flow as `[rows, features]`, images as `[rows, channels, height, width]`; a layer knows the shape that it makes of
 //! another, so that a whole network's shapes are known before it runs.
 
+mod attention;
 mod convolution;
 mod dense;
 mod join;
 mod normalise;
 mod random;
+mod shuffle;
 
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
 
+pub use attention::Attention;
 pub use convolution::{Conv, ConvConfig, ConvTranspose, ConvTransposeConfig};
 pub use dense::{Dense, DenseConfig};
 pub use join::Join;
@@ -67,6 +70,12 @@ pub enum Layer {
     Residual(Vec<Layer>),
     /// Rows as maps of `[channels, height, width]`.
     Maps([usize; 3]),
+    /// Blocks of so many by so many places as one place with more channels.
+    SpaceToDepth(usize),
+    /// The way back, to this size.
+    DepthToSpace(usize, [usize; 2]),
+    /// Every place sees every other.
+    Attention(Attention),
     /// Maps as rows.
     Flatten,
     /// The condition beside the input.
@@ -103,6 +112,11 @@ impl Layer {
             (Self::Dense(dense), x) => Signal::Rows(dense.apply(weights, x.rows())),
             (Self::Maps(shape), x) => Signal::Maps(x.maps(*shape)),
             (Self::Flatten, x) => Signal::Rows(x.rows()),
+            (Self::SpaceToDepth(factor), x) => Signal::Maps(shuffle::space_to_depth(as_maps(x), *factor)),
+            (Self::DepthToSpace(factor, size), x) => {
+                Signal::Maps(shuffle::depth_to_space(as_maps(x), *factor, *size))
+            }
+            (Self::Attention(attention), x) => Signal::Maps(attention.apply(weights, as_maps(x))),
             (Self::Join(join), x) => join.apply(call, x),
             (Self::Residual(inner), x) => {
                 match (x.clone(), inner.iter().fold(x, |h, layer| layer.apply(call, h))) {
@@ -133,7 +147,13 @@ impl Layer {
             }
             Self::ConvTranspose(conv, [h, w]) => maps([conv.outputs, *h, *w]),
             Self::Upsample(conv, [h, w]) => maps([conv.outputs, *h, *w]),
+            Self::SpaceToDepth(factor) => {
+                let [h, w] = [height, width].map(|side| side.div_ceil(*factor));
+                maps([channels * factor * factor, h, w])
+            }
+            Self::DepthToSpace(factor, [h, w]) => maps([channels / (factor * factor), *h, *w]),
             Self::Residual(_)
+            | Self::Attention(_)
             | Self::BatchNorm(_)
             | Self::GroupNorm(_)
             | Self::Activation(_)
@@ -158,6 +178,9 @@ impl Layer {
             Self::Residual(_) => "residual block",
             Self::Maps(_) => "as maps",
             Self::Flatten => "as rows",
+            Self::SpaceToDepth(_) => "space to depth",
+            Self::DepthToSpace(..) => "depth to space",
+            Self::Attention(_) => "attention",
             Self::Join(_) => "condition beside",
             Self::BatchNorm(_) => "batch normalisation",
             Self::GroupNorm(_) => "group normalisation",

@@ -6,6 +6,7 @@
 //! References: Ioffe & Szegedy (arXiv 1502.03167); Wu & He (arXiv 1803.08494).
 
 use burn::tensor::Tensor;
+use latent_kernels::{Activation, group_norm};
 
 use super::Signal;
 use crate::member::{Call, Kept};
@@ -105,17 +106,24 @@ impl BatchNorm {
     }
 }
 
-/// Group normalisation of maps.
+/// Group normalisation of maps, and what follows it.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupNorm {
     gain: WeightId,
     shift: WeightId,
     groups: usize,
+    activation: Activation,
 }
 
 impl GroupNorm {
     /// Makes the layer under `name`: γ = 1, β = 0. Groups are as many as divide the channels, `groups` at most.
-    pub fn new(init: &mut Init<'_>, name: &str, channels: usize, groups: usize) -> Self {
+    pub fn new(
+        init: &mut Init<'_>,
+        name: &str,
+        channels: usize,
+        groups: usize,
+        activation: Activation,
+    ) -> Self {
         let mut init = init.scope(name);
         let most = groups.clamp(1, channels.max(1));
         let groups = (1..=most).rev().find(|groups| channels.is_multiple_of(*groups)).unwrap_or(1);
@@ -123,18 +131,13 @@ impl GroupNorm {
             gain: init.weight("gain", &[channels], Initial::Constant(1.0)),
             shift: init.weight("shift", &[channels], Initial::Constant(0.0)),
             groups,
+            activation,
         }
     }
 
     /// Normalises each group of channels of each row.
     pub fn apply(&self, weights: &Weights, x: Tensor<4>) -> Tensor<4> {
-        let [rows, channels, height, width] = x.dims();
-        let each = |t: Tensor<1>| t.reshape([1, channels, 1, 1]);
-        let grouped = x.reshape([rows * self.groups, channels / self.groups * height * width]);
-        let deviation = grouped.clone() - grouped.mean_dim(1);
-        let variance = (deviation.clone() * deviation.clone()).mean_dim(1);
-        let y = deviation * (variance + EPSILON).sqrt().recip();
-        y.reshape([rows, channels, height, width]) * each(weights.get(self.gain))
-            + each(weights.get(self.shift))
+        let (gain, shift) = (weights.get(self.gain), weights.get(self.shift));
+        group_norm(x, gain, shift, self.groups, EPSILON, self.activation)
     }
 }

@@ -1,0 +1,107 @@
+//! Flow matching on codes with a place: the velocity is a U-Net over their maps.
+//!
+//! What is learned and how draws are made is [flow matching](super::flow_matching)'s, with times t = 1/(1 + e^{−n}), n ~ N(0, 1):
+//! the middle of the way, where noise becomes a picture, is learned more often than its ends.
+//!
+//! References: Rombach et al., *Latent diffusion* (arXiv 2112.10752); Esser et al., *Scaling rectified flow transformers*
+//! (arXiv 2403.03206) for the times.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::sigmoid;
+use serde::{Deserialize, Serialize};
+
+use super::flow_matching::{Velocity, check_steps, fit, restored, told_width};
+use super::gaussian_mixture::needs_reals;
+use super::{Arrays, Fitting, LearnedSettings, Pace, Sampler, SamplerError, Space};
+use crate::batch::Noise;
+use crate::config::ConfigError;
+use crate::device::Device;
+use crate::generate::Result;
+use crate::network::{UNet, UNetConfig};
+use crate::weights::{Init, Weights};
+
+/// The network and the solver.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlowUNetSettings {
+    /// Channels at the maps' own size; twice as many at each halving.
+    pub channels: usize,
+    /// Steps of Heun's method a draw, two evaluations of v each.
+    pub solver_steps: usize,
+}
+
+impl Default for FlowUNetSettings {
+    fn default() -> Self {
+        Self { channels: 64, solver_steps: 20 }
+    }
+}
+
+/// More channels are taken for a mistake.
+const MOST_CHANNELS: usize = 1024;
+
+struct Maps {
+    network: UNet,
+    classes: usize,
+}
+
+impl Velocity for Maps {
+    fn apply(&self, weights: &Weights, x: Tensor<2>, told: Tensor<2>) -> Tensor<2> {
+        self.network.apply(weights, x, told)
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn times(&self, noise: Noise<'_>, device: &Device) -> Tensor<2> {
+        sigmoid(noise.normals(1, 1, device))
+    }
+}
+
+impl FlowUNetSettings {
+    fn build(&self, shape: [usize; 3], classes: usize, init: &mut Init<'_>) -> Maps {
+        let config = UNetConfig { shape, told: told_width(classes), channels: self.channels };
+        Maps { network: config.init(init), classes }
+    }
+}
+
+/// `[channels, height, width]` of the codes, where they have a place.
+fn maps(space: &Space) -> Result<[usize; 3], SamplerError> {
+    space.maps.ok_or_else(|| SamplerError::Unsuitable {
+        sampler: "flow-unet".into(),
+        what: "works on maps, and these codes have no place".into(),
+        remedy: "use flow-matching, or train with codes that have one (--preset spatial-vae)".into(),
+    })
+}
+
+impl LearnedSettings for FlowUNetSettings {
+    const KIND: &'static str = "flow-unet";
+    const ABOUT: &'static str = "flow matching whose velocity is a U-Net, for codes with a place";
+    const PACE: Pace = Pace { steps: 4000, batch: 128, learning_rate: 1e-3, ema: 0.999 };
+
+    fn hidden(&self) -> &[usize] {
+        &[]
+    }
+
+    fn check(&self, space: &Space) -> Result<()> {
+        needs_reals("flow-unet", space)?;
+        maps(space)?;
+        if !(1..=MOST_CHANNELS).contains(&self.channels) {
+            let what = format!("{} channels", self.channels);
+            let remedy = format!("give 1 to {MOST_CHANNELS}, such as 64");
+            return Err(ConfigError::value("sampler.channels", what, remedy).into());
+        }
+        check_steps(self.solver_steps)
+    }
+
+    fn fit(&self, pace: Pace, fitting: &Fitting<'_>) -> Result<Arrays> {
+        let shape = maps(fitting.space)?;
+        fit(pace, fitting, |classes, init| self.build(shape, classes, init))
+    }
+
+    fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String> {
+        let shape = maps(space).map_err(|error| error.to_string())?;
+        let build = |classes: usize, init: &mut Init<'_>| self.build(shape, classes, init);
+        restored(space, arrays, self.solver_steps, build)
+    }
+}
