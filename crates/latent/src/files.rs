@@ -26,6 +26,22 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
     result
 }
 
+/// Whether a folder takes a file: one of some size is written there and removed again. A disk without room takes the name
+/// of a file, and nothing in it.
+///
+/// # Errors
+/// What the system says.
+pub fn takes_files(folder: &Path) -> io::Result<()> {
+    const SIZE: usize = 1 << 18;
+    let path = folder.join(format!(".writable.{}.tmp", std::process::id()));
+    let result = File::create(&path).and_then(|mut file| {
+        file.write_all(&vec![1; SIZE])?;
+        file.sync_all()
+    });
+    let _ = fs::remove_file(&path);
+    result
+}
+
 /// What the system refused, in words, with the remedy where there is a usual one.
 pub fn refusal(path: &Path, source: &io::Error) -> String {
     let remedy = match source.kind() {

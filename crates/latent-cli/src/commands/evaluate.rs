@@ -92,6 +92,7 @@ impl Evaluate {
         }
         let folder = self.on.trained.folder("an evaluation is kept in a run folder")?;
         let model = self.on.model()?;
+        Evaluation::keepable(folder)?;
         let own = own_data(&model, out);
         let mut note = |line: String| out.note(line);
         let given = match &self.data {
@@ -161,7 +162,6 @@ impl Evaluate {
         if let Ok(Some(earlier)) = Evaluation::earlier(folder, &subject, &file) {
             evaluation = evaluation.after(earlier);
         }
-        let mut files = evaluation.save(folder)?;
         let kept: Vec<&str> = evaluation
             .calls
             .iter()
@@ -180,15 +180,25 @@ impl Evaluate {
             evaluation.split,
             duration(seconds)
         ));
-        if let Some(own) = &own {
-            let written = report(folder, own, key(model.seed, "report"))?;
-            if let Some(page) = written.files.last() {
-                text.push_str(&format!("\nreport: {}", page.display()));
-                files.push(page.clone());
+        // What was found is said even where it cannot be kept.
+        let mut files = Vec::new();
+        let kept = evaluation.save(folder).and_then(|saved| {
+            files = saved;
+            if let Some(own) = &own {
+                let written = report(folder, own, key(model.seed, "report"))?;
+                if let Some(page) = written.files.last() {
+                    text.push_str(&format!("\nreport: {}", page.display()));
+                    files.push(page.clone());
+                }
             }
+            Ok(())
+        });
+        for failed in &evaluation.failed {
+            text.push_str(&format!("\nFAILED: {}: {}", failed.section, failed.why));
         }
         out.result(text, &json!({ "evaluation": evaluation, "files": files }));
-        Ok(ExitCode::SUCCESS)
+        kept?;
+        Ok(if evaluation.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

@@ -113,7 +113,7 @@ impl FitSampler {
         bar.end();
         let choice = choice?;
         self.say(&choice, folder, out);
-        Ok(ExitCode::SUCCESS)
+        Ok(if choice.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     /// The sampler's table: its name and what `--set` says.
@@ -166,10 +166,13 @@ impl FitSampler {
             choice.chosen,
             folder.display()
         ));
+        for (name, why) in &choice.failed {
+            text.push_str(&format!("\nFAILED: {name}: {why}"));
+        }
         let rows: Vec<&Judged> = choice.table.iter().collect();
         out.result(
             text,
-            &json!({ "chosen": choice.chosen, "table": rows, "files": files, "run": folder, "seed": self.on.trained.seed() }),
+            &json!({ "chosen": choice.chosen, "table": rows, "failed": choice.failed, "files": files, "run": folder, "seed": self.on.trained.seed() }),
         );
     }
 }

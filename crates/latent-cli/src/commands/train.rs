@@ -11,7 +11,7 @@ use clap::Args;
 use latent::Layers;
 use latent::Registry;
 use latent::device::Device;
-use latent::evaluate::{RunReport, report};
+use latent::evaluate::{RunReport, is_current, report};
 use latent::figure::Level;
 use latent::train::Outcome;
 use latent::words::duration;
@@ -171,7 +171,7 @@ pub fn train(
         true => format!("{}: trained already; lengthen it with --epochs N", folder.display()),
         false => format!("trained in {}: {}", duration(took), model.display()),
     };
-    if reports && !(is_over && folder.join("report.html").exists()) {
+    if reports && !(is_over && is_current(folder)) {
         out.note("drawing figures and the report");
         let written = report(folder, &training.data, key(seed, "report"))?;
         text.push_str(&said(&written));

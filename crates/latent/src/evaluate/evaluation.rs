@@ -15,7 +15,7 @@ use super::{Section, Subject};
 use crate::data::{Binarize, Column, write_csv};
 use crate::error::Result;
 use crate::figure::FigureError;
-use crate::files::write_whole;
+use crate::files::{takes_files, write_whole};
 use crate::store::StoreError;
 
 /// A question and who answers it.
@@ -103,6 +103,18 @@ pub struct Evaluation {
     pub sections: Vec<Section>,
     /// The pictures of each section, files of that name in `figures/`.
     pub pictures: Vec<PictureFile>,
+    /// The sections of the latest call that could not be answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failed>,
+}
+
+/// A section that could not be answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Its name.
+    pub section: String,
+    /// Why.
+    pub why: String,
 }
 
 /// How some sections were answered.
@@ -144,19 +156,40 @@ const FILE: &str = "evaluation.json";
 const ROWS_FILE: &str = "evaluation-rows.csv";
 
 impl Evaluation {
-    /// Asks those questions that `wanted` names (all that apply where it is empty). `model` is the checksum of its file.
+    /// Whether what is to be found out can be kept in a run folder, before hours of work are spent on it.
     ///
     /// # Errors
-    /// What a section meets that is no matter of the model: unreadable rows, a figure that cannot be drawn.
+    /// What the system says of a file there: no right to write, no room.
+    pub fn keepable(folder: &Path) -> Result<()> {
+        let io = |source| StoreError::Io { path: folder.into(), source };
+        Ok(takes_files(folder).map_err(io)?)
+    }
+
+    /// Asks those questions that `wanted` names (all that apply where it is empty). `model` is the checksum of its file. A
+    /// section that fails, on unreadable rows or a figure that cannot be drawn, does not take the others with it: it is named
+    /// in [`Evaluation::failed`].
+    ///
+    /// # Errors
+    /// What the first section met, where all failed.
     pub fn of(subject: &Subject<'_>, wanted: &[String], model: String, seed: u64) -> Result<Self> {
         let begun = Instant::now();
         let (data, split) = subject.held_out;
-        let mut sections = Vec::new();
+        let (mut sections, mut errors) = (Vec::new(), Vec::new());
         for question in questions() {
             let asked = wanted.is_empty() || wanted.iter().any(|name| name == question.name);
             if asked && (question.applies)(subject) {
-                sections.push((question.answer)(subject)?);
+                match (question.answer)(subject) {
+                    Ok(section) => sections.push(section),
+                    Err(error) => errors.push((question.name, error)),
+                }
             }
+        }
+        let failed =
+            errors.iter().map(|(name, error)| Failed { section: (*name).into(), why: error.to_string() });
+        let failed = failed.collect();
+        match errors.into_iter().next() {
+            Some((_, error)) if sections.is_empty() => return Err(error),
+            _ => {}
         }
         if subject.model.data.binarize != Binarize::None {
             apart(&mut sections);
@@ -189,6 +222,7 @@ impl Evaluation {
             calls: vec![call],
             sections,
             pictures,
+            failed,
         })
     }
 
@@ -306,9 +340,10 @@ impl Evaluation {
             }
         }
         let mut columns = vec![Column::Names(table.keys().map(u64::to_string).collect())];
-        columns.extend(
-            (0..with_rows.len()).map(|c| Column::Numbers(table.values().map(|values| values[c]).collect())),
-        );
+        // In full: a number that is read back is the one that was written.
+        let text = |v: f64| if v.is_nan() { String::new() } else { v.to_string() };
+        let column = |c: usize| Column::Names(table.values().map(|values| text(values[c])).collect());
+        columns.extend((0..with_rows.len()).map(column));
         (header, columns)
     }
 
@@ -368,7 +403,7 @@ mod tests {
             3,
             Better::Higher,
         );
-        likelihood.add(elbo.note("one draw").rows(&[7, 3, 9], &[-89.0, -91.25, -89.75]));
+        likelihood.add(elbo.note("one draw").rows(&[7, 3, 9], &[-89.0, f64::from(0.1f32), -89.75]));
         let bound = Measure::new("iw", "bound", "nats", Estimate::exact(-88.0), 2, Better::Higher);
         likelihood.add(bound.rows(&[3, 9], &[-88.5, -87.5]));
         likelihood.warnings.push("Loose: more draws".into());
@@ -382,6 +417,7 @@ mod tests {
             calls: vec![call(1, "likelihood")],
             sections: vec![likelihood],
             pictures: vec![picture("likelihood", "likelihood-gaps")],
+            failed: Vec::new(),
         }
     }
 

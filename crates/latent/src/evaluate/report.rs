@@ -89,10 +89,19 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     }
     let settings = model.run.clone();
     book.report = book.report.details("Settings (run.toml)", settings).details("Environment", environment());
-    let path = folder.join("report.html");
-    book.report.save(&path)?;
+    let path = folder.join(PAGE);
+    book.report.of(file).save(&path)?;
     book.files.push(path);
     Ok(RunReport { verdicts, findings, files: book.files })
+}
+
+/// The name of the page in a run folder.
+const PAGE: &str = "report.html";
+
+/// Whether the report of a run folder is of the model that lies there: one that was drawn before the run went on is not.
+pub fn is_current(folder: &Path) -> bool {
+    let model = super::checksum(&folder.join("model.safetensors")).ok();
+    model.is_some() && Report::drawn_from(&folder.join(PAGE)) == model
 }
 
 /// The report under way and the files beside it.

@@ -81,7 +81,9 @@ impl Settings<dyn Term> for AdversarialSettings {
         self.optimizer.check()?;
         // Its key here; `schedule` is that of the term's weight.
         self.learning_rate.check().map_err(|error| match error {
-            ConfigError::Value { what, remedy, .. } => ConfigError::value("learning_rate", what, remedy),
+            ConfigError::Value { key, what, remedy } => {
+                ConfigError::value(&key.replacen("schedule", "learning_rate", 1), what, remedy)
+            }
             other => other,
         })
     }

@@ -69,20 +69,30 @@ impl OptimizerSettings {
     pub fn check(&self) -> Result<(), ConfigError> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         let from_zero = |v: f64| v.is_finite() && v >= 0.0;
-        let right = positive(self.learning_rate)
-            && (0.0..1.0).contains(&self.beta1)
-            && (0.0..1.0).contains(&self.beta2)
-            && positive(self.epsilon)
-            && from_zero(self.weight_decay)
-            && from_zero(self.initial_second_moment);
-        if right {
-            return Ok(());
+        let share = |v: f64| (0.0..1.0).contains(&v);
+        for (key, value, right, remedy) in [
+            (
+                "learning_rate",
+                self.learning_rate,
+                positive(self.learning_rate),
+                "give a positive number, such as 1e-3",
+            ),
+            ("beta1", self.beta1, share(self.beta1), "give 0 or more and less than 1, such as 0.9"),
+            ("beta2", self.beta2, share(self.beta2), "give 0 or more and less than 1, such as 0.999"),
+            ("epsilon", self.epsilon, positive(self.epsilon), "give a positive number, such as 1e-8"),
+            ("weight_decay", self.weight_decay, from_zero(self.weight_decay), "give 0 or more"),
+            (
+                "initial_second_moment",
+                self.initial_second_moment,
+                from_zero(self.initial_second_moment),
+                "give 0 or more",
+            ),
+        ] {
+            if !right {
+                return Err(ConfigError::value(key, format!("{value}"), remedy).within("optimizer"));
+            }
         }
-        Err(ConfigError::Value {
-            key: "optimizer".into(),
-            what: format!("{self:?} cannot step"),
-            remedy: "learning_rate and epsilon are positive, betas in [0, 1), the rest not negative".into(),
-        })
+        Ok(())
     }
 }
 

@@ -117,7 +117,10 @@ impl Training {
         }
         let run = checked.run;
         let folder = match locked.take() {
-            Some(folder) => folder,
+            Some(folder) => {
+                missing(&folder, note);
+                folder
+            }
             None => RunFolder::open(folder)?,
         };
         if !exists && holds_work() {
@@ -206,9 +209,8 @@ impl Training {
     /// # Errors
     /// As [`Training::preflight`].
     pub fn preflight_within(&mut self, available: Option<u64>) -> Result<Preflight> {
-        let last = self.folder.as_ref().map(RunFolder::last).filter(|last| self.resume && last.exists());
-        let done = match last {
-            Some(last) => Counters::load(&last)?.step,
+        let done = match self.folder.as_ref().filter(|folder| self.resume && folder.has_checkpoint()) {
+            Some(folder) => Counters::of(folder)?.step,
             None => 0,
         };
         let stop = AtomicBool::new(false);
@@ -265,6 +267,23 @@ impl Training {
     }
 }
 
+/// Says what a folder has lost of its run.
+fn missing(folder: &RunFolder, note: &mut dyn FnMut(String)) {
+    let Ok(counters) = Counters::of(folder) else { return };
+    let (metrics, model) = (folder.metrics(), folder.model());
+    let length = std::fs::metadata(&metrics).map_or(0, |found| found.len());
+    if length < counters.metrics_bytes {
+        note(format!(
+            "warning: {} has {length} of its {} bytes: its first or last lines are lost, and curves in the report lack them",
+            metrics.display(),
+            counters.metrics_bytes
+        ));
+    }
+    if counters.finished && !model.exists() {
+        note(format!("{} is missing: it is written again from the last checkpoint", model.display()));
+    }
+}
+
 /// Builds what a run trains, if it fits into memory, and says what deserves a word.
 fn built(
     checked: &Checked,
@@ -273,7 +292,7 @@ fn built(
     note: &mut dyn FnMut(String),
 ) -> Result<Autoencoder> {
     let run = &checked.run;
-    check_outline(&checked.outline()?, memory_limit())?;
+    check_outline(&checked.outline()?, run.train.ema > 0.0, memory_limit())?;
     let (model, weights, objective) = checked.build_for_training(device)?;
     if View::evaluation(&model, &weights).rate_is_exact() == Some(false) {
         note("rate: a mean over draws, as this posterior and prior have no closed form".into());

@@ -76,6 +76,16 @@ impl RunFolder {
         self.path.join("checkpoints/planned.safetensors")
     }
 
+    /// The planned checkpoint before the last one.
+    pub fn previous(&self) -> PathBuf {
+        self.path.join("checkpoints/previous.safetensors")
+    }
+
+    /// Whether there is a checkpoint to go on from.
+    pub fn has_checkpoint(&self) -> bool {
+        [self.last(), self.planned(), self.previous()].iter().any(|path| path.exists())
+    }
+
     /// The weights that a run starts from, where they are another run's.
     pub fn first(&self) -> PathBuf {
         self.path.join("checkpoints/first.safetensors")

@@ -350,7 +350,10 @@ fn spectrum_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> R
     }
     if let (Some(means), Some(draws)) = (spectrum(&encoded.codes.mean), spectrum(&encoded.draws)) {
         let standard = subject.model.functions.prior.is_standard_normal();
-        section.figures.push(figures::spectra(&means, &draws, standard)?);
+        match figures::spectra(&means, &draws, standard)? {
+            Some(picture) => section.figures.push(picture),
+            None => section.absent.push("the spectrum of the codes: all rows have the same code".into()),
+        }
     }
     Ok(())
 }

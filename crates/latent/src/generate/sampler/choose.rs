@@ -17,7 +17,7 @@ use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, SamplerSettin
 use crate::batch::Support;
 use crate::config::ConfigError;
 use crate::estimate::Z_95;
-use crate::files::write_whole;
+use crate::files::{takes_files, write_whole};
 use crate::generate::Result;
 use crate::key::Key;
 use crate::member::Registry;
@@ -47,6 +47,9 @@ pub struct Choice {
     pub chosen: String,
     /// Every sampler judged so far, the best first.
     pub table: Vec<Judged>,
+    /// What could not be fitted or kept in this call, and why.
+    #[serde(skip)]
+    pub failed: Vec<(String, String)>,
 }
 
 /// The format that this program writes.
@@ -94,7 +97,8 @@ impl Choice {
     }
 
     fn new(model: &Model) -> Self {
-        Self { format: FORMAT, model: identity(model), chosen: "prior".into(), table: Vec::new() }
+        let (model, chosen) = (identity(model), "prior".into());
+        Self { format: FORMAT, model, chosen, table: Vec::new(), failed: Vec::new() }
     }
 
     /// Takes a judged sampler in, in the place of an older fit, and chooses anew.
@@ -115,7 +119,13 @@ impl Choice {
         let path = folder(run).join("chosen.toml");
         std::fs::create_dir_all(folder(run))
             .map_err(|source| StoreError::Io { path: folder(run), source })?;
-        let text = toml::to_string(self)
+        // What could not be kept is not drawn from.
+        let is_there =
+            |row: &Judged| row.sampler == "prior" || FittedSampler::path(run, &row.sampler).exists();
+        let mut kept = self.clone();
+        kept.table.retain(is_there);
+        kept.chosen = kept.table.first().map_or_else(|| "prior".into(), |best| best.sampler.clone());
+        let text = toml::to_string(&kept)
             .map_err(|error| ConfigError::Unwritable { key: "samplers".into(), what: error.to_string() })?;
         write_whole(&path, |out| out.write_all(text.as_bytes()))
             .map_err(|source| StoreError::Io { path, source }.into())
@@ -150,6 +160,7 @@ pub fn fit_one(
     let (_, resolved) = options.registry.resolve::<dyn SamplerSettings>(table, "sampler")?;
     let kind = resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default();
     refuse_fitted(run, kind, force)?;
+    keepable(run)?;
     let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
     if kind != "prior" && !choice.table.iter().any(|row| row.sampler == "prior") {
         let prior = FittedSampler::fit(model, codes, &kind_table("prior"), options)?;
@@ -173,8 +184,10 @@ pub fn fit_auto(
     options: &FitOptions<'_>,
 ) -> Result<Choice> {
     let begun = Instant::now();
+    keepable(run)?;
     let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
     let kinds = auto_kinds(model);
+    let mut first = None;
     for (index, &kind) in kinds.iter().enumerate() {
         let is_there = !force && choice.table.iter().any(|row| row.sampler == kind);
         if is_there && (kind == "prior" || FittedSampler::load(model, run, kind, options.registry).is_ok()) {
@@ -186,12 +199,28 @@ pub fn fit_auto(
             let left = (all - begun.elapsed().as_secs_f64() / 60.0).max(0.0);
             left / (kinds.len() - index) as f64
         });
-        let fitted =
-            FittedSampler::fit(model, codes, &kind_table(kind), &FitOptions { minutes, ..*options })?;
-        keep(model, run, codes, &fitted, &mut choice, options)?;
+        let options = FitOptions { minutes, ..*options };
+        let fitted = FittedSampler::fit(model, codes, &kind_table(kind), &options);
+        // One that fails does not take the others with it.
+        if let Err(error) = fitted.and_then(|fitted| keep(model, run, codes, &fitted, &mut choice, &options))
+        {
+            choice.failed.push((kind.into(), error.to_string()));
+            first.get_or_insert(error);
+        }
     }
-    choice.write(run)?;
+    match first {
+        Some(error) if choice.table.is_empty() => return Err(error),
+        _ => {}
+    }
+    if let Err(error) = choice.write(run) {
+        choice.failed.push(("the choice".into(), error.to_string()));
+    }
     Ok(choice)
+}
+
+/// Whether what is fitted can be kept, before it is.
+fn keepable(run: &Path) -> Result<()> {
+    Ok(takes_files(run).map_err(|source| StoreError::Io { path: run.into(), source })?)
 }
 
 fn refuse_fitted(run: &Path, kind: &str, force: bool) -> Result<()> {
@@ -211,11 +240,11 @@ fn keep(
     choice: &mut Choice,
     options: &FitOptions<'_>,
 ) -> Result<()> {
-    let row = judged(model, codes, fitted, options)?;
+    // Judged even where it cannot be kept: the fit's time shall not be lost without a word.
+    choice.take(judged(model, codes, fitted, options)?);
     if fitted.kind() != "prior" {
         fitted.save(model, run)?;
     }
-    choice.take(row);
     choice.write(run)
 }
 
