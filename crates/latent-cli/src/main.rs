@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    compare, data, decode, demo, devices, encode, evaluate, fit_sampler, inspect, interpolate, presets,
-    reconstruct, report, sample, score, textbook, train, traverse,
+    compare, completions, data, decode, demo, devices, encode, evaluate, fit_sampler, inspect, interpolate,
+    man, presets, reconstruct, report, sample, score, settings, textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -58,8 +58,11 @@ enum Command {
     Report(report::Report),
     Inspect(inspect::Inspect),
     Presets(presets::Presets),
+    Settings(settings::Settings),
     Data(data::Data),
     Devices(devices::Devices),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 fn main() -> ExitCode {
@@ -94,8 +97,11 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Report(command) => command.run(out),
         Command::Inspect(command) => command.run(out),
         Command::Presets(command) => command.run(out),
+        Command::Settings(command) => command.run(out),
         Command::Data(command) => command.run(out),
         Command::Devices(command) => command.run(out),
+        Command::Completions(command) => command.run(Cli::command(), out),
+        Command::Man(command) => command.run(Cli::command(), out),
     }
 }
 

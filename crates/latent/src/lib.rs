@@ -103,6 +103,8 @@ mod proportion;
 
 /// The tensor library, for members of one's own.
 pub use burn;
+/// What reads names, types and doc comments off settings, for members of one's own.
+pub use schemars;
 pub use error::{Error, Result};
 pub use key::Key;
 /// The activations of networks.

@@ -1,6 +1,7 @@
 //! The subcommands, one file each: flags, run, and examples that the tests execute.
 
 pub mod compare;
+pub mod completions;
 pub mod data;
 pub mod decode;
 pub mod demo;
@@ -10,11 +11,13 @@ pub mod evaluate;
 pub mod fit_sampler;
 pub mod inspect;
 pub mod interpolate;
+pub mod man;
 pub mod presets;
 pub mod reconstruct;
 pub mod report;
 pub mod sample;
 pub mod score;
+pub mod settings;
 pub mod textbook;
 pub mod train;
 pub mod traverse;

@@ -38,7 +38,7 @@ DATA is one of
   a name: embedded, fashion-mnist, mnist, shapes (dSprites' factors, made as needed)
 
 Without --preset, likelihood and network follow from the data; what was chosen
-is printed with the reason. All that can be set stands in a run's run.toml.";
+is printed with the reason. `latent settings` lists all that can be set.";
 
 /// Train a model on data and write a run folder
 #[derive(Args)]

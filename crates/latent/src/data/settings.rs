@@ -1,12 +1,13 @@
 //! The `[data]` table of a run: which data, cut how, shown to the model in which form.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DataError;
 use super::condition::is_label;
 
 /// Where x comes from and what is done to it before the model sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataSettings {
     /// A path, or a name: `embedded`, `fashion-mnist`, `mnist`, `shapes`.
@@ -72,7 +73,7 @@ impl Default for DataSettings {
 }
 
 /// A class of labelled rows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected the name of a class such as \"Trouser\", or its number")]
 pub enum Class {
     /// The class whose name is this number, or else the one in this place, counted from 0.
@@ -82,7 +83,7 @@ pub enum Class {
 }
 
 /// What a split is made of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a fraction such as 0.1, or the path of other data")]
 pub enum Part {
     /// This fraction of the rows, drawn by the seed.
@@ -92,7 +93,7 @@ pub enum Part {
 }
 
 /// How grey values in [0, 1] become bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Binarize {
     /// They don't.
@@ -107,7 +108,7 @@ pub enum Binarize {
 }
 
 /// How images are brought to one shape.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageSettings {
     /// `[height, width]`, or one number for a square. Default: as they are, if all have one size.
@@ -120,7 +121,7 @@ pub struct ImageSettings {
 }
 
 /// Height and width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a number of pixels, or [height, width]")]
 pub enum Size {
     /// A square.
@@ -140,7 +141,7 @@ impl Size {
 }
 
 /// The window of an image that is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected \"centre-square\", \"none\" or [height, width]")]
 pub enum Crop {
     /// By name.
@@ -150,7 +151,7 @@ pub enum Crop {
 }
 
 /// A window that has a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NamedCrop {
     /// The largest centred window with the proportions of `image.size`: without it, a square.
@@ -160,7 +161,7 @@ pub enum NamedCrop {
 }
 
 /// Grey or colour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channels {
     /// As stored; a folder must hold one sort.
@@ -173,7 +174,7 @@ pub enum Channels {
 }
 
 /// Mirroring of training images, by a coin for each row and epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flip {
     /// Never.
@@ -184,7 +185,7 @@ pub enum Flip {
 }
 
 /// The order of axes of a four-dimensional array.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
     /// The axis of 1 to 4 is the channel's, if only one of the two candidates is.
@@ -197,7 +198,7 @@ pub enum Layout {
 }
 
 /// How values become x.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalise {
     /// Images to [0, 1], columns of a table to mean 0 and variance 1, zeros and ones as they are.

@@ -6,6 +6,7 @@
 //! convolutions, the mirror of the encoder.
 
 use latent_kernels::Activation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{ConvConfig, ConvTransposeConfig, DenseConfig, Layer, image};
@@ -16,7 +17,7 @@ use crate::member::{Context, Named, Role, Settings, Wiring};
 use crate::weights::Init;
 
 /// Channels, activation and the way up.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConvSettings {
     /// Channels after each halving; the decoder has them in reverse. At most as many halvings are used as
@@ -28,13 +29,14 @@ pub struct ConvSettings {
     pub dense: Vec<usize>,
     /// The activation between layers.
     #[serde(with = "activation")]
+    #[schemars(schema_with = "activation::schema")]
     pub activation: Activation,
     /// The decoder's way up.
     pub up: Up,
 }
 
 /// How a decoder enlarges a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Up {
     /// Nearest-neighbour upsampling, then a 3×3 convolution.

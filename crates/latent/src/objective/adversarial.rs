@@ -10,6 +10,7 @@
 
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Pass, Term, Value};
@@ -22,7 +23,7 @@ use crate::optimizer::{LearningRate, MODEL, OptimizerSettings, Player};
 use crate::weights::{Init, Weights};
 
 /// The critic and how it moves.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdversarialSettings {
     /// The widths of the critic's hidden layers.

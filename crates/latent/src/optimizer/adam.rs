@@ -12,33 +12,34 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Gradients, Tensor};
 use latent_kernels::AdamStep;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::weights::{WeightId, Weights};
 
 /// Which Adam.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerSettings {
     /// How weight decay acts.
     pub kind: OptimizerKind,
-    /// η
+    /// η, the length of a step, before the schedule's factor.
     pub learning_rate: f64,
-    /// β₁
+    /// β₁, how long the mean of gradients remembers.
     pub beta1: f64,
-    /// β₂
+    /// β₂, how long the mean of their squares remembers.
     pub beta2: f64,
-    /// ε
+    /// ε, what keeps the division from 0.
     pub epsilon: f64,
-    /// λ
+    /// λ, how strongly weights are drawn to 0; 0 for not at all.
     pub weight_decay: f64,
-    /// Where v starts.
+    /// Where v, the mean of squares, starts.
     pub initial_second_moment: f64,
 }
 
 /// How weight decay acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
     /// λ w is added to the gradient.

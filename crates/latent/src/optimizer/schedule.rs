@@ -1,11 +1,12 @@
 //! The learning rate over a run, as a factor of the optimiser's rate: a function of the step alone.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 
 /// The factor of the learning rate at each step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LearningRate {
     /// 1 throughout.

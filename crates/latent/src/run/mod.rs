@@ -14,24 +14,29 @@
 //! presets    papers
 //! layers     what is asked for, laid over each other
 //! resolve    layers and facts → Checked; suggest: what the data itself asks for
+//! schema     every key with its default and meaning; hint: what an unknown key was meant to be
 //! training   from a configuration to a model, in a run folder or in memory
 //! file       the model file
 //! ```
 
 mod file;
+mod hint;
 mod layers;
 mod presets;
 mod registry;
 mod resolve;
+mod schema;
 mod suggest;
 mod training;
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+pub use hint::meant;
 pub use layers::Layers;
 pub use presets::{Preset, preset, presets};
 pub use resolve::{Checked, resolve};
+pub use schema::{Found, Section, find, sections};
 pub use training::{Options, Training};
 
 use crate::config::{ConfigError, parse_table};

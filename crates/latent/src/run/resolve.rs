@@ -2,6 +2,8 @@
 
 use toml::{Table, Value};
 
+use super::hint::explain;
+use super::layers::no_table;
 use super::suggest::{fit, suggestion};
 use super::{FORMAT, Layers, Run};
 use crate::config::{ConfigError, check_sizes, merge, parse_table};
@@ -81,6 +83,14 @@ pub fn resolve(
     facts: &Facts,
     registry: &Registry,
 ) -> Result<(Checked, Vec<String>), ConfigError> {
+    resolve_layers(layers, facts, registry).map_err(|error| explain(error, registry))
+}
+
+fn resolve_layers(
+    layers: &Layers,
+    facts: &Facts,
+    registry: &Registry,
+) -> Result<(Checked, Vec<String>), ConfigError> {
     let mut notes = Vec::new();
     let mut table = layers.table.clone();
     let (suggested, reasons) = suggestion(facts);
@@ -92,6 +102,9 @@ pub fn resolve(
         );
     }
     let named = table.remove("network");
+    if let Some(other) = named.as_ref().filter(|named| !named.is_table()) {
+        return Err(no_table("network", other));
+    }
     fit(&mut table, &named, layers, facts, registry, &suggested, &mut notes)?;
 
     let mut resolved = suggested;
@@ -109,11 +122,7 @@ pub fn resolve(
     let section = |name: &str| match resolved.get(name) {
         Some(Value::Table(table)) => Ok(table.clone()),
         None => Ok(Table::new()),
-        Some(other) => Err(ConfigError::Value {
-            key: name.into(),
-            what: format!("{other} is not a table"),
-            remedy: format!("write [{name}] and its keys below"),
-        }),
+        Some(other) => Err(no_table(name, other)),
     };
     let mut tables = Table::new();
     for name in MEMBERS {
