@@ -15,8 +15,8 @@ Examples:
   latent completions bash
   latent completions zsh
 
-bash: latent completions bash > ~/.local/share/bash-completion/completions/latent
-zsh:  latent completions zsh > a file _latent in a folder of $fpath
+bash: latent completions bash > a file `latent` in bash-completion/completions
+zsh:  latent completions zsh > a file `_latent` in a folder of $fpath
 fish: latent completions fish > ~/.config/fish/completions/latent.fish";
 
 /// Print the completions of a shell

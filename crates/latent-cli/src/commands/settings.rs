@@ -100,7 +100,9 @@ fn text(section: &Section) -> String {
         lines.push(format!("  {0}.KEY for each {other}.KEY", section.name));
     }
     section.settings.iter().for_each(|setting| say(setting, "  ", &mut lines));
-    for member in &section.members {
+    // A member without keys stands in the list of kinds.
+    let is_alone = section.settings.is_empty();
+    for member in section.members.iter().filter(|member| is_alone || !member.settings.is_empty()) {
         lines.push(format!("  kind = {:?}: {}", member.kind, member.about));
         member.settings.iter().for_each(|setting| say(setting, "    ", &mut lines));
     }
@@ -116,7 +118,7 @@ fn say(setting: &Setting, indent: &str, lines: &mut Vec<String>) {
     };
     let mut takes = setting.takes.clone();
     if setting.required {
-        takes.push_str(", required");
+        takes.push_str(", required in its table");
     }
     if !setting.kinds.is_empty() {
         takes.push_str(&format!(", of {}", setting.kinds.join(", ")));

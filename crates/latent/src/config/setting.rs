@@ -120,7 +120,7 @@ impl List<'_> {
             None => {
                 let mut parts = key.split('.');
                 let first = parts.next().and_then(|part| self.defaults.get(part));
-                parts.fold(first, |value, part| value?.get(part)).filter(|value| !value.is_table())
+                parts.fold(first, |value, part| value?.get(part)).filter(|value| !value.is_table() && value.as_str() != Some(""))
             }
         };
         let takes = match forms {

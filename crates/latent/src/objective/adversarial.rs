@@ -11,7 +11,9 @@
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use toml::Table;
 
 use super::{Pass, Term, Value};
 use crate::batch::Noise;
@@ -29,6 +31,7 @@ pub struct AdversarialSettings {
     /// The widths of the critic's hidden layers.
     pub hidden: Vec<usize>,
     /// How its weights move.
+    #[serde(deserialize_with = "over_own")]
     pub optimizer: OptimizerSettings,
     /// Its learning rate over the run.
     pub learning_rate: LearningRate,
@@ -36,6 +39,13 @@ pub struct AdversarialSettings {
     pub every: u64,
     /// How often it moves in its turn.
     pub moves_a_turn: u64,
+}
+
+/// Keys of a critic's optimiser go over the critic's defaults, which are not every optimiser's.
+fn over_own<'de, D: Deserializer<'de>>(table: D) -> Result<OptimizerSettings, D::Error> {
+    let mut all = Table::try_from(AdversarialSettings::default().optimizer).map_err(D::Error::custom)?;
+    all.extend(Table::deserialize(table)?);
+    all.try_into().map_err(D::Error::custom)
 }
 
 impl Default for AdversarialSettings {

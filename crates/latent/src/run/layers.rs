@@ -281,6 +281,16 @@ impl Layers {
     }
 
     fn explicit(&mut self, table: &Table) {
+        // `network` is short for both parts: it goes over what was said of either before.
+        if let Some(Value::Table(network)) = table.get("network") {
+            for own in [&mut self.table, &mut self.explicit] {
+                for part in ["encoder", "decoder"] {
+                    if let Some(Value::Table(part)) = own.get_mut(part) {
+                        merge(part, network);
+                    }
+                }
+            }
+        }
         merge(&mut self.table, table);
         merge(&mut self.explicit, table);
     }

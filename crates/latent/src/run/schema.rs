@@ -101,7 +101,7 @@ fn axis<S: ?Sized + 'static>(registry: &Registry, name: &'static str, about: &'s
         takes: "choice".into(),
         default: axis.and_then(|axis| axis.default_kind()).map(Into::into),
         required: false,
-        meaning: about.into(),
+        meaning: "Which of these it is.".into(),
         choices: members.iter().map(choice).collect(),
         axis: None,
     };

@@ -13,6 +13,7 @@
 
 use std::path::Path;
 
+use latent_efficientnet::WEIGHTS;
 use latent_kernels::host::{Layer, depthwise, map, pointwise, same_padding};
 use safetensors::tensor::{Dtype, SafeTensors};
 
@@ -39,8 +40,6 @@ const GROUP: usize = 4;
 
 /// What stands in titles.
 pub(super) const NAME: &str = "EfficientNet-Lite0";
-
-const WEIGHTS: &[u8] = include_bytes!("../../../assets/efficientnet-lite0.safetensors");
 
 /// The network, batch norms folded in.
 pub struct EfficientNetLite0 {
