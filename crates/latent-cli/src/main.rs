@@ -30,7 +30,7 @@ static ALLOCATOR: latent_kernels::memory::Counting = latent_kernels::memory::Cou
 
 /// Learn the distribution of your data by a generative autoencoder, and sample from it.
 #[derive(Parser)]
-#[command(version, max_term_width = 110)]
+#[command(name = "latent", version, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

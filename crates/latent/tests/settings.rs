@@ -33,12 +33,13 @@ fn run_of(layers: &Layers, is_image: bool) -> Run {
 
 /// Runs of every preset, on images and, but where it wants classes, on a table; and some of one's own.
 fn runs() -> Vec<(String, Layers, bool)> {
-    let own: [(&str, &[&str]); 5] = [
+    let own: [(&str, &[&str]); 6] = [
         ("", &["posterior={kind='blocks', blocks={a={kind='bits', latent=3}, b={kind='diagonal-normal'}}}",
                "prior={kind='blocks', blocks={a={kind='bits'}, b={kind='standard-normal'}}}"]),
         ("", &["posterior={kind='iaf', hidden=[9], base={kind='diagonal-normal', latent=3}}", "train.schedule={kind='cosine', warmup=3}"]),
         ("vae", &["encoder={kind='mlp', hidden=[7]}", "decoder.kind='linear'", "objective.terms.rate.schedule={kind='cyclic', cycles=2, ratio=0.5}"]),
         ("vq-vae", &["posterior.kind=diagonal-normal", "posterior.latent=3", "prior.kind=standard-normal", "objective.terms.commitment.weight=0", "network.kind=mlp", "objective.estimator.kind=elbo"]),
+        ("vae", &["posterior={kind='iaf', base={kind='diagonal-normal', latent=3}}"]),
         ("aae", &["data.classes=['Trouser', 'Bag']", "data.image.size=14", "train.keep=last"]),
     ];
     let mut all = Vec::new();

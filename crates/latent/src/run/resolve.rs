@@ -109,6 +109,11 @@ fn resolve_layers(
 
     let mut resolved = suggested;
     forget_latent(&mut resolved, &table, registry);
+    if layers.explicit.get("posterior").is_none_or(|own| own.get("latent").is_none()) {
+        // Nor does the preset's outlive a posterior of another kind, chosen over it.
+        let asked = table.clone();
+        forget_latent(&mut table, &asked, registry);
+    }
     // A list of terms that has a distortion is a whole objective, not an addition to the suggested one.
     if table.get("objective").and_then(|o| o.get("terms")?.get("distortion")).is_some() {
         resolved.remove("objective");
@@ -162,13 +167,13 @@ fn resolve_layers(
     Ok((Checked { run, parts, objective }, notes))
 }
 
-/// The suggested size of the code is for posteriors that have one: others find theirs in what they are made of.
-fn forget_latent(suggested: &mut Table, asked: &Table, registry: &Registry) {
+/// The size of the code that nobody asked for is for posteriors that have one: others find theirs in what they are made of.
+fn forget_latent(table: &mut Table, asked: &Table, registry: &Registry) {
     let kind = asked.get("posterior").and_then(|posterior| posterior.get("kind")?.as_str());
     let axis = registry.members::<PosteriorSettings>();
     if let (Some(kind), Some(axis)) = (kind, axis)
         && !axis.knows(kind, "latent", registry)
-        && let Some(Value::Table(posterior)) = suggested.get_mut("posterior")
+        && let Some(Value::Table(posterior)) = table.get_mut("posterior")
     {
         posterior.remove("latent");
     }
