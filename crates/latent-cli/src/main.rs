@@ -10,6 +10,7 @@ mod help;
 mod options;
 mod output;
 mod progress;
+mod stop;
 mod target;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -70,7 +71,10 @@ fn main() -> ExitCode {
     let matches = help::grouped(Cli::command()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let out = Output::new(cli.json);
-    match guarded(|| run(cli.command, &out)) {
+    match latent_kernels::check_limit()
+        .map_err(Failure::from)
+        .and_then(|()| guarded(|| run(cli.command, &out)))
+    {
         Ok(code) => code,
         Err(failure) => {
             out.failure(&failure);

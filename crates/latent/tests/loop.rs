@@ -9,7 +9,7 @@ use std::path::Path;
 use common::*;
 use latent::Error;
 use latent::store::TensorFile;
-use latent::train::{Event, Line, Outcome, TrainError};
+use latent::train::{Event, Line, Outcome, RunFolder, TrainError};
 
 fn lines(run: &Path) -> Vec<Line> {
     fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().filter_map(Line::parse).collect()
@@ -178,7 +178,8 @@ fn a_folder_that_cannot_be_written_is_named() {
     }
     // A folder stands where the log should be.
     let run = root.path().join("run");
-    fs::create_dir_all(run.join("metrics.jsonl")).unwrap();
+    drop(RunFolder::open(&run).unwrap());
+    fs::create_dir(run.join("metrics.jsonl")).unwrap();
     let mut training = prepare(&layers, &run, false).unwrap();
     let error = training.train(&Default::default(), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("metrics.jsonl"), "{error}");

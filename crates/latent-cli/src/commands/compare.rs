@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use latent::data::{DataError, Split};
+use latent::data::Split;
 use latent::evaluate::compare::{comparable, compare, compare_methods, methods};
 use latent::evaluate::disentanglement::{add_ranking, ranking_of_models};
 use latent::evaluate::{Evaluation, Section};
@@ -61,13 +61,7 @@ impl Compare {
         let csv = self.csv.as_ref().map(|path| Target::new("--csv", path, self.force, &[Kind::Table]));
         let csv = csv.transpose()?;
         if let Some(page) = &self.html {
-            if page.extension().is_none_or(|ending| ending != "html") {
-                let what = format!("{} has no ending that can be written here", page.display());
-                return Err(Failure::flag("--html", what, "end it in .html"));
-            }
-            if page.exists() && !self.force {
-                return Err(Failure::Exists(page.clone()));
-            }
+            Target::new("--html", page, self.force, &[Kind::Page])?;
         }
         let judged = self.runs.iter().map(|run| evaluation(run)).collect::<Result<Vec<_>, _>>()?;
         let (mut runs, is_shared) = comparable(names(&self.runs).into_iter().zip(judged).collect());
@@ -83,8 +77,7 @@ impl Compare {
         let found = if self.by_seed { compare_methods(&runs) } else { compare(&runs) };
         if let Some(csv) = &csv {
             csv.ready()?;
-            std::fs::write(&csv.path, found.csv())
-                .map_err(|source| DataError::Io { path: csv.path.clone(), source })?;
+            latent::data::write_text(&csv.path, &found.csv())?;
         }
         if let Some(page) = &self.html {
             found.page().save(page)?;
@@ -165,9 +158,7 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
 
 /// What `latent evaluate` has written of a run.
 fn evaluation(run: &Path) -> Result<Evaluation, Failure> {
-    Evaluation::load(run)?.ok_or_else(|| Failure::Flag {
-        flag: "RUN",
-        what: format!("{} has no evaluation.json", run.display()),
-        remedy: format!("judge it first: latent evaluate {}", run.display()),
+    Evaluation::load(run)?.ok_or_else(|| {
+        Failure::path(run, "no evaluation.json", format!("judge it first: latent evaluate {}", run.display()))
     })
 }

@@ -7,7 +7,7 @@ use latent::Key;
 use latent::Layers;
 
 use crate::failure::Done;
-use crate::options::Seeded;
+use crate::options::{Seeded, text};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -32,9 +32,10 @@ enum DataCommand {
 #[command(mut_arg("seed", |seed| seed.help("What the splits descend from")))]
 struct Inspect {
     /// A path or a name, as for `latent train --data`
+    #[arg(value_parser = text())]
     data: String,
     /// A setting such as data.image.size=64; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = text())]
     set: Vec<String>,
     #[command(flatten)]
     seeded: Seeded,
@@ -51,7 +52,7 @@ impl Data {
         }
         let settings = layers.data()?;
         let data = latent::data::Data::open(&settings, Key::from_seed(inspect.seeded.seed), &mut |line| {
-            out.note(line)
+            out.told(line)
         })?;
         let summary = data.summary(&settings);
         out.result(summary.to_string(), &summary);

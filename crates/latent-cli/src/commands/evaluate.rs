@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::{key, own_data, trained_on};
 use crate::failure::{Done, Failure};
-use crate::options::Computing;
-use crate::output::Output;
+use crate::options::{Computing, text};
+use crate::output::{Output, json_paths, path};
 use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
@@ -39,10 +39,10 @@ earlier calls stay there while the model and the rows are the same; one that is 
 #[command(mut_arg("seed", |seed| seed.help("What every draw descends from")))]
 pub struct Evaluate {
     /// Held-out rows; by default the test split of the model's own data
-    #[arg(long)]
+    #[arg(long, value_parser = text())]
     data: Option<String>,
     /// Other data, to be told apart from the model's own (anomalies)
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", value_parser = text())]
     against: Option<String>,
     /// Which sections, by name; all that apply unless given
     #[arg(long, value_delimiter = ',')]
@@ -94,7 +94,7 @@ impl Evaluate {
         let model = self.on.model()?;
         Evaluation::keepable(folder)?;
         let own = own_data(&model, out);
-        let mut note = |line: String| out.note(line);
+        let mut note = |line: String| out.told(line);
         let given = match &self.data {
             Some(source) => Some(model.open(source, &mut note)?),
             None => None,
@@ -151,7 +151,7 @@ impl Evaluate {
         let file = checksum(&folder.join("model.safetensors"))?;
         // Said before the work, so that who wants to keep it can.
         if let Err(why) = Evaluation::earlier(folder, &subject, &file) {
-            out.note(format!("the evaluation in {} will be replaced: {why}", folder.display()));
+            out.note(format!("the evaluation in {} will be replaced: {why}", path(folder)));
         }
         let answered = Evaluation::of(&subject, &self.sections, file.clone(), self.on.trained.seed());
         bar.end();
@@ -187,7 +187,7 @@ impl Evaluate {
             if let Some(own) = &own {
                 let written = report(folder, own, key(model.seed, "report"))?;
                 if let Some(page) = written.files.last() {
-                    text.push_str(&format!("\nreport: {}", page.display()));
+                    text.push_str(&format!("\nreport: {}", path(page)));
                     files.push(page.clone());
                 }
             }
@@ -196,7 +196,7 @@ impl Evaluate {
         for failed in &evaluation.failed {
             text.push_str(&format!("\nFAILED: {}: {}", failed.section, failed.why));
         }
-        out.result(text, &json!({ "evaluation": evaluation, "files": files }));
+        out.result(text, &json!({ "evaluation": evaluation, "files": json_paths(&files) }));
         kept?;
         Ok(if evaluation.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -15,7 +15,7 @@ use toml::{Table, Value};
 use super::own_data;
 use crate::failure::{Done, Failure};
 use crate::options::Computing;
-use crate::output::Output;
+use crate::output::{Output, json_path, json_paths, path};
 use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
@@ -164,7 +164,7 @@ impl FitSampler {
         text.push_str(&format!(
             "chosen: {}; draw from it by: latent sample {} --out samples.png",
             choice.chosen,
-            folder.display()
+            path(folder)
         ));
         for (name, why) in &choice.failed {
             text.push_str(&format!("\nFAILED: {name}: {why}"));
@@ -172,7 +172,7 @@ impl FitSampler {
         let rows: Vec<&Judged> = choice.table.iter().collect();
         out.result(
             text,
-            &json!({ "chosen": choice.chosen, "table": rows, "failed": choice.failed, "files": files, "run": folder, "seed": self.on.trained.seed() }),
+            &json!({ "chosen": choice.chosen, "table": rows, "failed": choice.failed, "files": json_paths(&files), "run": json_path(folder), "seed": self.on.trained.seed() }),
         );
     }
 }

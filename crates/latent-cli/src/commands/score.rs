@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::{Chosen, own_data, trained_on};
 use crate::failure::{Done, Failure};
-use crate::options::Writing;
-use crate::output::Output;
+use crate::options::{Writing, text};
+use crate::output::{Output, json_path, path};
 use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
@@ -37,7 +37,7 @@ Models without a density give distortion and p_value, and the header says why.";
 #[command(mut_arg("out", |out| out.help("Where to: scores.csv or scores.npy")))]
 pub struct Score {
     /// Rows to score; by default the model's own held-out rows
-    #[arg(long)]
+    #[arg(long, value_parser = text())]
     data: Option<String>,
     /// Importance samples a row
     #[arg(long, default_value_t = 100)]
@@ -108,17 +108,17 @@ impl Score {
                 "{}, mean {shown} {:.2} nats{reason}: {}{}",
                 super::counted(table.first.len(), "row"),
                 sign * mean,
-                target.path.display(),
+                path(&target.path),
                 self.sheet
                     .as_ref()
-                    .map(|sheet| format!("\nthe most unlikely: {}", sheet.display()))
+                    .map(|sheet| format!("\nthe most unlikely: {}", path(sheet)))
                     .unwrap_or_default()
             ),
             &json!({
                 "rows": table.first.len(), "mean": sign * mean, "column": shown, "reason": table.reason,
                 "base_measure": model.functions.likelihood.measure().name(), "k": self.k,
                 "prior": table.has_density.then_some(&under),
-                "out": target.path, "sheet": self.sheet, "seed": self.files.seed()
+                "out": json_path(&target.path), "sheet": self.sheet.as_deref().map(json_path), "seed": self.files.seed()
             }),
         );
         Ok(ExitCode::SUCCESS)

@@ -29,7 +29,7 @@ pub enum ConfigError {
     #[error("`{key}` cannot be written as TOML: {what}; report this as a bug")]
     Unwritable { key: String, what: String },
     /// The file cannot be read.
-    #[error("{}", crate::files::refusal(path, source))]
+    #[error("{}", crate::files::unreadable(path, source))]
     Io { path: PathBuf, source: std::io::Error },
 }
 

@@ -66,7 +66,9 @@ pub use settings::{
 };
 pub use summary::{ClassCount, ColumnSummary, Summary};
 pub use values::Values;
-pub use write::{Column, png_of_sample, write_csv, write_images, write_npy, write_table};
+pub use write::{
+    Column, no_picture_of_ours, png_of_sample, write_csv, write_images, write_npy, write_table, write_text,
+};
 
 use serde::{Deserialize, Serialize};
 

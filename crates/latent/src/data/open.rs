@@ -112,7 +112,8 @@ fn images(
     Folder::open(path, files, labels, &settings.image, deep, settings.threads())
 }
 
-fn find_file(
+/// Opens a file by what it begins with, or by its ending.
+pub(crate) fn find_file(
     path: &Path,
     settings: &DataSettings,
     like: Option<&Facts>,

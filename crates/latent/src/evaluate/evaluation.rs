@@ -310,7 +310,7 @@ impl Evaluation {
             what,
             remedy: format!("judge it again: latent evaluate {}", folder.display()),
         };
-        let text = std::fs::read(&path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        let text = std::fs::read(&path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
         let mut evaluation: Self = serde_json::from_slice(&text)
             .map_err(|error| malformed(format!("not an evaluation: {error}")))?;
         // Older files are of one call, whose fields stand beside the sections.
@@ -384,7 +384,7 @@ fn apart(sections: &mut [Section]) {
 /// # Errors
 /// Where it cannot be read.
 pub fn checksum(model: &Path) -> Result<String> {
-    let bytes = std::fs::read(model).map_err(|source| StoreError::Io { path: model.into(), source })?;
+    let bytes = std::fs::read(model).map_err(|source| StoreError::Read { path: model.into(), source })?;
     Ok(format!("{:08x}", crc32c::crc32c(&bytes)))
 }
 

@@ -13,8 +13,8 @@ use crate::device::host_f64;
 use crate::error::Result;
 use crate::figure::{
     CodeMap, Contours, CurvePanel, DensityGrid, Figure, FigureError, LatentView, Mosaic, Region, Regions,
-    Report, Section, Table, code_map, interpolation, reconstructions, regions_and_mosaic, training_curves,
-    traversal,
+    Report, Section, Table, clear_unfinished, code_map, interpolation, reconstructions, regions_and_mosaic,
+    training_curves, traversal,
 };
 use crate::generate::{
     Observe, Path as Way, Samples, Told, Traversed, interpolate_pairs, some_rows, told_as, traverse,
@@ -65,6 +65,7 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     let verdicts = verdicts(&findings);
     let figures = folder.join("figures");
     std::fs::create_dir_all(&figures).map_err(|source| FigureError::Io { path: figures.clone(), source })?;
+    clear_unfinished(&figures);
     let mut book = Book { report: opening(&model, &run, &findings), figures, files: Vec::new() };
     for verdict in &verdicts {
         book.report = book.report.verdict(verdict.level, &verdict.headline, &verdict.evidence);

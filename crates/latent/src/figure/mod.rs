@@ -45,4 +45,5 @@ pub use regions::{
     Contours, DensityGrid, LatentView, Mosaic, Region, Regions, mosaic, regions, regions_and_mosaic,
 };
 pub use render::Figure;
+pub(crate) use render::clear_unfinished;
 pub use report::{Level, Picture, Report, Section, Table};

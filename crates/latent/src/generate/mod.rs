@@ -392,7 +392,8 @@ impl Model {
     pub fn open(&self, source: &str, note: &mut dyn FnMut(String)) -> Result<Data> {
         let mut settings = self.data.clone();
         settings.source = source.into();
-        Ok(Data::open_for(&self.facts, &settings, Key::from_seed(self.seed), note)?)
+        let opened = Data::open_for(&self.facts, &settings, Key::from_seed(self.seed), note);
+        Ok(opened.map_err(|error| error.for_model(std::path::Path::new(source)))?)
     }
 
     /// Opens the data that the model was trained on, with its splits.

@@ -108,12 +108,12 @@ impl Samples {
     }
 
     /// Writes to `path`, by what it ends with: `.png` or `.svg` a grid, `.npy` an array, `.csv` a table, otherwise a folder
-    /// of one PNG a sample.
+    /// of one PNG a sample, which replaces such a folder and no other.
     ///
     /// # Errors
     /// [`ModelError::Output`] for another ending, [`ModelError::NoPicture`] for a table as a picture; what drawing and writing say.
     pub fn save(&self, path: &Path, title: &str) -> Result<()> {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         match extension.as_str() {
             "png" | "svg" => self.grid(title)?.save(path)?,
             "npy" => {

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::hint::explain;
 use super::preset;
+use super::seed::seed_of;
 use crate::config::{ConfigError, likeness, merge, nearest, parse_table, table_of};
 use crate::data::DataSettings;
 use crate::member::{Member, Registry};
@@ -190,15 +191,12 @@ impl Layers {
     /// # Errors
     /// [`ConfigError::Value`] for what is no whole number from 0.
     pub fn seed(&self) -> Result<u64, ConfigError> {
-        match self.table.get("seed") {
-            None => Ok(SEED),
-            Some(Value::Integer(seed)) if *seed >= 0 => Ok(*seed as u64),
-            Some(other) => Err(ConfigError::Value {
-                key: "seed".into(),
-                what: format!("{other} is not a seed"),
-                remedy: "give a whole number from 0".into(),
-            }),
-        }
+        let Some(value) = self.table.get("seed") else { return Ok(SEED) };
+        seed_of(value).ok_or_else(|| ConfigError::Value {
+            key: "seed".into(),
+            what: format!("{value} is not a seed"),
+            remedy: format!("give a whole number from 0 to {}", u64::MAX),
+        })
     }
 
     /// Lays `[data]` settings over what is there, from Rust.

@@ -13,6 +13,7 @@
 //! registry   what the names of members stand for: those that ship
 //! presets    papers
 //! layers     what is asked for, laid over each other
+//! seed       every number of 64 bits in TOML
 //! resolve    layers and facts → Checked; suggest: what the data itself asks for
 //! schema     every key with its default and meaning; hint: what an unknown key was meant to be
 //! training   from a configuration to a model, in a run folder or in memory
@@ -26,6 +27,7 @@ mod presets;
 mod registry;
 mod resolve;
 mod schema;
+mod seed;
 mod suggest;
 mod training;
 
@@ -57,6 +59,7 @@ pub struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<String>,
     /// What all noise descends from.
+    #[serde(with = "seed")]
     pub seed: u64,
     /// `[data]`
     pub data: DataSettings,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use latent_kernels::instructions;
 use toml::{Table, Value};
 
 use super::{Checked, Layers, Run, resolve};
@@ -17,7 +18,7 @@ use crate::member::{Progress, Registry};
 use crate::model::{Model, View};
 use crate::train::{
     Autoencoder, Board, Counters, Event, Keep, Outcome, Plan, Preflight, RunFolder, TrainError, Trainer,
-    check_outline, load_weights, memory_limit, save_weights,
+    check_outline, kernels_of, load_weights, memory_limit, save_weights,
 };
 
 /// How a run is started.
@@ -80,13 +81,15 @@ impl Training {
     /// chosen or changed to fit, a line each.
     ///
     /// # Errors
-    /// Data that can't be read, a configuration that makes no sense with it, a folder that holds another run.
+    /// Data that can't be read, a configuration that makes no sense with it, a folder that holds another run or files
+    /// which no run wrote.
     pub fn prepare(
         layers: &Layers,
         folder: &Path,
         options: Options<'_>,
         note: &mut dyn FnMut(String),
     ) -> Result<Self> {
+        RunFolder::check(folder)?;
         let (run_path, last_path) = (folder.join("run.toml"), folder.join("checkpoints/last.safetensors"));
         // What has no checkpoint and no model holds nothing that could be lost: it may be begun anew.
         let holds_work = || last_path.exists() || folder.join("model.safetensors").exists();
@@ -101,7 +104,7 @@ impl Training {
         // A folder that is there is locked before it is read; a new one is made once everything else is right.
         let mut locked = if exists { Some(RunFolder::open(folder)?) } else { None };
         let (checked, data) = if exists {
-            let text = std::fs::read_to_string(&run_path).map_err(TrainError::io(&run_path))?;
+            let text = std::fs::read_to_string(&run_path).map_err(TrainError::read(&run_path))?;
             let (run, data) = Self::again(Run::from_toml(&text, &run_path)?, layers, folder, note)?;
             (Checked::new(run, &options.registry)?, data)
         } else {
@@ -126,6 +129,16 @@ impl Training {
         if !exists && holds_work() {
             // Somebody else made a run here while the data was read.
             return Err(TrainError::Exists { path: folder.path().into() }.into());
+        }
+        if exists
+            && let Some(before) = kernels_of(&folder.last())
+            && before != instructions()
+        {
+            note(format!(
+                "kernels: {before} before, {} from here on: the last digits may differ from those of a run that \
+                 stayed where it was",
+                instructions()
+            ));
         }
         // What a run starts from is on disk before the run counts as begun.
         if options.init_from.is_some() && !exists {

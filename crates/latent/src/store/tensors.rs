@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -51,9 +52,9 @@ impl TensorFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`StoreError::Io`], or as [`TensorFile::parse`].
+    /// [`StoreError::Read`], or as [`TensorFile::parse`].
     pub fn load(path: &Path) -> Result<Self, StoreError> {
-        let bytes = std::fs::read(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| StoreError::Read { path: path.into(), source })?;
         Self::parse(&bytes, path)
     }
 
@@ -198,7 +199,7 @@ pub(crate) fn read_header(path: &Path) -> Result<TensorFile, StoreError> {
         what: what.into(),
         remedy: "the file is damaged or cut short: copy it again, or train anew".into(),
     };
-    let mut file = std::fs::File::open(path).map_err(io)?;
+    let mut file = File::open(path).map_err(io)?;
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(|_| malformed("too short for a safetensors file"))?;
     let length = u64::from_le_bytes(length);

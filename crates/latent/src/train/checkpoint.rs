@@ -126,6 +126,7 @@ impl State {
     pub fn save(&self, weights: &Weights, path: &Path) -> Result<()> {
         let mut file = TensorWriter::default();
         file.header("format", FORMAT.into());
+        file.header("kernels", latent_kernels::instructions());
         let steps: Vec<(&String, u64)> = self.optimizers.iter().map(|(name, o)| (name, o.steps)).collect();
         let text = serde_json::to_string(&(&self.counters, steps))
             .map_err(|error| TrainError::Checkpoint { path: path.into(), what: error.to_string() })?;
@@ -260,6 +261,11 @@ fn keep_as(path: &Path, name: &Path) -> io::Result<()> {
     }
     let bytes = fs::read(path)?;
     write_whole(name, |out| out.write_all(&bytes))
+}
+
+/// The instructions that took the steps of a checkpoint: others round otherwise. None where it doesn't say.
+pub(crate) fn kernels_of(path: &Path) -> Option<String> {
+    read_header(path).ok()?.header.remove("kernels")
 }
 
 /// Writes a model's weights alone, and which of them another model filled.

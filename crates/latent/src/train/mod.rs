@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 pub use autoencoder::Autoencoder;
 pub(crate) use board::Board;
 pub use checkpoint::{Counters, State};
-pub(crate) use checkpoint::{load_weights, save_weights};
+pub(crate) use checkpoint::{kernels_of, load_weights, save_weights};
 pub use collapse::CollapseWatch;
 pub(crate) use collapse::binary_entropy;
 pub use error::{Result, TrainError};

@@ -21,13 +21,14 @@ use clap::{Args, ValueEnum};
 use latent::Layers;
 use latent::data::{Data, Rows, Split};
 use latent::figure::{Figure, GridLabels, Images, sample_grid};
+use latent::train::RunFolder;
 use latent::{Key, Model};
 use latent::{Options, Training};
 use serde_json::{Value, json};
 
 use crate::failure::{Done, Failure};
 use crate::options::Seeded;
-use crate::output::Output;
+use crate::output::{Output, json_paths, path};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,6 +78,7 @@ impl Textbook {
             list(out);
             return Ok(ExitCode::SUCCESS);
         };
+        refuse_foreign_pictures(&self.out)?;
         std::fs::create_dir_all(&self.out)
             .map_err(|source| latent::train::TrainError::Io { path: self.out.clone(), source })?;
         let lesson = Lesson { out, folder: &self.out, seed: self.seeded.seed };
@@ -91,13 +93,33 @@ impl Textbook {
         };
         let mut text = taught.text;
         for picture in &taught.pictures {
-            text.push_str(&format!("\npicture: {}", picture.display()));
+            text.push_str(&format!("\npicture: {}", path(picture)));
         }
         let value = json!({
-            "step": name(step), "seed": self.seeded.seed, "numbers": taught.numbers, "pictures": taught.pictures,
+            "step": name(step), "seed": self.seeded.seed, "numbers": taught.numbers, "pictures": json_paths(&taught.pictures),
         });
         out.result(text, &value);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A picture in a folder where no step has trained a model is somebody else's, and a step might write over it.
+fn refuse_foreign_pictures(folder: &Path) -> Result<(), Failure> {
+    let listed = |folder: &Path| folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_picture =
+        |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    match listed(folder).find(is_picture) {
+        Some(picture) if !listed(&folder.join("runs")).any(|run| RunFolder::is_ours(&run)) => {
+            Err(Failure::path(
+                folder,
+                format!(
+                    "holds {}, and no step has written here",
+                    path(picture.file_name().unwrap_or_default().as_ref())
+                ),
+                "give a new folder",
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -164,7 +186,7 @@ impl Lesson<'_> {
             let data = model.open_own(&mut |_| {})?;
             return Ok((model, Arc::new(data)));
         }
-        self.out.note(format!("training {} …", folder.display()));
+        self.out.note(format!("training {} …", path(&folder)));
         let options = Options { resume: true, ..Options::default() };
         let mut training = Training::prepare(&layers, &folder, options, &mut |_| {})?;
         training.train(&AtomicBool::new(false), &mut |_| {})?;

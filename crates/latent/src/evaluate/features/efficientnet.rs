@@ -101,7 +101,7 @@ impl EfficientNetLite0 {
     /// # Errors
     /// Where the file cannot be read, or lacks an array, or one has another shape.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| StoreError::Read { path: path.into(), source })?;
         let name = path.file_stem().map_or_else(|| "features".into(), |stem| stem.to_string_lossy());
         Ok(Self::parse(&bytes, &name, path)?)
     }

@@ -73,8 +73,8 @@ impl Choice {
         if !path.exists() {
             return Ok(None);
         }
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| StoreError::Read { path: path.clone(), source })?;
         let damaged = |what: String| SamplerError::Damaged { path: path.clone(), what };
         let choice: Self = toml::from_str(&text).map_err(|error| {
             damaged(format!("it cannot be read: {}", error.message().lines().next().unwrap_or_default()))
