@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use latent::config::ConfigError;
+use latent::words::shown;
 
-use crate::output::{lines, shown};
+use crate::output::lines;
 
 /// A command failed.
 #[derive(Debug, thiserror::Error)]

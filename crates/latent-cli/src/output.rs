@@ -3,10 +3,10 @@
 //!
 //! Names of files, classes and columns may hold anything: control characters in them are shown, never sent to a terminal.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use latent::words::shown;
 use serde::Serialize;
 use serde_json::json;
 
@@ -64,11 +64,6 @@ impl Output {
     }
 }
 
-/// Text with every control character as it is written in Rust: a name stays on its line and colours nothing.
-pub fn shown(text: &str) -> String {
-    escaped(text, &|_| false)
-}
-
 /// A path in a sentence.
 pub fn path(path: &Path) -> String {
     shown(&path.to_string_lossy())
@@ -84,23 +79,13 @@ pub fn json_paths(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| json_path(path)).collect()
 }
 
-/// Text of several lines; bold, which tables use, stays.
+/// Text of several lines, each [shown]; bold, which tables use, stays.
 pub fn lines(text: &str) -> String {
     const BOLD: [&str; 2] = ["\u{1b}[1m", "\u{1b}[0m"];
-    escaped(text, &|rest| rest.starts_with('\n') || BOLD.iter().any(|code| rest.starts_with(code)))
-}
-
-/// `text` with its control characters escaped, but where `allowed` knows what begins there.
-fn escaped(text: &str, allowed: &dyn Fn(&str) -> bool) -> String {
-    let mut all = String::with_capacity(text.len());
-    for (at, letter) in text.char_indices() {
-        if letter.is_control() && !allowed(&text[at..]) {
-            let _ = write!(all, "{}", letter.escape_default());
-        } else {
-            all.push(letter);
-        }
-    }
-    all
+    let plain = |text: &str| text.split('\n').map(shown).collect::<Vec<_>>().join("\n");
+    let parts =
+        text.split(BOLD[0]).map(|part| part.split(BOLD[1]).map(plain).collect::<Vec<_>>().join(BOLD[1]));
+    parts.collect::<Vec<_>>().join(BOLD[0])
 }
 
 fn say(line: &str) {
@@ -116,9 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_can_neither_colour_nor_break_lines() {
-        assert_eq!(shown("a\u{1b}[31mb\nc\td\u{9b}"), r"a\u{1b}[31mb\nc\td\u{9b}");
-        assert_eq!(shown("σ = ½, Trouser"), "σ = ½, Trouser");
+    fn only_lines_and_bold_are_left() {
         assert_eq!(lines("x\n\u{1b}[1my\u{1b}[0m\u{1b}[2J"), "x\n\u{1b}[1my\u{1b}[0m\\u{1b}[2J");
     }
 }

@@ -288,7 +288,7 @@ fn kernels_that_there_are_not_and_that_change() {
     };
     let ended = with("fast", "presets");
     assert_eq!(ended.code, Some(2), "{}", ended.out);
-    for said in ["LATENT_KERNELS", "fast", "plain, base or avx2"] {
+    for said in ["LATENT_KERNELS", "fast", "plain, base, avx2 or none"] {
         assert!(ended.err.contains(said), "{}", ended.err);
     }
     let ended = with("base", &format!("train --data embedded --out run --no-report {SMALL}"));

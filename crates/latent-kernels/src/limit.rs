@@ -1,7 +1,7 @@
 //! What the fused bodies may use of a machine: all of it, or less by `LATENT_KERNELS`, for oracles and comparisons.
 //!
 //! `plain`: no fused body at all; `base`: no vectors beyond what every machine of its kind has; `avx2`: AVX2 and FMA,
-//! but no AVX-512. Read once; any other word limits nothing here, and [`check_limit`] refuses it.
+//! but no AVX-512; `none`: all of it. Read once; any other word limits nothing here, and [`check_limit`] refuses it.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -42,24 +42,20 @@ pub struct UnknownLimit {
 
 impl fmt::Display for UnknownLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{NAME}: {:?} limits nothing; give plain, base or avx2, or leave the variable away",
-            self.word
-        )
+        write!(f, "{NAME}: {:?} is no limit; give plain, base, avx2 or none", self.word)
     }
 }
 
 impl std::error::Error for UnknownLimit {}
 
-/// Refuses a word in `LATENT_KERNELS` that means nothing; an empty one is none.
+/// Refuses a word in `LATENT_KERNELS` that means nothing; an empty one is `none`.
 ///
 /// # Errors
 /// [`UnknownLimit`].
 pub fn check_limit() -> Result<(), UnknownLimit> {
     let word = std::env::var_os(NAME).unwrap_or_default();
     match word.to_str() {
-        Some("" | "plain" | "base" | "avx2") => Ok(()),
+        Some("" | "none" | "plain" | "base" | "avx2") => Ok(()),
         _ => Err(UnknownLimit { word: word.to_string_lossy().into_owned() }),
     }
 }

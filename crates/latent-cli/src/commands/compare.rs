@@ -146,6 +146,7 @@ impl Compare {
 /// The last part of each path, or the whole path where two would have one name.
 fn names(runs: &[PathBuf]) -> Vec<String> {
     let short = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let shown = |name: String| latent::words::shown(&name);
     let distinct: BTreeSet<_> = runs.iter().map(short).collect();
     let whole = distinct.len() < runs.len() || distinct.contains(&None);
     runs.iter()
@@ -153,6 +154,7 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
             Some(name) if !whole => name,
             _ => path.display().to_string(),
         })
+        .map(shown)
         .collect()
 }
 

@@ -10,7 +10,7 @@ use latent::evaluate::features::Features;
 use latent::evaluate::samples::{LEAST, sources};
 use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
 use latent::generate::Samples;
-use latent::words::duration;
+use latent::words::{duration, shown};
 use serde_json::json;
 
 use super::{key, own_data, trained_on};
@@ -245,7 +245,7 @@ fn known_sections() -> String {
 /// A section as text: a line a measure, then what to be warned of and what is absent.
 fn said(section: &Section) -> String {
     let mut text = format!("{}\n", section.title);
-    section.features().iter().for_each(|name| text.push_str(&format!("  features of {name}\n")));
+    section.features().iter().for_each(|name| text.push_str(&format!("  features of {}\n", shown(name))));
     let width = section.measures.iter().map(|m| m.title.chars().count()).max().unwrap_or(0);
     for measure in &section.measures {
         let pad = " ".repeat(width - measure.title.chars().count());
@@ -255,7 +255,7 @@ fn said(section: &Section) -> String {
             measure.title, measure.estimate, measure.n
         ));
     }
-    section.warnings.iter().for_each(|warning| text.push_str(&format!("  WARNING: {warning}\n")));
-    section.absent.iter().for_each(|absent| text.push_str(&format!("  without {absent}\n")));
+    section.warnings.iter().for_each(|warning| text.push_str(&format!("  WARNING: {}\n", shown(warning))));
+    section.absent.iter().for_each(|absent| text.push_str(&format!("  without {}\n", shown(absent))));
     text + "\n"
 }

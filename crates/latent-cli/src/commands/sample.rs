@@ -7,6 +7,7 @@ use latent::Model;
 use latent::Registry;
 use latent::generate::Observe;
 use latent::generate::sampler::{Choice, FittedSampler, How};
+use latent::words::shown;
 use serde_json::json;
 
 use crate::failure::{Done, Failure};
@@ -93,7 +94,7 @@ impl Sample {
         let said = format!("{}{of}{told}{from}", super::counted(self.count, "sample"));
         samples.save(&target.path, &said)?;
         out.result(
-            format!("{said}: {}", path(&target.path)),
+            format!("{}: {}", shown(&said), path(&target.path)),
             &json!({
                 "count": self.count, "out": json_path(&target.path), "seed": self.files.seed(), "sampler": sampler.kind(),
                 "temperature": self.temperature, "truncation": self.truncation, "class": self.class

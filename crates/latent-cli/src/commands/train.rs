@@ -11,7 +11,7 @@ use latent::device::Device;
 use latent::evaluate::{RunReport, is_current, report};
 use latent::figure::Level;
 use latent::train::Outcome;
-use latent::words::duration;
+use latent::words::{duration, shown};
 use latent::{Options, Training};
 use serde_json::json;
 
@@ -37,7 +37,10 @@ DATA is one of
   a name: embedded, fashion-mnist, mnist, shapes (dSprites' factors, made as needed)
 
 Without --preset, likelihood and network follow from the data; what was chosen
-is printed with the reason. `latent settings` lists all that can be set.";
+is printed with the reason. `latent settings` lists all that can be set.
+
+Ctrl-C, SIGTERM and SIGHUP save and end with exit code 128 + signal (Ctrl-C:
+130); a second one ends at once. Under nohup SIGHUP stays ignored.";
 
 /// Train a model on data and write a run folder
 #[derive(Args)]
@@ -205,7 +208,11 @@ pub fn said(written: &RunReport) -> String {
         Level::Note => "note",
         Level::Warning => "WARNING",
     };
-    written.verdicts.iter().map(|v| format!("\n{}: {}. {}", mark(v.level), v.headline, v.evidence)).collect()
+    written
+        .verdicts
+        .iter()
+        .map(|v| format!("\n{}", shown(&format!("{}: {}. {}", mark(v.level), v.headline, v.evidence))))
+        .collect()
 }
 
 /// The verdicts of a report for programs.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Binarize;
 use super::{Attribute, Data, DataSettings, SampleShape, Split, ValueKind};
+use crate::words::shown;
 
 /// A data set in a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,38 +43,39 @@ pub struct Summary {
 }
 
 impl std::fmt::Display for Summary {
+    /// Names come from files, so that each line is [shown].
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut line = |text: String| writeln!(f, "{}", shown(&text));
         let [train, validation, test] = self.rows;
-        writeln!(f, "source   {}", self.source)?;
-        writeln!(f, "format   {} of {}", self.format, self.number)?;
-        writeln!(f, "samples  {}", self.shape)?;
-        writeln!(f, "rows     {train} training, {validation} validation, {test} test")?;
+        line(format!("source   {}", self.source))?;
+        line(format!("format   {} of {}", self.format, self.number))?;
+        line(format!("samples  {}", self.shape))?;
+        line(format!("rows     {train} training, {validation} validation, {test} test"))?;
         if self.columns.is_empty() {
-            writeln!(f, "values   {} to {}, mean {}", self.range[0], self.range[1], short(self.mean))?;
+            line(format!("values   {} to {}, mean {}", self.range[0], self.range[1], short(self.mean)))?;
         }
-        writeln!(f, "reading  {}", self.reading)?;
+        line(format!("reading  {}", self.reading))?;
         let width = self.columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
         for (index, column) in self.columns.iter().enumerate() {
             let [least, most] = column.range;
             let head = if index == 0 { "columns" } else { "" };
             let whole = if column.whole { ", whole numbers" } else { "" };
-            writeln!(
-                f,
+            line(format!(
                 "{head:8} {:width$}  {least} to {most}, mean {:.4}{whole}",
                 column.name, column.mean
-            )?;
+            ))?;
         }
         if !self.classes.is_empty() {
             let classes: Vec<String> =
                 self.classes.iter().map(|c| format!("{} {}", c.name, c.rows)).collect();
-            writeln!(f, "classes  {}", classes.join(", "))?;
+            line(format!("classes  {}", classes.join(", ")))?;
         }
         if !self.condition.is_empty() {
             let told: Vec<String> = self.condition.iter().map(ToString::to_string).collect();
-            writeln!(f, "given    {}", told.join("; "))?;
+            line(format!("given    {}", told.join("; ")))?;
         }
         for warning in &self.warnings {
-            writeln!(f, "warning  {warning}")?;
+            line(format!("warning  {warning}"))?;
         }
         write!(f, "hash     {}", self.hash)
     }

@@ -90,7 +90,7 @@ impl RunFolder {
         });
         // These by other commands too.
         remove_unfinished(&self.path, &|file| {
-            matches!(file, "report.html" | "evaluation.json" | "evaluation-rows.csv")
+            matches!(file, "report.html" | "evaluation.json" | "evaluation-rows.csv" | ".writable")
         });
         crate::figure::clear_unfinished(&self.figures());
         remove_unfinished(&self.path.join("samplers"), &|file| {
