@@ -147,6 +147,7 @@ fn facts(shape: SampleShape, kind: ValueKind) -> Facts {
             whole: Vec::new(),
         },
         columns: Vec::new(),
+        constant: Vec::new(),
         classes: Vec::new(),
         rows: [100, 10, 10],
         mean: vec![if kind == ValueKind::Real { 0.0 } else { 0.5 }; shape.features()],

@@ -43,6 +43,18 @@ pub enum DataError {
         /// What to do.
         remedy: String,
     },
+    /// A file was written to after it was opened.
+    #[error(
+        "{}: {what} while it was in use, and rows may no longer be what they were; put back what it held and go on \
+         (training: with --resume), or begin anew with what it holds now",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What is seen of it, as "it was written to".
+        what: String,
+    },
     /// A value is NaN or infinite.
     #[error(
         "{}: row {row}, column {column} is {value}; remove the row or fill in a number (rows and columns are counted from 0)",

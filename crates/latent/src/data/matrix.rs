@@ -10,7 +10,7 @@ use super::{DataError, DataSettings};
 /// # Errors
 /// Whatever is wrong with the file; [`DataError::Malformed`] if its rows have another width.
 pub fn read_matrix(path: &Path, width: usize) -> Result<Vec<f32>, DataError> {
-    if !path.is_file() {
+    if path.is_dir() || !path.exists() {
         let source = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
         return Err(DataError::io(path, source));
     }

@@ -18,6 +18,7 @@ mod build;
 mod checks;
 mod classes;
 mod condition;
+mod constant;
 mod csv;
 mod dataset;
 mod error;
@@ -27,6 +28,8 @@ mod folder;
 #[cfg(test)]
 mod fuzz;
 mod given;
+mod gzip;
+mod header;
 mod idx;
 mod known;
 mod loader;
@@ -51,9 +54,11 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod values;
+mod walk;
 mod write;
 
 pub use condition::Attribute;
+pub use constant::Constant;
 pub use error::DataError;
 pub use examples::Examples;
 pub use loader::{Loader, PlanItem};
@@ -61,8 +66,8 @@ pub use matrix::read_matrix;
 pub use memory::Memory;
 pub use opened::Data;
 pub use settings::{
-    Binarize, Channels, Class, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part,
-    Size,
+    Binarize, Channels, Class, Crop, DataSettings, Flip, Header, ImageSettings, Layout, NamedCrop, Normalise,
+    Part, Size,
 };
 pub use summary::{ClassCount, ColumnSummary, Summary};
 pub use values::Values;
@@ -131,19 +136,20 @@ pub enum ValueKind {
     Real,
 }
 
-/// `x = (value − offset) / scale`, a column each (or one for all), and back.
+/// `x = (value − offset) / scale`, a column each (or one for all), and back; in double precision up to the
+/// difference, so that a large offset costs no digits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "normalise::Written", into = "normalise::Written")]
 pub struct Normalisation {
     /// One number, or one per feature.
-    pub offset: Vec<f32>,
+    pub offset: Vec<f64>,
     /// One number, or one per feature; never 0.
-    pub scale: Vec<f32>,
+    pub scale: Vec<f64>,
     /// The type that values had in the user's files and have again in what is written.
     pub stored: StoredType,
     /// The least and greatest value that the stored data may hold (0 and 255 for 8-bit images).
-    pub range: Option<(f32, f32)>,
+    pub range: Option<(f64, f64)>,
     /// Columns of a table that hold whole numbers only, and do so again in what is written.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub whole: Vec<usize>,
 }
 
@@ -166,14 +172,17 @@ pub enum StoredType {
 pub struct Facts {
     /// The path or name that the data came from.
     pub source: String,
-    /// The shape of one sample.
+    /// The shape of one sample, as the model sees it: without [`constant`](Self::constant) columns.
     pub shape: SampleShape,
     /// What its numbers are.
     pub kind: ValueKind,
     /// How values became x.
     pub normalisation: Normalisation,
-    /// Names of the columns of a table; empty otherwise.
+    /// Names of the columns of a table that x has; empty otherwise.
     pub columns: Vec<String>,
+    /// Columns of a table that are no part of x, because they hold one value in all training rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constant: Vec<Constant>,
     /// Names of the classes, in the order of label numbers; empty without labels.
     pub classes: Vec<String>,
     /// Rows in train, validation and test.

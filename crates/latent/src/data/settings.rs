@@ -33,6 +33,9 @@ pub struct DataSettings {
     pub binarize: Binarize,
     /// From which x on a value is 1 under `binarize = "threshold"`.
     pub threshold: f32,
+    /// Whether the first line of a csv file names its columns.
+    #[serde(skip_serializing_if = "Header::is_auto")]
+    pub header: Header,
     /// How images are brought to one shape.
     pub image: ImageSettings,
     /// Random mirroring of training images.
@@ -61,6 +64,7 @@ impl Default for DataSettings {
             test: None,
             binarize: Binarize::None,
             threshold: 0.5,
+            header: Header::Auto,
             image: ImageSettings::default(),
             flip: Flip::None,
             layout: Layout::Auto,
@@ -105,6 +109,25 @@ pub enum Binarize {
     Static,
     /// 1 with probability x, drawn anew each epoch; validation and test are drawn once.
     Dynamic,
+}
+
+/// What the first line of a csv file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Header {
+    /// The names of the columns, unless it looks like the rows below it.
+    #[default]
+    Auto,
+    /// The names of the columns, also where they are numbers.
+    FirstLine,
+    /// A row: the columns are called `column-1`, `column-2` …
+    None,
+}
+
+impl Header {
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
 }
 
 /// How images are brought to one shape.
@@ -317,6 +340,9 @@ impl DataSettings {
         // Keys that came later count only where they are used, so that the hashes of older runs stand.
         if !self.classes.is_empty() {
             text.push_str(&format!(" {:?}", self.classes));
+        }
+        if self.header != Header::Auto {
+            text.push_str(&format!(" header {:?}", self.header));
         }
         if !self.condition.is_empty() {
             text.push_str(&format!(" condition {:?}", self.condition));

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::constant::{Constant, some_of};
 use super::settings::Binarize;
 use super::{Attribute, Data, DataSettings, SampleShape, Split, ValueKind};
 use crate::words::shown;
@@ -125,22 +126,30 @@ impl Data {
             .iter()
             .enumerate()
             .map(|(index, mean)| {
-                let at = |list: &[f32]| f64::from(list[index % list.len()]);
+                let (offset, scale) = facts.normalisation.of(index);
                 match settings.binarize {
-                    Binarize::None => {
-                        f64::from(*mean) * at(&facts.normalisation.scale) + at(&facts.normalisation.offset)
-                    }
+                    Binarize::None => f64::from(*mean) * scale + offset,
                     _ => f64::from(*mean),
                 }
             })
             .collect();
-        let names = facts.columns.iter().enumerate().zip(&audit.spans).zip(&means);
+        let names = self.sources[0].rows.columns().iter().enumerate().zip(&audit.spans);
         let columns = names
-            .map(|(((index, name), span), mean)| ColumnSummary {
-                name: name.clone(),
-                range: [span.0, span.1],
-                mean: *mean,
-                whole: facts.normalisation.whole.contains(&index),
+            .map(|((place, name), span)| {
+                // The place in x; a constant column has none.
+                let index = match &self.kept {
+                    Some(kept) => kept.iter().position(|at| *at == place),
+                    None => Some(place),
+                };
+                let constant = facts.constant.iter().find(|constant| constant.column == place);
+                let constant = constant.map_or(span.0, |constant| constant.value);
+                ColumnSummary {
+                    name: name.clone(),
+                    range: [span.0, span.1],
+                    mean: index.map_or(constant, |index| means[index]),
+                    whole: index
+                        .map_or(constant.fract() == 0.0, |at| facts.normalisation.whole.contains(&at)),
+                }
             })
             .collect();
         Summary {
@@ -176,8 +185,8 @@ impl Data {
         let (offset, scale) = (&facts.normalisation.offset, &facts.normalisation.scale);
         let how = match (&offset[..], &scale[..]) {
             ([0.0], [1.0]) => "x is the value".into(),
-            ([0.0], [scale]) => format!("x = value / {scale}"),
-            ([offset], [scale]) => format!("x = (value − {offset}) / {scale}"),
+            ([0.0], [scale]) => format!("x = value / {}", short(*scale)),
+            ([offset], [scale]) => format!("x = (value − {}) / {}", short(*offset), short(*scale)),
             _ => "x = (value − offset) / scale, a column each".into(),
         };
         format!("{kind}; {how}")
@@ -214,6 +223,10 @@ impl Data {
             let names = names.collect::<Vec<_>>().join(", ");
             let more = if audit.constant.len() > 5 { " …" } else { "" };
             warnings.push(format!("{} features never change: {names}{more}", audit.constant.len()));
+        }
+        if !facts.constant.is_empty() {
+            let names = some_of(facts.constant.iter().map(Constant::called));
+            warnings.push(format!("one value in all training rows, so no part of the model: {names}"));
         }
         for attribute in &facts.condition {
             if let Attribute::Number { name, range: [least, most], .. } = attribute

@@ -237,12 +237,12 @@ pub fn png_of_sample(
         _ => return Err(wrong(format!("PNG has no pictures of {channels} channels"))),
     };
     let (least, most) = normalisation.range.unwrap_or((0.0, 1.0));
-    let span = f64::from(most - least).max(f64::MIN_POSITIVE);
+    let span = (most - least).max(f64::MIN_POSITIVE);
     let pixels = height * width;
     let mut bytes = Vec::with_capacity(sample.len() * 2);
     for index in 0..sample.len() {
         let value = sample[index % channels * pixels + index / channels];
-        let unit = (value - f64::from(least)) / span;
+        let unit = (value - least) / span;
         if deep {
             bytes.extend(((unit * 65535.0).round() as u16).to_ne_bytes());
         } else {

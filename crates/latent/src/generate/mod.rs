@@ -30,7 +30,7 @@ pub(crate) use told::given;
 
 use crate::array::Array;
 use crate::batch::{Batch, Latent, Noise, Support};
-use crate::data::{Data, Memory, Rows, SampleShape, Split};
+use crate::data::{Data, DataError, Memory, Rows, SampleShape, Split};
 use crate::device::{host, host_into};
 use crate::key::Key;
 use crate::model::{BaseMeasure, Model, ModelError, Score, score, score_under};
@@ -399,9 +399,15 @@ impl Model {
     /// Opens the data that the model was trained on, with its splits.
     ///
     /// # Errors
-    /// What cannot be read: the data may have moved.
+    /// What cannot be read: the data may have moved; [`DataError::Mismatch`] where it has other columns now.
     pub fn open_own(&self, note: &mut dyn FnMut(String)) -> Result<Data> {
-        Ok(Data::open(&self.data, Key::from_seed(self.seed), note)?)
+        let data = Data::open_again(&self.facts, &self.data, Key::from_seed(self.seed), note)?;
+        let now = data.facts();
+        if (now.shape, &now.columns) != (self.facts.shape, &self.facts.columns) {
+            let what = "it has changed since the model was trained on it, and its rows have another shape";
+            return Err(DataError::mismatch(self.data.source.as_ref(), what, "give back the old data").into());
+        }
+        Ok(data)
     }
 
     /// Rows that a program holds, in their order, as the model sees them: values are in the units of its training data.

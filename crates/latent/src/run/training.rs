@@ -195,7 +195,7 @@ impl Training {
         if let Some(Value::Table(data)) = after.get("data") {
             old.data = parse_table(data, "data")?;
         }
-        let data = Data::open(&old.data, Key::from_seed(old.seed), note)?;
+        let data = Data::open_again(&old.facts, &old.data, Key::from_seed(old.seed), note)?;
         if data.facts().hash != old.facts.hash {
             return Err(TrainError::DataChanged {
                 path: folder.into(),

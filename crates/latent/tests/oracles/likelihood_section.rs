@@ -79,7 +79,7 @@ fn a_linear_model_is_judged_in_the_users_units() {
     // More than it takes, so that every row is taken.
     let section = judge(&model, &data, 30.0);
     // log p(v) = log p(x) − Σ ln scale, exactly.
-    let scale: f64 = model.facts.normalisation.scale.iter().map(|s| f64::from(*s).ln()).sum();
+    let scale: f64 = model.facts.normalisation.scale.iter().map(|s| s.ln()).sum();
     assert!((Units::of(&model).log_scale - scale).abs() < 1e-12 && scale > 1.0);
     let exact = LinearGaussian::of(&model.view()).unwrap();
     let positions: Vec<usize> = (0..data.len(Split::Test)).collect();

@@ -121,8 +121,8 @@ fn missing_values_are_left_out_and_masked() {
     let mean = kept.iter().sum::<f64>() / kept.len() as f64;
     let variance = kept.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / kept.len() as f64;
     let normalisation = &data.facts().normalisation;
-    assert!((f64::from(normalisation.offset[0]) - mean).abs() < 1e-5);
-    assert!((f64::from(normalisation.scale[0]) - variance.sqrt()).abs() < 1e-5);
+    assert!((normalisation.offset[0] - mean).abs() < 1e-5);
+    assert!((normalisation.scale[0] - variance.sqrt()).abs() < 1e-5);
     assert!(data.facts().mean[0].abs() < 1e-6 && (data.facts().variance[0] - 1.0).abs() < 1e-5);
     assert_eq!(normalisation.whole, [0, 1]);
     for split in Split::ALL {
@@ -185,7 +185,7 @@ fn masks_of_images_turn_with_them() {
     // A picture as a whole is standardised by the pixels that are there: 40, 80, 160, 200.
     let whole = from_memory("normalise = 'standardise'", memory()).unwrap();
     assert_eq!(whole.facts().normalisation.offset, [120.0]);
-    assert!((whole.facts().normalisation.scale[0] - 4000f32.sqrt()).abs() < 1e-4);
+    assert!((whole.facts().normalisation.scale[0] - 4000f64.sqrt()).abs() < 1e-4);
     assert_eq!(whole.facts().mean[0], 0.0);
     // Fixed bits are counted where they are there.
     let bits = from_memory("binarize = 'threshold'", memory()).unwrap();

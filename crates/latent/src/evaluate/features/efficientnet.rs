@@ -340,6 +340,7 @@ pub(super) mod tests {
                 whole: Vec::new(),
             },
             columns: Vec::new(),
+            constant: Vec::new(),
             classes: Vec::new(),
             rows: [0; 3],
             mean: Vec::new(),

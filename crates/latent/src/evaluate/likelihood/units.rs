@@ -74,6 +74,6 @@ impl Units {
 /// Σ_i ln s_i over the numbers of a row.
 fn log_scale(normalisation: &Normalisation, features: usize) -> f64 {
     let scale = &normalisation.scale;
-    let sum: f64 = scale.iter().map(|s| f64::from(s.abs()).ln()).sum();
+    let sum: f64 = scale.iter().map(|s| s.abs().ln()).sum();
     if scale.len() == 1 { sum * features as f64 } else { sum }
 }

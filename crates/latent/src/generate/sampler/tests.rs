@@ -31,6 +31,7 @@ fn model(settings: &[&str]) -> Model {
             whole: Vec::new(),
         },
         columns: Vec::new(),
+        constant: Vec::new(),
         classes: vec!["left".into(), "right".into()],
         rows: [100, 10, 10],
         mean: vec![0.0; 3],

@@ -95,6 +95,7 @@ fn facts(dims: usize) -> Facts {
             whole: Vec::new(),
         },
         columns: Vec::new(),
+        constant: Vec::new(),
         classes: Vec::new(),
         condition: Vec::new(),
         rows: [0; 3],
