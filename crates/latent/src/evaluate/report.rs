@@ -274,8 +274,8 @@ fn codes(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
         section = section
             .paragraph(
                 "Each held-out row owns a region of the latent plane, the ellipse of q(z|x) at one standard deviation; under \
-                 them lie the prior's contours. Where regions touch or overlap, every code in between decodes to something \
-                 plausible; where the prior has mass and no region lies, there is a hole.",
+                 them lie the prior's contours, which hold 39, 86 and 99 % of it. Where regions touch or overlap, every code in \
+                 between decodes to something plausible; where the prior has mass and no region lies, there is a hole.",
             )
             .figure(figure, "Regions, and the plane decoded.", "Ellipses of posteriors beside a mosaic of decoded images");
     }
