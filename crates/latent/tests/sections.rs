@@ -88,7 +88,7 @@ fn a_table_is_judged_on_its_columns() {
     let section = samples(&subject, &samplers).unwrap();
     assert!(section.absent.is_empty() && section.warnings.is_empty(), "{section:?}");
     for measure in ["frechet", "kid", "precision", "recall", "density", "coverage"] {
-        for set in ["held-out", "reconstruction", "prior", "repeat"] {
+        for set in ["held-out", "posterior", "prior", "repeat"] {
             value(&section, &format!("{measure}:{set}"));
         }
     }

@@ -8,7 +8,7 @@ use latent::Model;
 use latent::data::{Data, Split};
 use latent::evaluate::features::Features;
 use latent::evaluate::samples::{LEAST, sources};
-use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
+use latent::evaluate::{Evaluation, Overlap, Section, Subject, checksum, questions, report};
 use latent::generate::Samples;
 use latent::words::{duration, shown};
 use serde_json::json;
@@ -41,6 +41,9 @@ pub struct Evaluate {
     /// Held-out rows; by default the test split of the model's own data
     #[arg(long, value_parser = text())]
     data: Option<String>,
+    /// Judge on the rows of --data even if the model was trained on them, which is no test
+    #[arg(long, requires = "data")]
+    training_rows: bool,
     /// Other data, to be told apart from the model's own (anomalies)
     #[arg(long, value_name = "DATA", value_parser = text())]
     against: Option<String>,
@@ -99,9 +102,11 @@ impl Evaluate {
             Some(source) => Some(model.open(source, &mut note)?),
             None => None,
         };
-        if let Some(known) = given.as_ref().and_then(|data| trained_on(&model, data)) {
+        if let Some(known) = given.as_ref().and_then(|data| trained_on(&model, data))
+            && !self.training_rows
+        {
             let what = format!("the model was trained on rows of {known}, so these rows are no test of it");
-            let remedy = "leave --data away: the test split of its own data was kept from it";
+            let remedy = NO_TEST;
             return Err(Failure::flag("--data", what, remedy));
         }
         let foreign: Option<Data> = match &self.against {
@@ -116,6 +121,10 @@ impl Evaluate {
                 None
             }
             (Err(failure), None) => return Err(failure),
+        };
+        let learned = match (&given, &own) {
+            (Some(data), Some(own)) => self.learned(data, own, out)?,
+            _ => None,
         };
         let held_out = match (&given, &own) {
             (Some(data), _) => (data, Split::Test),
@@ -156,6 +165,9 @@ impl Evaluate {
         let answered = Evaluation::of(&subject, &self.sections, file.clone(), self.on.trained.seed());
         bar.end();
         let mut evaluation = answered?;
+        if let Some((first, overlap)) = evaluation.sections.first_mut().zip(learned) {
+            first.warnings.push(format!("These rows are no test, for any of the numbers: {overlap}."));
+        }
         let mut text: String = evaluation.sections.iter().map(said).collect();
         let seconds: f64 = evaluation.calls.iter().map(|call| call.seconds).sum();
         // Read now: another call may have ended in the meantime.
@@ -202,7 +214,23 @@ impl Evaluate {
     }
 }
 
+/// What to do where rows turn out to be training rows.
+const NO_TEST: &str = "leave --data away: the test split of its own data was kept from it; or, for a fit that is no test, add \
+                       --training-rows";
+
 impl Evaluate {
+    /// Refuses rows that the model has learned, unless they were asked for; then how many they are.
+    fn learned(&self, data: &Data, own: &Data, out: &Output) -> Result<Option<Overlap>, Failure> {
+        let overlap = Overlap::of(&data.row_hashes(Split::Test)?, own)?;
+        if overlap.is_learned() && !self.training_rows {
+            return Err(Failure::flag("--data", overlap.to_string(), NO_TEST));
+        }
+        if overlap.shared > 0 {
+            out.note(overlap.to_string());
+        }
+        Ok(overlap.is_learned().then_some(overlap))
+    }
+
     /// The network of `--features`, tried on a row.
     fn features(
         &self,

@@ -43,6 +43,7 @@ mod npz;
 mod open;
 mod opened;
 mod ordered;
+mod overlap;
 mod picture;
 mod rows;
 mod scan;

@@ -11,6 +11,7 @@
 //! disentanglement/  does each dimension know one factor?
 //! compare/          which run is better, and is it more than chance?
 //!
+//! training_rows     are these rows a test, or has the model learned them?
 //! measure           what a question takes (a Subject) and gives
 //! terms             the terms of the loss on held-out rows
 //! statistics/       tools on plain numbers that several questions share
@@ -35,6 +36,7 @@ mod sampled;
 pub mod samples;
 mod statistics;
 mod terms;
+mod training_rows;
 mod verdict;
 
 pub use anomaly::anomaly;
@@ -54,6 +56,7 @@ pub use statistics::information::{Information, information};
 pub use statistics::pca::Pca;
 pub use statistics::tsne::tsne;
 pub use terms::{Terms, terms};
+pub use training_rows::Overlap;
 pub use verdict::{Findings, Verdict, verdicts};
 
 pub use crate::estimate::{Estimate, Mean, Z_95};

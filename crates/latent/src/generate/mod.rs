@@ -247,6 +247,19 @@ impl Model {
         Ok(Codes { mean: half(0), deviation: spread.then(|| half(dims)) })
     }
 
+    /// One draw of q(z|x) for each row; the code itself where q is a point.
+    ///
+    /// # Errors
+    /// As [`Model::encode`].
+    pub fn draw_codes(&self, rows: &Rows, key: Key) -> Result<Array> {
+        let mut values = Vec::with_capacity(rows.len() * self.dims());
+        self.parts(rows, |batch| -> Result<()> {
+            values.extend(host(&self.view().encode(batch).draw(1, Noise::new(key, &batch.ids)).z.z));
+            Ok(())
+        })?;
+        Ok(Array::matrix(values, self.dims()))
+    }
+
     /// g(f(x)): the mean of p(x|z) at the centre of q(z|x).
     ///
     /// # Errors

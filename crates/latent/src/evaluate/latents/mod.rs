@@ -251,7 +251,7 @@ fn regions_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
             "overlap",
             "overlap of a region with its 5 nearest",
             "",
-            Estimate::normal(value.value, value.error),
+            Estimate::normal(value.value, value.error).within(0.0, 1.0),
             n,
             Better::Neither,
         );

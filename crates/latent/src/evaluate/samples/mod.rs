@@ -3,12 +3,14 @@
 //!
 //! ```text
 //! held-out rows ─┬─ reference ◀── compared with ──┬── other held-out rows: the floor, what the data itself reaches
-//!                └─ others                        ├── their reconstructions: the floor of any sampler
+//!                └─ others                        ├── decoded draws of their q(z|x): the floor of any sampler
 //!                                                 └── samples, one set a sampler
 //! ```
 //!
-//! Measures are named `frechet:prior`, `kid:held-out`, `coverage:reconstruction`: what is measured, of which set.
+//! Measures are named `frechet:prior`, `kid:held-out`, `coverage:posterior`: what is measured, of which set; and `closed:maf`,
+//! the part of the way from the prior to the floor that a fitted sampler goes.
 
+mod closed;
 mod frechet;
 mod kernel_distance;
 mod neighbours;
@@ -16,7 +18,8 @@ mod neighbours;
 use std::path::Path;
 use std::time::Instant;
 
-pub use frechet::frechet;
+pub use closed::closed;
+pub use frechet::{Distance, frechet};
 pub use kernel_distance::kernel_distance;
 pub use neighbours::{Neighbourhoods, neighbourhoods};
 
@@ -124,10 +127,11 @@ pub fn samples_on(
     let reference = of("the reference", 0, &mut |range| Ok(Samples::new(rows(range)?.x, facts)))?;
     let other = |range: std::ops::Range<usize>| rows(range.start + n..range.end + n);
     let floor = of("other held-out rows", 1, &mut |range| Ok(Samples::new(other(range)?.x, facts)))?;
-    let rebuilt = of("reconstructions", 2, &mut |range| {
+    // Draws, not centres: samplers are fitted on draws.
+    let posterior = of("decoded draws of q", 2, &mut |range| {
         let (model, key) = (subject.model, subject.key.fold("rebuilt").fold(range.start));
         let rows = other(range)?;
-        let codes = model.encode(&rows)?.mean;
+        let codes = model.draw_codes(&rows, key.fold("codes"))?;
         Ok(model.decode_told(&codes, &Told::of(&rows), compared(model), key)?)
     })?;
 
@@ -137,8 +141,9 @@ pub fn samples_on(
     let same =
         format!("{note}; both sets have one distribution, which makes the interval up to half too wide");
     measure(&mut section, "held-out", "held-out rows themselves", &same, &reference, &floor);
-    let words = "reconstructions of held-out rows";
-    measure(&mut section, "reconstruction", words, &note, &reference, &rebuilt);
+    let words = "decoded draws of q(z|x), the floor of any sampler";
+    let floor = measure(&mut section, "posterior", words, &note, &reference, &posterior);
+    let mut distances = Vec::new();
     for (index, (name, source)) in samplers.iter().enumerate() {
         let key = subject.key.fold("samples").fold(name.as_str());
         let set = of(&format!("samples, {name}"), index + 3, &mut |range| {
@@ -155,8 +160,10 @@ pub fn samples_on(
                 .push(format!("{name}: a sample's features are not finite numbers; no distance is defined."));
             continue;
         }
-        measure(&mut section, name, &format!("samples, {name}"), &note, &reference, &set);
+        let found = measure(&mut section, name, &format!("samples, {name}"), &note, &reference, &set);
+        distances.extend(found.map(|found| (name.as_str(), found)));
     }
+    ways(&mut section, floor.as_ref(), &distances);
     if n < 2 * features.dims() {
         section.warnings.push(format!(
             "The Fréchet distance compares covariances of {} features estimated from {n} rows: it is far too large and only \
@@ -189,8 +196,36 @@ fn size(subject: &Subject<'_>, features: &dyn Features, order: &[usize], sets: u
     Ok(half.min(affordable as usize).max(LEAST))
 }
 
-/// The six numbers of one set.
-fn measure(section: &mut Section, set: &str, words: &str, note: &str, reference: &Array, found: &Array) {
+/// What part of the way from the prior to the floor each fitted sampler goes.
+fn ways(section: &mut Section, floor: Option<&Distance>, samplers: &[(&str, Distance)]) {
+    let prior = samplers.iter().find(|(name, _)| *name == "prior").map(|(_, distance)| distance);
+    let (Some(prior), Some(floor)) = (prior, floor) else { return };
+    for (name, found) in samplers.iter().filter(|(name, _)| *name != "prior") {
+        let n = found.pulls[0].len();
+        let Some(estimate) = closed(prior, found, floor) else {
+            section.absent.push(format!(
+                "closed, {name}: the prior's samples are no further from the data than decoded draws of q are, so there is \
+                 no way to close"
+            ));
+            continue;
+        };
+        let title = format!("way from the prior to the floor that is closed, {name}");
+        let note = "(prior − sampler) / (prior − decoded draws of q), in Fréchet distances at this n; infinitesimal jackknife of \
+                    the ratio; above 1 by chance or where the sampler is smoother than q";
+        let measure = Measure::new(&format!("closed:{name}"), &title, "", estimate, n, Better::Higher);
+        section.add(measure.note(note).within(format!("n = {n}")));
+    }
+}
+
+/// The six numbers of one set; its Fréchet distance once more, for what is made of it.
+fn measure(
+    section: &mut Section,
+    set: &str,
+    words: &str,
+    note: &str,
+    reference: &Array,
+    found: &Array,
+) -> Option<Distance> {
     let n = found.rows();
     let mut add = |name: &str, title: &str, estimate, better, note: String| {
         let title = format!("{title}, {words}");
@@ -199,8 +234,9 @@ fn measure(section: &mut Section, set: &str, words: &str, note: &str, reference:
         let measure = Measure::new(&format!("{name}:{set}"), &title, "", estimate, n, better);
         section.add(measure.note(note).within(within));
     };
-    if let Some(estimate) = frechet(reference, found) {
-        add("frechet", "Fréchet distance", estimate, Better::Lower, note.into());
+    let distance = Distance::of(reference, found);
+    if let Some(distance) = &distance {
+        add("frechet", "Fréchet distance", distance.estimate(), Better::Lower, note.into());
     }
     if let Some(estimate) = kernel_distance(reference, found) {
         let note = format!("{note} (unbiased at any n)");
@@ -217,6 +253,7 @@ fn measure(section: &mut Section, set: &str, words: &str, note: &str, reference:
             add(name, title, estimate, Better::Higher, note.clone());
         }
     }
+    distance
 }
 
 #[cfg(test)]
