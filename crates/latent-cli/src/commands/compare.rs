@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use latent::data::Split;
-use latent::evaluate::compare::{comparable, compare, compare_methods, methods};
+use latent::evaluate::compare::{comparable, compare, compare_against, compare_methods, methods};
 use latent::evaluate::disentanglement::{add_ranking, ranking_of_models};
 use latent::evaluate::{Evaluation, Section};
 use latent::generate::some_rows;
@@ -29,7 +29,8 @@ by Holm for all pairs. Likelihoods of different base measures are shown and not 
 number of rows, such as the Fréchet distance, where that number differs.
 
 With --by-seed, runs named x-seed1, x-seed2 … are replicates of x: columns are methods, intervals and tests are over
-training seeds, and methods of two runs or more get the unsupervised disentanglement ranking (UDR).";
+training seeds, and methods of two runs or more get the unsupervised disentanglement ranking (UDR). With few seeds ask
+less: --against x holds each method against x alone.";
 
 /// Rows that the unsupervised ranking looks at, at most.
 const RANKING_ROWS: usize = 1000;
@@ -44,6 +45,9 @@ pub struct Compare {
     /// Take runs named x-seed1, x-seed2 … as replicates of x
     #[arg(long)]
     by_seed: bool,
+    /// Hold each method of --by-seed against this one alone, the variance over seeds pooled over methods
+    #[arg(long, value_name = "METHOD", requires = "by_seed")]
+    against: Option<String>,
     /// Also write every number as a table
     #[arg(long, value_name = "CSV")]
     csv: Option<PathBuf>,
@@ -74,7 +78,14 @@ impl Compare {
         if self.by_seed {
             self.rank(&mut runs, out);
         }
-        let found = if self.by_seed { compare_methods(&runs) } else { compare(&runs) };
+        let found = match &self.against {
+            Some(method) => compare_against(&runs, method).ok_or_else(|| {
+                let what = format!("no run is named {method}-seed1, {method}-seed2 …");
+                Failure::flag("--against", what, "name a method of the runs that are given")
+            })?,
+            None if self.by_seed => compare_methods(&runs),
+            None => compare(&runs),
+        };
         if let Some(csv) = &csv {
             csv.ready()?;
             latent::data::write_text(&csv.path, &found.csv())?;
@@ -93,7 +104,7 @@ impl Compare {
                         cell.map(|c| {
                             json!({
                                 "value": c.estimate.value, "low": c.estimate.low, "high": c.estimate.high,
-                                "n": c.n, "best": c.best, "p": c.p
+                                "n": c.n, "best": c.best, "p": c.p, "better_than_reference": c.differs
                             })
                         })
                     })

@@ -7,9 +7,10 @@ use clap::Args;
 use latent::Model;
 use latent::data::{Data, Split};
 use latent::evaluate::features::Features;
-use latent::evaluate::samples::{LEAST, sources};
+use latent::evaluate::samples::{LEAST, name_chosen, sources};
 use latent::evaluate::{Evaluation, Overlap, Section, Subject, checksum, questions, report};
 use latent::generate::Samples;
+use latent::generate::sampler::Choice;
 use latent::words::{duration, shown};
 use serde_json::json;
 
@@ -167,6 +168,10 @@ impl Evaluate {
         let mut evaluation = answered?;
         if let Some((first, overlap)) = evaluation.sections.first_mut().zip(learned) {
             first.warnings.push(format!("These rows are no test, for any of the numbers: {overlap}."));
+        }
+        if let Some(section) = evaluation.sections.iter_mut().find(|section| section.name == "samples") {
+            let chosen = Choice::of(&model, folder)?.map_or("prior".into(), |choice| choice.chosen);
+            name_chosen(section, &chosen);
         }
         let mut text: String = evaluation.sections.iter().map(said).collect();
         let seconds: f64 = evaluation.calls.iter().map(|call| call.seconds).sum();

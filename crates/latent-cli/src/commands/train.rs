@@ -148,6 +148,7 @@ pub fn train(
     let is_over = forecast.steps == 0;
     if !is_over {
         out.note(forecast.to_string());
+        forecast.warning(training.run.train.minutes).into_iter().for_each(|long| out.note(long));
     }
     let mut progress = Progress::new(out, training.run.train.minutes);
     stop.begin();

@@ -171,6 +171,21 @@ impl Data {
         }
     }
 
+    /// That held-out rows are equal to training rows, and what to do about it; none where none are. Said by whoever splits the
+    /// data, not each time that it is opened.
+    pub fn leaked(&self) -> Option<String> {
+        let leaked = self.audit().leaked.filter(|count| *count > 0)?;
+        let remedy = match self.facts().shape.is_image() {
+            true => "remove one of each from the files",
+            false => "remove one of each from the files, or keep equal rows in one split by a column (data.group)",
+        };
+        let all = self.audit().duplicates.unwrap_or(leaked);
+        Some(format!(
+            "{leaked} validation or test rows are equal to a training row, so that they test memory too ({all} of all rows repeat \
+             an earlier one): {remedy}"
+        ))
+    }
+
     fn reading(&self, settings: &DataSettings) -> String {
         let facts = self.facts();
         let kind = match facts.kind {
@@ -209,11 +224,12 @@ impl Data {
                 audit.skipped[0]
             ));
         }
-        if let Some(duplicates) = audit.duplicates.filter(|count| *count > 0) {
-            warnings.push(format!("{duplicates} of {rows} rows repeat an earlier one"));
-        }
-        if let Some(leaked) = audit.leaked.filter(|count| *count > 0) {
-            warnings.push(format!("{leaked} validation or test rows are equal to a training row"));
+        match (self.leaked(), audit.duplicates) {
+            (Some(leaked), _) => warnings.push(leaked),
+            (None, Some(duplicates)) if duplicates > 0 => {
+                warnings.push(format!("{duplicates} of {rows} rows repeat an earlier one"));
+            }
+            _ => {}
         }
         if !audit.constant.is_empty() {
             let names = audit.constant.iter().take(5).map(|&index| match facts.columns.get(index) {

@@ -16,6 +16,7 @@ use crate::figure::{
     Report, Section, Table, clear_unfinished, code_map, interpolation, reconstructions, regions_and_mosaic,
     training_curves, traversal,
 };
+use crate::generate::sampler::{Choice, TwoSample, two_sample};
 use crate::generate::{
     Observe, Path as Way, Samples, Told, Traversed, interpolate_pairs, some_rows, told_as, traverse,
 };
@@ -53,6 +54,12 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
         (Keep::Best, Some((_, value))) => Some(value),
         _ => validation.last().map(|v| v[1]),
     };
+    let choice = Choice::of(&model, folder)?;
+    let judged_before = |name: &str| {
+        let row = choice.as_ref()?.table.iter().find(|row| row.sampler == name)?;
+        Some(row.two_sample)
+    };
+    let chosen = choice.as_ref().map(|choice| choice.chosen.clone()).filter(|name| name != "prior");
     let findings = Findings {
         train: terms(&model, data, Split::Train, ROWS, key)?,
         held_out: terms(&model, data, Split::Validation, ROWS, key)?,
@@ -61,6 +68,11 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
         spread: (data.facts().variance.iter().map(|&v| f64::from(v)).sum::<f64>()
             / data.facts().variance.len().max(1) as f64)
             .sqrt(),
+        prior: match judged_before("prior") {
+            Some(judged) => Some(judged),
+            None => prior_against_codes(&model, data, ROWS, key.fold("two-sample"))?,
+        },
+        fitted: chosen.and_then(|name| judged_before(&name).map(|judged| (name, judged))),
     };
     let verdicts = verdicts(&findings);
     let figures = folder.join("figures");
@@ -103,6 +115,20 @@ const PAGE: &str = "report.html";
 pub fn is_current(folder: &Path) -> bool {
     let model = super::checksum(&folder.join("model.safetensors")).ok();
     model.is_some() && Report::drawn_from(&folder.join(PAGE)) == model
+}
+
+/// Fewer rows say nothing of where codes lie.
+const LEAST_ROWS: usize = 40;
+
+/// Draws of q(z|x) of validation rows against as many codes of the prior.
+fn prior_against_codes(model: &Model, data: &Data, most: usize, key: Key) -> Result<Option<TwoSample>> {
+    let rows = some_rows(data, Split::Validation, most, key)?;
+    if rows.len() < LEAST_ROWS {
+        return Ok(None);
+    }
+    let codes = model.draw_codes(&rows, key.fold("codes"))?;
+    let drawn = model.prior_codes_told(&Told::of(&rows), key.fold("prior"))?;
+    Ok(Some(two_sample(&codes, &drawn, key)?))
 }
 
 /// The report under way and the files beside it.

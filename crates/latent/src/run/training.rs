@@ -110,6 +110,7 @@ impl Training {
         } else {
             let settings = layers.data()?;
             let data = Data::open(&settings, Key::from_seed(layers.seed()?), note)?;
+            data.leaked().into_iter().for_each(&mut *note);
             let (checked, notes) = resolve(layers, data.facts(), &options.registry)?;
             notes.into_iter().for_each(&mut *note);
             (checked, data)

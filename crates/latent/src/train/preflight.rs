@@ -56,6 +56,24 @@ impl fmt::Display for Preflight {
     }
 }
 
+/// Training that takes longer is worth a word before it starts.
+const LONG: f64 = 3600.0;
+
+impl Preflight {
+    /// A warning of training that takes more than an hour, with what to do; none where `minutes` (0 for no limit) cuts it
+    /// before.
+    pub fn warning(&self, minutes: f64) -> Option<String> {
+        let is_cut = minutes > 0.0 && 60.0 * minutes <= LONG;
+        (self.seconds > LONG && !is_cut).then(|| {
+            format!(
+                "LONG: training will take about {} on this machine. To stop earlier and keep what was learned, add --minutes \
+                 60, or fewer --epochs; Ctrl-C saves the state, and --resume goes on",
+                duration(if minutes > 0.0 { self.seconds.min(60.0 * minutes) } else { self.seconds })
+            )
+        })
+    }
+}
+
 /// peak(rows) = at + per_row · rows
 #[derive(Clone, Copy, Debug, Default)]
 struct Line {
@@ -287,5 +305,27 @@ fn bytes(bytes: u64) -> String {
         _ if value >= 1e9 => format!("{:.1} GB", value / 1e9),
         _ if value >= 1e6 => format!("{:.0} MB", value / 1e6),
         _ => format!("{:.0} kB", value / 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_of_hours_is_said_before_it_starts() {
+        let of = |seconds: f64| Preflight {
+            parameters: 1,
+            model_bytes: 4,
+            peak_bytes: 0,
+            available: None,
+            seconds_per_step: 0.25,
+            steps: 300_000,
+            seconds,
+        };
+        let said = of(83_000.0).warning(0.0).unwrap();
+        assert!(said.contains(&duration(83_000.0)) && said.contains("--minutes"), "{said}");
+        assert!(of(1800.0).warning(0.0).is_none() && of(83_000.0).warning(30.0).is_none());
+        assert!(of(83_000.0).warning(120.0).unwrap().contains(&duration(7200.0)));
     }
 }

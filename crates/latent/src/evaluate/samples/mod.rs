@@ -74,6 +74,18 @@ pub fn sources<'a>(model: &'a Model, folder: &Path) -> Result<Vec<(String, Sampl
     Ok(sources)
 }
 
+/// Repeats the headline numbers of the sampler that `latent sample` draws from, under the name `chosen`: the one that was
+/// chosen on validation rows, so that runs are compared by samplers that no test row chose.
+pub fn name_chosen(section: &mut Section, chosen: &str) {
+    let of = |name: &str| ["frechet", "kid", "closed"].map(|what| format!("{what}:{name}"));
+    for (name, repeated) in of(chosen).iter().zip(of("chosen")) {
+        if let Some(found) = section.get(name).cloned() {
+            let title = found.title.replace(chosen, &format!("{chosen}, chosen on validation rows"));
+            section.add(Measure { name: repeated, title, ..found });
+        }
+    }
+}
+
 /// The neighbour whose distance is the radius of a ball.
 pub const NEIGHBOURS: usize = 5;
 

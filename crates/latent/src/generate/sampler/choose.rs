@@ -106,13 +106,39 @@ impl Choice {
         self.table.retain(|row| row.sampler != judged.sampler);
         self.table.push(judged);
         self.table.sort_by(|a, b| a.two_sample.accuracy.total_cmp(&b.two_sample.accuracy));
-        let Some(reach) = self.table.first().map(|best| best.two_sample.accuracy_high) else { return };
+        let Some(reach) = self.reach() else { return };
         let alike = self.table.iter().enumerate().filter(|(_, row)| row.two_sample.accuracy <= reach);
         let at_most = |row: &Judged| row.two_sample.mmd + Z_95 * row.two_sample.mmd_error;
         let best = alike.min_by(|(_, a), (_, b)| at_most(a).total_cmp(&at_most(b))).map(|(i, _)| i);
         let best = self.table.remove(best.unwrap_or(0));
         self.chosen.clone_from(&best.sampler);
         self.table.insert(0, best);
+    }
+
+    /// Samplers are told apart as little as the one that is told least up to here: the upper end of its interval.
+    fn reach(&self) -> Option<f64> {
+        let least = self.table.iter().map(|row| &row.two_sample);
+        least.min_by(|a, b| a.accuracy.total_cmp(&b.accuracy)).map(|test| test.accuracy_high)
+    }
+
+    /// By what rule the chosen one is the best, in words.
+    pub fn why(&self) -> String {
+        let within = |row: &&Judged| self.reach().is_some_and(|reach| row.two_sample.accuracy <= reach);
+        let others: Vec<&str> = self
+            .table
+            .iter()
+            .filter(within)
+            .map(|row| row.sampler.as_str())
+            .filter(|name| *name != self.chosen)
+            .collect();
+        match others.len() {
+            0 => "its codes are told from validation codes least".into(),
+            _ => format!(
+                "{} are told as little from validation codes (within the 95 % interval of the least), and of these its mmd is \
+                 surely the least (mmd + 1.96 errors)",
+                [&[self.chosen.as_str()], &others[..]].concat().join(", ")
+            ),
+        }
     }
 
     fn write(&self, run: &Path) -> Result<()> {
