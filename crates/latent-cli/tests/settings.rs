@@ -34,9 +34,15 @@ fn what_can_be_set_is_listed() {
     refuse(own.path(), "settings lr", &["\"lr\"", "train.optimizer.learning_rate"]);
     refuse(own.path(), "settings postrior", &["did you mean posterior?"]);
     let json = succeed(own.path(), "settings --json").out;
-    let sections: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let sections: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let train = sections.iter().find(|section| section["name"] == "train").expect("a section");
-    let batch = train["settings"].as_array().expect("keys").iter().find(|s| s["key"] == "train.batch").expect("a key");
+    let batch = train["settings"]
+        .as_array()
+        .expect("keys")
+        .iter()
+        .find(|s| s["key"] == "train.batch")
+        .expect("a key");
     assert_eq!((&batch["default"], &batch["takes"]), (&128.into(), &"whole number".into()));
     assert_eq!(batch["meaning"], "Rows in a step.");
 }
@@ -51,7 +57,8 @@ fn what_sets_nothing_is_refused() {
     refuse(at, &format!("{train} --set train.lr=0.1"), &["train.optimizer.learning_rate"]);
     fs::write(at.join("mine.toml"), "preset = 'vae'\n").expect("a file");
     refuse(at, &format!("{train} --preset iwae --config mine.toml"), &["`iwae` and `vae`"]);
-    let ended = succeed(at, &format!("{train} --config mine.toml --no-report --epochs 0.01 --set data.limit=100"));
+    let ended =
+        succeed(at, &format!("{train} --config mine.toml --no-report --epochs 0.01 --set data.limit=100"));
     assert!(ended.err.contains("steps"), "{}", ended.err);
     let run = fs::read_to_string(at.join("run/run.toml")).expect("a run");
     assert!(run.contains("preset = \"vae\"") && run.contains("Kingma"), "{run}");

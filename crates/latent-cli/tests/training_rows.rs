@@ -61,7 +61,11 @@ fn training_rows_are_no_test_set() {
     write(&at.join("nearly.npy"), &rows, true);
 
     let judge = "--sections reconstruction --minutes 0.01";
-    refuse(at, &format!("evaluate run --data copy.npy {judge}"), &["240 of 600 rows", "no test", "--training-rows"]);
+    refuse(
+        at,
+        &format!("evaluate run --data copy.npy {judge}"),
+        &["240 of 600 rows", "no test", "--training-rows"],
+    );
     let asked = json(&format!("evaluate run --data copy.npy --training-rows {judge}"), at);
     let warnings = asked["evaluation"]["sections"][0]["warnings"].to_string();
     assert!(warnings.contains("no test") && warnings.contains("240 of 600"), "{warnings}");
@@ -76,7 +80,10 @@ fn training_rows_are_no_test_set() {
 
 fn p_values(path: &Path) -> Vec<f64> {
     let text = fs::read_to_string(path).expect("scores");
-    text.lines().skip(1).map(|line| line.rsplit(',').next().expect("a cell").parse().expect("a number")).collect()
+    text.lines()
+        .skip(1)
+        .map(|line| line.rsplit(',').next().expect("a cell").parse().expect("a number"))
+        .collect()
 }
 
 #[test]

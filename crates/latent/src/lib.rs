@@ -103,8 +103,6 @@ mod proportion;
 
 /// The tensor library, for members of one's own.
 pub use burn;
-/// What reads names, types and doc comments off settings, for members of one's own.
-pub use schemars;
 pub use error::{Error, Result};
 pub use key::Key;
 /// The activations of networks.
@@ -112,3 +110,5 @@ pub use latent_kernels::Activation;
 pub use member::Registry;
 pub use model::Model;
 pub use run::{Layers, Options, Training};
+/// What reads names, types and doc comments off settings, for members of one's own.
+pub use schemars;

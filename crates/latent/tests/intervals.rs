@@ -45,7 +45,8 @@ fn check(what: &str, estimates: &[Estimate], widths: std::ops::Range<f64>) {
 
 #[test]
 fn means_and_shares_of_pairs_hold() {
-    let means = draws(100, 1, |a, _| Estimate::mean(&a.values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()));
+    let means =
+        draws(100, 1, |a, _| Estimate::mean(&a.values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()));
     check("mean", &means, 0.85..1.15);
     let scores = |set: &Array| set.values.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
     let shifted = draws(100, 2, |a, b| auroc(&scores(b), &scores(a)).unwrap());
@@ -66,7 +67,9 @@ fn neighbourhoods_hold_and_stay_inside() {
         [("precision", of(|f| f.precision)), ("recall", of(|f| f.recall)), ("coverage", of(|f| f.coverage))]
     {
         check(name, &estimates, 0.9..2.5);
-        assert!(estimates.iter().all(|e| e.low >= 0.0 && e.high <= 1.0 && e.low <= e.value && e.value <= e.high));
+        assert!(
+            estimates.iter().all(|e| e.low >= 0.0 && e.high <= 1.0 && e.low <= e.value && e.value <= e.high)
+        );
     }
     let density = of(|f| f.density);
     check("density", &density, 0.9..2.0);

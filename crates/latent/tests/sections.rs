@@ -23,6 +23,7 @@ fn subject<'a>(model: &'a Model, data: &'a Data, split: Split) -> Subject<'a> {
         features: None,
         seconds: None,
         set: None,
+        rows: None,
         key: Key::from_seed(3),
         progress: &|_, _| {},
     }
@@ -93,6 +94,12 @@ fn a_table_is_judged_on_its_columns() {
         }
     }
     assert!(value(&section, "coverage:held-out") > 0.8 && value(&section, "frechet:repeat") < 0.1);
+
+    // Sets of more rows than there are say why they are smaller.
+    let asked = Subject { set: Some(800), ..subject };
+    let capped = samples(&asked, &samplers[1..]).unwrap();
+    let said = "Sets of 800 rows were asked for and have 450: half of the 900 held-out rows";
+    assert!(capped.warnings.iter().any(|warning| warning.starts_with(said)), "{:?}", capped.warnings);
 
     // On other numbers of rows what depends on it is not ranked.
     let fewer = Subject { held_out: (&data, Split::Validation), ..subject };

@@ -34,11 +34,39 @@ fn run_of(layers: &Layers, is_image: bool) -> Run {
 /// Runs of every preset, on images and, but where it wants classes, on a table; and some of one's own.
 fn runs() -> Vec<(String, Layers, bool)> {
     let own: [(&str, &[&str]); 6] = [
-        ("", &["posterior={kind='blocks', blocks={a={kind='bits', latent=3}, b={kind='diagonal-normal'}}}",
-               "prior={kind='blocks', blocks={a={kind='bits'}, b={kind='standard-normal'}}}"]),
-        ("", &["posterior={kind='iaf', hidden=[9], base={kind='diagonal-normal', latent=3}}", "train.schedule={kind='cosine', warmup=3}"]),
-        ("vae", &["encoder={kind='mlp', hidden=[7]}", "decoder.kind='linear'", "objective.terms.rate.schedule={kind='cyclic', cycles=2, ratio=0.5}"]),
-        ("vq-vae", &["posterior.kind=diagonal-normal", "posterior.latent=3", "prior.kind=standard-normal", "objective.terms.commitment.weight=0", "network.kind=mlp", "objective.estimator.kind=elbo"]),
+        (
+            "",
+            &[
+                "posterior={kind='blocks', blocks={a={kind='bits', latent=3}, b={kind='diagonal-normal'}}}",
+                "prior={kind='blocks', blocks={a={kind='bits'}, b={kind='standard-normal'}}}",
+            ],
+        ),
+        (
+            "",
+            &[
+                "posterior={kind='iaf', hidden=[9], base={kind='diagonal-normal', latent=3}}",
+                "train.schedule={kind='cosine', warmup=3}",
+            ],
+        ),
+        (
+            "vae",
+            &[
+                "encoder={kind='mlp', hidden=[7]}",
+                "decoder.kind='linear'",
+                "objective.terms.rate.schedule={kind='cyclic', cycles=2, ratio=0.5}",
+            ],
+        ),
+        (
+            "vq-vae",
+            &[
+                "posterior.kind=diagonal-normal",
+                "posterior.latent=3",
+                "prior.kind=standard-normal",
+                "objective.terms.commitment.weight=0",
+                "network.kind=mlp",
+                "objective.estimator.kind=elbo",
+            ],
+        ),
         ("vae", &["posterior={kind='iaf', base={kind='diagonal-normal', latent=3}}"]),
         ("aae", &["data.classes=['Trouser', 'Bag']", "data.image.size=14", "train.keep=last"]),
     ];
@@ -48,7 +76,11 @@ fn runs() -> Vec<(String, Layers, bool)> {
         if !preset.is_empty() {
             layers.preset(preset).unwrap();
         }
-        for setting in ["data.source=embedded", "data.limit=200"].iter().take(if is_image { 2 } else { 1 }).chain(settings) {
+        for setting in ["data.source=embedded", "data.limit=200"]
+            .iter()
+            .take(if is_image { 2 } else { 1 })
+            .chain(settings)
+        {
             layers.set(setting).unwrap();
         }
         all.push((format!("{preset} {settings:?}"), layers, is_image));
@@ -87,7 +119,10 @@ fn every_key_of_every_run_is_listed_with_a_meaning() {
         for key in keys {
             let found = find(&sections, &key);
             assert!(!found.is_empty(), "{what}: {key} is not listed");
-            assert!(found.iter().all(|found| found.setting.meaning.len() > 5), "{what}: {key} has no meaning: {found:?}");
+            assert!(
+                found.iter().all(|found| found.setting.meaning.len() > 5),
+                "{what}: {key} has no meaning: {found:?}"
+            );
         }
     }
     for section in &sections {
@@ -107,14 +142,22 @@ fn are_true<S: ?Sized + 'static>(section: &str) {
         let shown = member.settings.iter().filter(|setting| setting.kinds.is_empty());
         for setting in shown {
             let Some(default) = setting.default.clone() else { continue };
-            let key = setting.key.strip_prefix(section.name).and_then(|k| k.strip_prefix('.')).unwrap_or(&setting.key);
+            let key = setting
+                .key
+                .strip_prefix(section.name)
+                .and_then(|k| k.strip_prefix('.'))
+                .unwrap_or(&setting.key);
             let mut layers = kind.clone();
             let mut value = default;
             let mut parts: Vec<&str> = key.split('.').collect();
             let first = parts.remove(0);
-            parts.iter().rev().for_each(|part| value = Table::from_iter([(part.to_string(), value.clone())]).into());
+            parts
+                .iter()
+                .rev()
+                .for_each(|part| value = Table::from_iter([(part.to_string(), value.clone())]).into());
             layers.insert(first.into(), value);
-            let (_, set) = registry.resolve::<S>(&layers, "").unwrap_or_else(|e| panic!("{}: {e}", setting.key));
+            let (_, set) =
+                registry.resolve::<S>(&layers, "").unwrap_or_else(|e| panic!("{}: {e}", setting.key));
             assert_eq!(set, plain, "{} of {}", setting.key, member.kind);
         }
     }
@@ -138,7 +181,10 @@ fn the_defaults_are_what_the_members_do() {
     assert_eq!(find(&sections, "seed")[0].setting.default, Some(Value::Integer(run.seed as i64)));
     assert_eq!(find(&sections, "data.threshold")[0].setting.default, Some(Value::Float(0.5)));
     let kind = &find(&sections, "posterior.base.kind")[0];
-    assert_eq!((kind.kind, kind.setting.default.as_ref().and_then(Value::as_str)), (Some("iaf"), Some("diagonal-normal")));
+    assert_eq!(
+        (kind.kind, kind.setting.default.as_ref().and_then(Value::as_str)),
+        (Some("iaf"), Some("diagonal-normal"))
+    );
 }
 
 /// What is said of this setting, on images, over a plain VAE.
@@ -182,7 +228,10 @@ fn hints_lead_to_the_key_that_was_meant() {
         ("trian.epochs=3", "unknown key `trian` (did you mean `train`?)"),
         ("posterior.codes=3", "unknown key `posterior.codes`: only posterior.kind = \"quantized\" has it"),
         ("objective.terms.rate.scales=[1.0]", "only objective.terms.rate.kind = \"mmd\" has it"),
-        ("train.schedule.warmup=3", "only train.schedule.kind = \"linear\" or train.schedule.kind = \"cosine\""),
+        (
+            "train.schedule.warmup=3",
+            "only train.schedule.kind = \"linear\" or train.schedule.kind = \"cosine\"",
+        ),
         ("network=mlp", "`network`: \"mlp\" is not a table; write network.kind = \"mlp\""),
         ("data=mnist", "write data.source = \"mnist\""),
         ("preset=iwae", "write --preset iwae"),
@@ -223,13 +272,16 @@ fn a_preset_is_what_a_run_starts_from_or_it_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mine.toml");
     // A file may name its preset: it is laid under the file's own keys.
-    let mine = file(&path, "preset = 'iwae'\ndata = { source = 'embedded', limit = 200 }\ntrain.batch = 11").unwrap();
+    let mine = file(&path, "preset = 'iwae'\ndata = { source = 'embedded', limit = 200 }\ntrain.batch = 11")
+        .unwrap();
     let mut asked = Layers::from_preset("iwae").unwrap();
     for setting in ["data.source=embedded", "data.limit=200", "train.batch=11"] {
         asked.set(setting).unwrap();
     }
     assert_eq!(run_of(&mine, true), run_of(&asked, true));
-    for (text, said) in [("preset = 3", "not the name of a preset"), ("preset = 'iwea'", "did you mean `iwae`?")] {
+    for (text, said) in
+        [("preset = 3", "not the name of a preset"), ("preset = 'iwea'", "did you mean `iwae`?")]
+    {
         let error = file(&path, text).err().unwrap().to_string();
         assert!(error.contains(said), "{error}");
     }

@@ -71,8 +71,8 @@ impl Compare {
         let (mut runs, is_shared) = comparable(names(&self.runs).into_iter().zip(judged).collect());
         if !is_shared {
             out.note(
-                "the runs were judged on different rows, or on rows prepared differently: nothing is paired, and what is \
-                 marked as best is so only if all are rows of one distribution",
+                "the runs were judged on different rows, or on rows split, drawn to bits or prepared differently: nothing is \
+                 paired, and what is marked as best is so only if all are rows of one distribution",
             );
         }
         if self.by_seed {
@@ -148,6 +148,12 @@ impl Compare {
         let models =
             members.iter().map(|&run| load(&self.runs[run], "cpu")).collect::<Result<Vec<_>, _>>()?;
         let data = own_data(&models[0], out)?;
+        if models.iter().any(|model| model.split_seed() != models[0].split_seed()) {
+            out.note(
+                "the runs split their data differently: the unsupervised ranking is on rows that some were trained on (runs \
+                 of one data.seed share their split)",
+            );
+        }
         let rows = some_rows(&data, Split::Validation, RANKING_ROWS, key(1, "udr"))?;
         let ranking = ranking_of_models(&models.iter().collect::<Vec<_>>(), &rows)?;
         Ok(ranking.map(|ranking| (ranking, rows.len())))

@@ -29,7 +29,8 @@ With --features FILE.onnx samples are compared in the features of a network of y
 Inception for the published FID. The name of the features stands beside the figures, and figures on
 different ones are not to be compared.
 
-Costly estimators read as many rows as the time allows; n stands beside each number. The numbers go to
+Costly estimators read as many rows as the time allows; n stands beside each number. With --rows, --samples and --seed
+what they read and draw depends on no clock. The numbers go to
 RUN/evaluation.json, the values by row to RUN/evaluation-rows.csv, and all of it into RUN/report.html. Sections of
 earlier calls stay there while the model and the rows are the same; one that is asked again is replaced.";
 
@@ -71,8 +72,11 @@ pub struct Evaluate {
     /// Rows of each set that samples are compared in, whatever it takes: give runs that are to be compared the same
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
+    /// Rows of each estimator of the likelihood, whatever it takes: n then depends on no clock
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
     /// Read all rows for everything, whatever it takes
-    #[arg(long, conflicts_with = "minutes")]
+    #[arg(long, conflicts_with_all = ["minutes", "rows"])]
     full: bool,
     #[command(flatten)]
     on: Computing,
@@ -93,6 +97,9 @@ impl Evaluate {
         if let Some(few) = self.samples.filter(|&n| n < LEAST) {
             let what = format!("sets of {few} rows are too small for a distance between sets");
             return Err(Failure::flag("--samples", what, format!("give at least {LEAST}")));
+        }
+        if self.rows == Some(0) {
+            return Err(Failure::flag("--rows", "none asked for", "give at least 1, better some hundreds"));
         }
         let folder = self.on.trained.folder("an evaluation is kept in a run folder")?;
         let model = self.on.model()?;
@@ -145,6 +152,7 @@ impl Evaluate {
             features: features.as_deref(),
             seconds: None,
             set: self.samples,
+            rows: self.rows,
             key: self.on.trained.key("evaluate"),
             progress: &progress,
         };

@@ -9,6 +9,7 @@ use latent::Registry;
 use latent::data::{Column, Split, StoredType, write_csv, write_npy};
 use latent::evaluate::Overlap;
 use latent::evaluate::anomaly::p_values;
+use latent::evaluate::likelihood::Units;
 use latent::figure::{GridLabels, image_sheet};
 use latent::generate::Samples;
 use latent::generate::sampler::FittedSampler;
@@ -26,7 +27,8 @@ Examples:
   latent score runs/one --k 20 --out scores.npy --sheet unlikely.png
 
 Columns:
-  log_p_lower  a lower bound of log p(x) in nats, by k importance samples
+  log_p_lower  a lower bound of log p(x) in nats, by k importance samples; of
+               real numbers a density, in the units of the data's files
   k            how many
   se           the standard error of log_p_lower
   ess          how many of the k samples count
@@ -110,7 +112,8 @@ impl Score {
                 p_values(&table.first, |row| same.get(&hashes[row]).copied(), &scores)
             }
             None => {
-                let same: HashMap<usize, usize> = among.iter().enumerate().map(|(p, &row)| (row, p)).collect();
+                let same: HashMap<usize, usize> =
+                    among.iter().enumerate().map(|(p, &row)| (row, p)).collect();
                 let scores: Vec<f64> = among.iter().map(|&row| table.first[row]).collect();
                 p_values(&table.first, |row| same.get(&row).copied(), &scores)
             }
@@ -126,9 +129,10 @@ impl Score {
             Some(reason) => format!(" ({reason})"),
             None => format!(" under {under}"),
         };
+        let units = Units::of(&model).words;
         out.result(
             format!(
-                "{}, mean {shown} {:.2} nats{reason}: {}{}",
+                "{}, mean {shown} {:.2} nats{reason}: {}\n{shown}: {units}{}",
                 super::counted(table.first.len(), "row"),
                 sign * mean,
                 path(&target.path),
@@ -139,7 +143,7 @@ impl Score {
             ),
             &json!({
                 "rows": table.first.len(), "mean": sign * mean, "column": shown, "reason": table.reason,
-                "base_measure": model.functions.likelihood.measure().name(), "k": self.k,
+                "base_measure": model.functions.likelihood.measure().name(), "units": units, "k": self.k,
                 "prior": table.has_density.then_some(&under), "reference": among.len(), "training_rows": learned,
                 "out": json_path(&target.path), "sheet": self.sheet.as_deref().map(json_path), "seed": self.files.seed()
             }),

@@ -50,7 +50,11 @@ impl Settings {
                         Some(near) => format!("did you mean {near}?"),
                         None => "`latent settings` lists all".into(),
                     };
-                    return Err(Failure::flag("SECTION", format!("{name:?} is no section, key or member"), remedy));
+                    return Err(Failure::flag(
+                        "SECTION",
+                        format!("{name:?} is no section, key or member"),
+                        remedy,
+                    ));
                 }
                 chosen
             }
@@ -64,7 +68,8 @@ impl Settings {
 
 /// The part of the listing that is called so: whole sections, else keys, else a member.
 fn choose(all: &[Section], name: &str) -> Vec<Section> {
-    let is_below = |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_below =
+        |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let whole: Vec<Section> = all.iter().filter(|section| is_below(section.name)).cloned().collect();
     if !whole.is_empty() {
         return whole;

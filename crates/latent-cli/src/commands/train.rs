@@ -67,7 +67,8 @@ pub struct Train {
     /// Stop after this many minutes
     #[arg(long)]
     minutes: Option<f64>,
-    /// What all noise descends from
+    /// What weights and noise descend from; the split has a seed of its own,
+    /// data.seed
     #[arg(long)]
     seed: Option<u64>,
     /// Where to compute: auto, cpu, or a name from `latent devices`

@@ -113,14 +113,23 @@ impl List<'_> {
         }
     }
 
-    fn leaf(&self, forms: &[&Json], key: String, kind: Option<&str>, required: bool, meaning: String) -> Setting {
+    fn leaf(
+        &self,
+        forms: &[&Json],
+        key: String,
+        kind: Option<&str>,
+        required: bool,
+        meaning: String,
+    ) -> Setting {
         let found = match kind {
             // The table of defaults is of one kind.
             Some(_) => None,
             None => {
                 let mut parts = key.split('.');
                 let first = parts.next().and_then(|part| self.defaults.get(part));
-                parts.fold(first, |value, part| value?.get(part)).filter(|value| !value.is_table() && value.as_str() != Some(""))
+                parts
+                    .fold(first, |value, part| value?.get(part))
+                    .filter(|value| !value.is_table() && value.as_str() != Some(""))
             }
         };
         let takes = match forms {

@@ -34,8 +34,9 @@ pub(crate) enum Meaning<'a> {
 }
 
 impl Data {
-    /// Opens and splits data. `key` draws the splits and, later, bits and flips; `log` hears what a user should
-    /// know (skipped files, repeated rows).
+    /// Opens and splits data. `settings.seed` draws the splits and the bits of held-out rows, `key` what changes with
+    /// each epoch of training (and all of it where the settings have no seed); `log` hears what a user should know
+    /// (skipped files, repeated rows).
     ///
     /// # Errors
     /// Whatever is wrong with the settings or the files, by name and with a remedy.
@@ -114,8 +115,9 @@ impl Data {
             test: fraction(&settings.test, given_test.is_some()),
         };
         let chosen = Chosen::of(&*found.main, found.fashion, &settings.classes)?;
-        let used = split::used(chosen.rows(&*found.main, found.fashion)?, settings.limit, key);
-        let roles = split::assign(&used, found.main.groups(), fractions, key)?;
+        let splits = settings.key().unwrap_or(key);
+        let used = split::used(chosen.rows(&*found.main, found.fashion)?, settings.limit, splits);
+        let roles = split::assign(&used, found.main.groups(), fractions, splits)?;
         drop(used);
         let mut parts = vec![Assigned { rows: found.main, roles, fashion: found.fashion }];
         for (role, part) in [(1, given_validation), (2, given_test)] {
@@ -241,12 +243,12 @@ impl Data {
             return Err(DataError::setting(
                 "source",
                 format!("no readable row is left for the {} split", Split::ALL[split]),
-                "give more rows, or another seed",
+                "give more rows, or another data.seed",
             ));
         }
         check_weights(&sources, &splits)?;
         hash.update(classes.join("\n"));
-        hash.update(settings.fingerprint());
+        hash.update(settings.fingerprint(other.is_none()));
         let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
 
         match stated {
@@ -359,7 +361,7 @@ fn check_weights(sources: &[Source], splits: &[Vec<u64>; 3]) -> Result<(), DataE
             return Err(DataError::malformed(
                 source_of(sources, first).rows.path(),
                 format!("the weights of all {} rows of the {split} split are 0", ids.len()),
-                "leave rows of weight 0 out, or try another seed",
+                "leave rows of weight 0 out, or try another data.seed",
             ));
         }
     }

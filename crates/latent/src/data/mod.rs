@@ -19,6 +19,7 @@ mod checks;
 mod classes;
 mod condition;
 mod constant;
+mod content;
 mod csv;
 mod dataset;
 mod error;
@@ -192,7 +193,7 @@ pub struct Facts {
     pub mean: Vec<f32>,
     /// The variance of each feature of x over the training split.
     pub variance: Vec<f32>,
-    /// SHA-256 of the contents (pixels, labels, order) and of the settings that change x.
+    /// SHA-256 of the contents (pixels, labels, order) and of the settings that change x or the splits.
     pub hash: String,
     /// Well-known data sets that these rows overlap with, such as `fashion-mnist-test`.
     pub overlaps: Vec<String>,
@@ -233,8 +234,11 @@ impl std::fmt::Display for Split {
 pub struct Rows {
     /// `[rows, features]`, row-major.
     pub x: Vec<f32>,
-    /// Which rows of the data set these are: the identity that noise is keyed with.
+    /// Which rows of the data set these are: the identity that noise is keyed with in training.
     pub ids: Vec<u64>,
+    /// A number for what each held-out row holds, that the noise which it is scored with is keyed by; empty where ids are
+    /// used: in training, and for data without a seed of its own.
+    pub content: Vec<u64>,
     /// The class of each row; empty where the data has no labels.
     pub labels: Vec<u32>,
     /// What the model is told beside x, `[rows, conditions]` with [`Facts::condition_width`] numbers a row;

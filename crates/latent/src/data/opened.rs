@@ -103,6 +103,9 @@ impl Data {
                 rows.weight.push(source.weight(id));
             }
             rows.ids.push(id);
+            if split != Split::Train {
+                rows.content.extend(self.preparation.content(&values));
+            }
             rows.labels.extend(label);
         }
         // A split may draw on data with labels and on data without: then there are none.

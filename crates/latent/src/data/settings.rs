@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DataError;
 use super::condition::is_label;
+use crate::Key;
 
 /// Where x comes from and what is done to it before the model sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +13,10 @@ use super::condition::is_label;
 pub struct DataSettings {
     /// A path, or a name: `embedded`, `fashion-mnist`, `mnist`, `shapes`.
     pub source: String,
+    /// What the splits, the rows of `limit`, and the bits of held-out rows (and of all, where they are drawn once) descend
+    /// from: runs of several seeds share them. None, as in runs of version 0.1: the key that the data is opened with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// The csv column that holds the class of each row; it is not part of x.
     pub label: Option<String>,
     /// The csv column whose equal values stay in one split; it is not part of x.
@@ -46,7 +51,7 @@ pub struct DataSettings {
     pub array: Option<String>,
     /// How values become x.
     pub normalise: Normalise,
-    /// Use this many rows, chosen by the seed.
+    /// Use this many rows, chosen by `seed`.
     pub limit: Option<u64>,
     /// Threads that decode and prepare rows; 0 takes one a core, eight at most.
     pub workers: usize,
@@ -56,6 +61,7 @@ impl Default for DataSettings {
     fn default() -> Self {
         Self {
             source: String::new(),
+            seed: Some(Self::SEED),
             label: None,
             group: None,
             classes: Vec::new(),
@@ -90,7 +96,7 @@ pub enum Class {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a fraction such as 0.1, or the path of other data")]
 pub enum Part {
-    /// This fraction of the rows, drawn by the seed.
+    /// This fraction of the rows, drawn by `seed`.
     Fraction(f64),
     /// All rows of other data.
     Path(String),
@@ -236,6 +242,19 @@ pub enum Normalise {
 }
 
 impl DataSettings {
+    /// The seed of data that is given none.
+    pub const SEED: u64 = 1;
+
+    /// What the splits descend from, in a run with this seed.
+    pub fn split_seed(&self, run: u64) -> u64 {
+        self.seed.unwrap_or(run)
+    }
+
+    /// The key of splits and of bits that are drawn once, where the data has a seed of its own.
+    pub(crate) fn key(&self) -> Option<Key> {
+        self.seed.map(|seed| Key::from_seed(seed).fold("data"))
+    }
+
     /// Refuses what no data could satisfy.
     ///
     /// # Errors
@@ -325,8 +344,8 @@ impl DataSettings {
     }
 
     /// The settings that change x, in a fixed order, as part of the data's hash. Paths are no part of it:
-    /// what they hold is hashed, and where it lies changes nothing.
-    pub(crate) fn fingerprint(&self) -> String {
+    /// what they hold is hashed, and where it lies changes nothing. `is_split` is whether rows were drawn into splits.
+    pub(crate) fn fingerprint(&self, is_split: bool) -> String {
         let Self { binarize, threshold, image, flip, layout, array, normalise, limit, label, group, .. } =
             self;
         let [validation, test] = [&self.validation, &self.test].map(|part| match part {
@@ -346,6 +365,10 @@ impl DataSettings {
         }
         if !self.condition.is_empty() {
             text.push_str(&format!(" condition {:?}", self.condition));
+        }
+        let draws = is_split || matches!(binarize, Binarize::Static | Binarize::Dynamic);
+        if let Some(seed) = self.seed.filter(|_| draws) {
+            text.push_str(&format!(" seed {seed}"));
         }
         text
     }
@@ -383,7 +406,15 @@ mod tests {
         assert_eq!(again, settings);
         let some: DataSettings = toml::from_str("source = 'x'\nclasses = ['Trouser', 3]").unwrap();
         assert_eq!(some.classes, [Class::Name("Trouser".into()), Class::Number(3)]);
-        assert_ne!(some.fingerprint(), DataSettings { classes: Vec::new(), ..some.clone() }.fingerprint());
+        assert_ne!(
+            some.fingerprint(true),
+            DataSettings { classes: Vec::new(), ..some.clone() }.fingerprint(true)
+        );
+        // Without a seed: as version 0.1 has it.
+        let seeded = |seed| DataSettings { seed, ..some.clone() };
+        assert_eq!((some.seed, seeded(None).fingerprint(true)), (None, some.fingerprint(true)));
+        assert_ne!(seeded(Some(1)).fingerprint(true), seeded(Some(2)).fingerprint(true));
+        assert_eq!(seeded(Some(1)).fingerprint(false), seeded(Some(2)).fingerprint(false));
         let named: DataSettings =
             toml::from_str("image.size = [3, 4]\nimage.crop = 'centre-square'").unwrap();
         assert_eq!(named.image.crop, Some(Crop::Named(NamedCrop::CentreSquare)));

@@ -177,7 +177,9 @@ impl Data {
         let leaked = self.audit().leaked.filter(|count| *count > 0)?;
         let remedy = match self.facts().shape.is_image() {
             true => "remove one of each from the files",
-            false => "remove one of each from the files, or keep equal rows in one split by a column (data.group)",
+            false => {
+                "remove one of each from the files, or keep equal rows in one split by a column (data.group)"
+            }
         };
         let all = self.audit().duplicates.unwrap_or(leaked);
         Some(format!(

@@ -12,10 +12,11 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::{Section, Subject};
-use crate::data::{Binarize, Column, write_csv};
+use crate::data::{Binarize, Column, DataSettings, write_csv};
 use crate::error::Result;
 use crate::figure::FigureError;
 use crate::files::{takes_files, write_whole};
+use crate::run::Run;
 use crate::store::StoreError;
 
 /// A question and who answers it.
@@ -92,7 +93,7 @@ pub struct Evaluation {
     pub split: String,
     /// How many there are.
     pub rows: usize,
-    /// The hash of their contents: per-row values are paired only where it is the same.
+    /// The hash of their contents, with what drew them: per-row values are paired only where it is the same.
     pub data_hash: String,
     /// What the likelihood is a density with respect to: models are ranked only within one.
     pub base_measure: String,
@@ -217,7 +218,7 @@ impl Evaluation {
             data: data.facts().source.clone(),
             split: split.to_string(),
             rows: data.len(split),
-            data_hash: data.facts().hash.clone(),
+            data_hash: rows_hash(subject),
             base_measure: subject.model.functions.likelihood.measure().name(),
             calls: vec![call],
             sections,
@@ -236,12 +237,12 @@ impl Evaluation {
         subject: &Subject<'_>,
         model: &str,
     ) -> std::result::Result<Option<Self>, String> {
-        let (data, split) = subject.held_out;
+        let (_, split) = subject.held_out;
         let Some(earlier) = Self::load(folder).map_err(|error| error.to_string())? else { return Ok(None) };
         if earlier.model != model {
             return Err("it judged another model".into());
         }
-        if (&earlier.data_hash, &earlier.split) != (&data.facts().hash, &split.to_string()) {
+        if (&earlier.data_hash, &earlier.split) != (&rows_hash(subject), &split.to_string()) {
             return Err(format!("it judged on other rows: {} ({} split)", earlier.data, earlier.split));
         }
         Ok(Some(earlier))
@@ -320,6 +321,7 @@ impl Evaluation {
             call.answered = evaluation.sections.iter().map(|section| section.name.clone()).collect();
             evaluation.calls.push(call);
         }
+        evaluation.data_hash = hash_by_run(evaluation.data_hash, folder);
         let rows = folder.join(ROWS_FILE);
         if rows.exists() {
             evaluation.take_rows(&rows).map_err(malformed)?;
@@ -371,6 +373,31 @@ impl Evaluation {
         Ok(())
     }
 }
+
+/// The hash of the held-out rows as the model sees them.
+fn rows_hash(subject: &Subject<'_>) -> String {
+    let (model, hash) = (subject.model, &subject.held_out.0.facts().hash);
+    drawn_by(hash, &model.data, model.seed, *hash == model.facts.hash)
+}
+
+/// The same for an evaluation that an older program wrote into a run folder.
+fn hash_by_run(hash: String, folder: &Path) -> String {
+    let path = folder.join("run.toml");
+    let run = std::fs::read_to_string(&path).ok().and_then(|text| Run::from_toml(&text, &path).ok());
+    match run {
+        Some(run) if !hash.contains(DRAWN_BY) => drawn_by(&hash, &run.data, run.seed, hash == run.facts.hash),
+        _ => hash,
+    }
+}
+
+/// A hash with the seed of the run, where that split these rows or drew their bits and the hash has no word of it: in runs
+/// whose data has no seed of its own.
+fn drawn_by(hash: &str, data: &DataSettings, seed: u64, is_own: bool) -> String {
+    let draws = is_own || matches!(data.binarize, Binarize::Static | Binarize::Dynamic);
+    if data.seed.is_none() && draws { format!("{hash}{DRAWN_BY}{seed}") } else { hash.into() }
+}
+
+const DRAWN_BY: &str = " by seed ";
 
 /// Bits drawn from grey values are other rows than these: no error or distance ranks a model of one with a model of the
 /// other. Likelihoods have their base measure.

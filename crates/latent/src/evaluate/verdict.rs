@@ -168,7 +168,11 @@ fn mismatched(f: &Findings) -> Option<Verdict> {
         return None;
     }
     let mended = f.fitted.as_ref().filter(|(_, test)| Told::of(test) == Told::Alike);
-    let place = if told == Told::Apart { "is not where the codes are" } else { "is only roughly where the codes are" };
+    let place = if told == Told::Apart {
+        "is not where the codes are"
+    } else {
+        "is only roughly where the codes are"
+    };
     let headline = match mended {
         Some((name, _)) => format!("Samples: the prior {place}; the fitted {name} is"),
         None => format!("Samples: the prior {place}"),
@@ -231,17 +235,29 @@ fn good(f: &Findings) -> Verdict {
     let loss = |t: &Terms| t.bound.unwrap_or(t.distortion).value;
     let mended = f.fitted.as_ref().is_some_and(|(_, test)| Told::of(test) == Told::Alike);
     let (name, headline) = match f.prior.as_ref().map(Told::of) {
-        Some(Told::Alike) => ("good", "The code is used and holds for new rows, and the prior lies where the codes do"),
-        _ if mended => ("good", "The code is used and holds for new rows, and the fitted sampler lies where the codes do"),
+        Some(Told::Alike) => {
+            ("good", "The code is used and holds for new rows, and the prior lies where the codes do")
+        }
+        _ if mended => (
+            "good",
+            "The code is used and holds for new rows, and the fitted sampler lies where the codes do",
+        ),
         Some(Told::Roughly | Told::Apart) => ("good-code", "The code is used and holds for new rows"),
         Some(Told::Unknown) | None => ("good", "The code is used and holds for new rows"),
     };
     let samples = match &f.prior {
         Some(test) => {
-            let few = if Told::of(test) == Told::Unknown { ": too few rows to say more of samples" } else { "" };
-            format!(" Codes of the prior are told from those of held-out rows in {} of cases (50 %: not at all){few}.", percent(test))
+            let few =
+                if Told::of(test) == Told::Unknown { ": too few rows to say more of samples" } else { "" };
+            format!(
+                " Codes of the prior are told from those of held-out rows in {} of cases (50 %: not at all){few}.",
+                percent(test)
+            )
         }
-        None => " Of samples nothing is known: there are too few held-out rows to compare codes with the prior.".into(),
+        None => {
+            " Of samples nothing is known: there are too few held-out rows to compare codes with the prior."
+                .into()
+        }
     };
     Verdict {
         name,
@@ -290,7 +306,14 @@ mod tests {
         Findings {
             train: terms.clone(),
             held_out: terms,
-            validation: vec![[1.0, 300.0], [2.0, 221.0], [3.0, 220.5], [4.0, 220.4], [5.0, 220.3], [6.0, 220.2]],
+            validation: vec![
+                [1.0, 300.0],
+                [2.0, 221.0],
+                [3.0, 220.5],
+                [4.0, 220.4],
+                [5.0, 220.3],
+                [6.0, 220.2],
+            ],
             kept: None,
             spread: 0.3,
             prior: prior.map(test),
@@ -309,14 +332,24 @@ mod tests {
         assert_eq!(said(&told), [("prior-mismatch", Level::Warning), ("good-code", Level::Good)]);
         let first = &verdicts(&told)[0];
         assert!(first.headline == "Samples: the prior is not where the codes are", "{first:?}");
-        assert!(first.evidence.contains("96.0 % [95.0, 97.0]") && first.evidence.contains("fit-sampler"), "{first:?}");
+        assert!(
+            first.evidence.contains("96.0 % [95.0, 97.0]") && first.evidence.contains("fit-sampler"),
+            "{first:?}"
+        );
         // The fitted mixture mends it, and is named.
         let mended = findings(Some(0.96), Some(0.505));
         assert_eq!(said(&mended), [("good", Level::Good), ("prior-mismatch", Level::Note)]);
-        assert!(verdicts(&mended)[1].evidence.contains("with the fitted gaussian-mixture"), "{:?}", verdicts(&mended));
+        assert!(
+            verdicts(&mended)[1].evidence.contains("with the fitted gaussian-mixture"),
+            "{:?}",
+            verdicts(&mended)
+        );
         // A sampler that is told as well mends nothing.
         assert_eq!(said(&findings(Some(0.96), Some(0.9)))[0], ("prior-mismatch", Level::Warning));
-        assert_eq!(said(&findings(Some(0.6), None)), [("good-code", Level::Good), ("prior-mismatch", Level::Note)]);
+        assert_eq!(
+            said(&findings(Some(0.6), None)),
+            [("good-code", Level::Good), ("prior-mismatch", Level::Note)]
+        );
         assert_eq!(said(&findings(Some(0.51), None)), [("good", Level::Good)]);
         // Every verdict that something is good says the number.
         for f in [&told, &mended, &findings(Some(0.51), None)] {
@@ -333,6 +366,10 @@ mod tests {
         assert!(said(&f).contains(&("unfinished", Level::Note)));
         f.held_out.rate = Some(mean(0.01));
         assert_eq!(said(&f)[0], ("collapsed", Level::Warning));
-        assert!(!said(&f).iter().any(|(name, _)| ["unfinished", "prior-mismatch", "good"].contains(name)), "{:?}", said(&f));
+        assert!(
+            !said(&f).iter().any(|(name, _)| ["unfinished", "prior-mismatch", "good"].contains(name)),
+            "{:?}",
+            said(&f)
+        );
     }
 }

@@ -269,7 +269,8 @@ impl Model {
         self.decode_told(&codes, &Told::of(rows), Observe::Mean, Key::from_seed(0))
     }
 
-    /// log p(x) of each row by importance sampling with `k` draws.
+    /// log p of each row by importance sampling with `k` draws, of the values in the units of the model's files
+    /// ([`Model::log_scale`]).
     ///
     /// # Errors
     /// A point posterior, or rows that are not what the model knows.
@@ -279,10 +280,16 @@ impl Model {
             scores.extend(score(&self.view(), batch, k, key.fold("score"))?);
             Ok(())
         })?;
-        Ok(scores)
+        Ok(self.in_units_of_files(scores))
     }
 
-    /// log p(x) of each row by importance sampling with `k` draws, under a fitted sampler in the prior's place: of another
+    fn in_units_of_files(&self, scores: Vec<Score>) -> Vec<Score> {
+        let scale = self.log_scale();
+        let lessened = |score: Score| Score { log_p_lower: score.log_p_lower - scale, ..score };
+        scores.into_iter().map(lessened).collect()
+    }
+
+    /// log p of each row by importance sampling with `k` draws, under a fitted sampler in the prior's place: of another
     /// model, whose p(z) is that sampler.
     ///
     /// # Errors
@@ -314,20 +321,21 @@ impl Model {
             scores.extend(score_under(&self.view(), batch, k, key.fold("score"), &log_prior)?);
             Ok(())
         })?;
-        Ok(scores)
+        Ok(self.in_units_of_files(scores))
     }
 
-    /// −log p(x|z) at the centre of q(z|x), in nats a row: what a model without a density can say.
+    /// −log p(x|z) at the centre of q(z|x), in nats a row, of the values in the units of the model's files: what a model
+    /// without a density can say.
     ///
     /// # Errors
     /// Rows that are not what the model knows.
     pub fn distortion(&self, rows: &Rows) -> Result<Vec<f64>> {
-        let mut all = Vec::with_capacity(rows.len());
+        let (mut all, scale) = (Vec::with_capacity(rows.len()), self.log_scale());
         self.parts(rows, |batch| -> Result<()> {
             let view = self.view();
             let z = view.encode(batch).centre();
             let log_p: Tensor<1> = view.log_likelihood(batch, &z);
-            all.extend(crate::device::host_f64(&log_p).into_iter().map(|v| -v));
+            all.extend(crate::device::host_f64(&log_p).into_iter().map(|v| scale - v));
             Ok(())
         })?;
         Ok(all)
@@ -372,6 +380,7 @@ impl Model {
         let part = Rows {
             x: cut(&rows.x),
             ids: rows.ids[range.clone()].to_vec(),
+            content: rows.content.get(range.clone()).unwrap_or_default().to_vec(),
             labels: Vec::new(),
             condition: cut(&rows.condition),
             mask: cut(&rows.mask),

@@ -34,6 +34,8 @@ pub struct OptimizerSettings {
     pub epsilon: f64,
     /// λ, how strongly weights are drawn to 0; 0 for not at all.
     pub weight_decay: f64,
+    /// What it acts on.
+    pub decay: Decay,
     /// Where v, the mean of squares, starts.
     pub initial_second_moment: f64,
 }
@@ -48,6 +50,16 @@ pub enum OptimizerKind {
     AdamW,
 }
 
+/// Which weights decay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// What layers multiply by: biases, gains, the prior and the likelihood's own numbers are left alone.
+    Matrices,
+    /// Every weight.
+    All,
+}
+
 impl Default for OptimizerSettings {
     fn default() -> Self {
         Self {
@@ -57,6 +69,7 @@ impl Default for OptimizerSettings {
             beta2: 0.999,
             epsilon: 1e-8,
             weight_decay: 0.0,
+            decay: Decay::Matrices,
             initial_second_moment: 0.0,
         }
     }
@@ -142,13 +155,34 @@ impl Optimizer {
         gradients: FlatGradients,
     ) {
         self.steps += 1;
+        let decays = |weights: &Weights, id: WeightId| {
+            settings.weight_decay > 0.0 && (settings.decay == Decay::All || weights.entry(id).is_matrix())
+        };
+        let (decaying, others): (FlatGradients, FlatGradients) =
+            gradients.into_iter().partition(|(id, _)| decays(weights, *id));
+        self.move_by(settings, rate, settings.weight_decay, weights, decaying);
+        self.move_by(settings, rate, 0.0, weights, others);
+    }
+
+    /// One step of weights that decay alike.
+    fn move_by(
+        &mut self,
+        settings: &OptimizerSettings,
+        rate: f64,
+        decay: f64,
+        weights: &mut Weights,
+        gradients: FlatGradients,
+    ) {
+        if gradients.is_empty() {
+            return;
+        }
         let decoupled = settings.kind == OptimizerKind::AdamW;
         let step = AdamStep {
             learning_rate: rate,
             beta1: settings.beta1,
             beta2: settings.beta2,
             epsilon: settings.epsilon,
-            weight_decay: if decoupled { settings.weight_decay } else { 0.0 },
+            weight_decay: if decoupled { decay } else { 0.0 },
             step: self.steps,
         };
         let (ids, all) = gradients
@@ -159,8 +193,8 @@ impl Optimizer {
                     second: gradient.zeros_like() + settings.initial_second_moment,
                 });
                 let flat = weights.take(id);
-                if settings.weight_decay > 0.0 && !decoupled {
-                    gradient = gradient + flat.clone() * settings.weight_decay;
+                if decay > 0.0 && !decoupled {
+                    gradient = gradient + flat.clone() * decay;
                 }
                 (id, [flat, gradient, moments.first, moments.second])
             })

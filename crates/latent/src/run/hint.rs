@@ -18,7 +18,10 @@ const SYNONYMS: [(&str, &str); 17] = [
     ("beta kl_weight kld_weight kl kld", "objective.terms.rate.weight"),
     ("kl_warmup kl_annealing annealing anneal", "objective.terms.rate.schedule.kind"),
     ("k num_samples n_samples iw_samples particles", "objective.estimator.draws"),
-    ("z_dim dim_z nz n_z latent_dim latent_dims latent_size n_latent code_size bottleneck", "posterior.latent"),
+    (
+        "z_dim dim_z nz n_z latent_dim latent_dims latent_size n_latent code_size bottleneck",
+        "posterior.latent",
+    ),
     ("hidden hidden_dims hidden_sizes hidden_units layers units", "network.hidden"),
     ("arch architecture model backbone", "network.kind"),
     ("loss recon_loss reconstruction_loss decoder_distribution", "likelihood.kind"),

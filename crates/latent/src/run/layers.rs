@@ -5,8 +5,8 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::hint::explain;
-use super::preset;
 use super::seed::seed_of;
+use super::{older, preset};
 use crate::config::{ConfigError, likeness, merge, nearest, parse_table, table_of};
 use crate::data::DataSettings;
 use crate::member::{Member, Registry};
@@ -88,6 +88,9 @@ impl Layers {
         })?;
         // A run.toml is a configuration too: what was resolved from its data is resolved anew.
         let is_resolved = table.contains_key("format");
+        if is_resolved {
+            older::as_configuration(&mut table);
+        }
         for derived in ["format", "program", "facts"] {
             table.remove(derived);
         }
@@ -115,7 +118,10 @@ impl Layers {
             && named.as_deref() != Some(asked)
         {
             return Err(ConfigError::combination(
-                format!("{} holds every setting of its run, so the preset `{asked}` would change nothing", path.display()),
+                format!(
+                    "{} holds every setting of its run, so the preset `{asked}` would change nothing",
+                    path.display()
+                ),
                 "leave the preset out, or the file",
             ));
         }
@@ -140,10 +146,16 @@ impl Layers {
             return Err(match key {
                 "preset" => ConfigError::value(
                     key,
-                    format!("a preset is laid under the settings, and {value} as one of them would change nothing"),
+                    format!(
+                        "a preset is laid under the settings, and {value} as one of them would change nothing"
+                    ),
                     format!("write --preset {value}, or preset = \"{value}\" in the file of --config"),
                 ),
-                _ => ConfigError::value(key, "it says something about a file of settings, and sets nothing", "leave it out"),
+                _ => ConfigError::value(
+                    key,
+                    "it says something about a file of settings, and sets nothing",
+                    "leave it out",
+                ),
             });
         }
         let value = format!("v = {value}")
@@ -172,18 +184,19 @@ impl Layers {
         Ok(())
     }
 
-    /// The `[data]` settings.
+    /// The `[data]` settings; data that is given no seed has [`DataSettings::SEED`].
     ///
     /// # Errors
     /// Unknown keys and values that cannot be.
     pub fn data(&self) -> Result<DataSettings, ConfigError> {
-        match self.table.get("data") {
+        let settings: DataSettings = match self.table.get("data") {
             Some(Value::Table(table)) => {
-                parse_table(table, "data").map_err(|error| explain(error, &Registry::default()))
+                parse_table(table, "data").map_err(|error| explain(error, &Registry::default()))?
             }
-            Some(other) => Err(no_table("data", other)),
-            None => Ok(DataSettings::default()),
-        }
+            Some(other) => return Err(no_table("data", other)),
+            None => DataSettings::default(),
+        };
+        Ok(DataSettings { seed: settings.seed.or(Some(DataSettings::SEED)), ..settings })
     }
 
     /// The seed, 1 unless asked otherwise.
@@ -305,14 +318,22 @@ fn member<S: ?Sized, T: Member<S>>(settings: &T, path: &str) -> Result<Table, Co
 pub(super) fn no_table(name: &str, found: &Value) -> ConfigError {
     let remedy = match (name, found) {
         ("data", Value::String(source)) => format!("write data.source = {source:?}"),
-        ("train" | "objective", _) | (_, Value::Integer(_) | Value::Float(_)) => format!("write [{name}] and its keys below"),
+        ("train" | "objective", _) | (_, Value::Integer(_) | Value::Float(_)) => {
+            format!("write [{name}] and its keys below")
+        }
         (_, found) => format!("write {name}.kind = {found}"),
     };
-    ConfigError::value(name, format!("{found} is not a table"), format!("{remedy}; `latent settings {name}` lists its keys"))
+    ConfigError::value(
+        name,
+        format!("{found} is not a table"),
+        format!("{remedy}; `latent settings {name}` lists its keys"),
+    )
 }
 
 fn check_sections(table: &Table) -> Result<(), ConfigError> {
-    let Some((key, value)) = table.iter().find(|(key, _)| !SECTIONS.contains(&key.as_str())) else { return Ok(()) };
+    let Some((key, value)) = table.iter().find(|(key, _)| !SECTIONS.contains(&key.as_str())) else {
+        return Ok(());
+    };
     let section = nearest(key, SECTIONS);
     if section.as_ref().is_some_and(|section| likeness(key, section) > 0.9) {
         return Err(ConfigError::UnknownKey { key: key.clone(), nearest: section });

@@ -63,12 +63,17 @@ const SAMPLER: &str = "sampler";
 /// The sections of a run, and that of `latent fit-sampler`.
 pub fn sections(registry: &Registry) -> Vec<Section> {
     let term = format!("objective.terms.{NAME}");
-    let mut terms = axis::<TermSettings>(registry, "objective.terms.NAME", "a term of the loss, under a name of yours");
+    let mut terms =
+        axis::<TermSettings>(registry, "objective.terms.NAME", "a term of the loss, under a name of yours");
     terms.settings.extend(plain::<CommonSettings>(&term));
     let part = |name, about| Section { same_as: Some("network"), ..section(name, about, Vec::new()) };
     vec![
         section("", "above all tables", plain::<Above>("")),
-        section("data", "where x comes from, and what becomes of it before the model sees it", plain::<DataSettings>("data")),
+        section(
+            "data",
+            "where x comes from, and what becomes of it before the model sees it",
+            plain::<DataSettings>("data"),
+        ),
         axis::<LikelihoodSettings>(registry, "likelihood", "p(x|z): how a decoded z explains an x"),
         axis::<PosteriorSettings>(registry, "posterior", "q(z|x): which region of z belongs to an x"),
         axis::<PriorSettings>(registry, "prior", "p(z): where z lives before any x"),
@@ -78,7 +83,11 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
         terms,
         axis::<EstimatorSettings>(registry, "objective.estimator", "how terms become a loss"),
         section("train", "how long, how fast, how careful", plain::<TrainSettings>("train")),
-        axis::<dyn SamplerSettings>(registry, SAMPLER, "what codes are drawn from: latent fit-sampler --sampler KIND --set KEY=VALUE"),
+        axis::<dyn SamplerSettings>(
+            registry,
+            SAMPLER,
+            "what codes are drawn from: latent fit-sampler --sampler KIND --set KEY=VALUE",
+        ),
     ]
 }
 

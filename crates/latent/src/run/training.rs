@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use latent_kernels::instructions;
 use toml::{Table, Value};
 
-use super::{Checked, Layers, Run, resolve};
+use super::{Checked, Layers, Run, resolve, splits};
 use crate::config::{merge, parse_table, table_of};
 use crate::data::Data;
 use crate::device::Device;
@@ -72,7 +72,7 @@ impl Training {
         notes.into_iter().for_each(&mut *note);
         let mut task = built(&checked, &data, &options.device, note)?;
         if let Some(path) = options.init_from {
-            init_from(&mut task, path, &options.registry, note)?;
+            init_from((&mut task, &checked.run, &data), path, &options.registry, note)?;
         }
         Ok(Self { run: checked.run, data: Arc::new(data), task, folder: None, resume: false })
     }
@@ -117,7 +117,7 @@ impl Training {
         };
         let mut task = built(&checked, &data, &options.device, note)?;
         if let Some(path) = options.init_from.filter(|_| !exists) {
-            init_from(&mut task, path, &options.registry, note)?;
+            init_from((&mut task, &checked.run, &data), path, &options.registry, note)?;
         }
         let run = checked.run;
         let folder = match locked.take() {
@@ -323,16 +323,19 @@ fn built(
     Ok(Autoencoder::new(model, weights, objective))
 }
 
-/// Takes over a trained model's weights, where path and shape are the same.
+/// Takes over a trained model's weights, where path and shape are the same, and says if it held out other rows.
 fn init_from(
-    task: &mut Autoencoder,
+    (task, run, data): (&mut Autoencoder, &Run, &Data),
     path: &Path,
     registry: &Registry,
     note: &mut dyn FnMut(String),
 ) -> Result<()> {
-    task.filled = Model::load_with(path, &Device::cpu(), registry)?.give_weights(&mut task.weights);
+    let model = Model::load_with(path, &Device::cpu(), registry)?;
+    let differ = splits::differ(&model, run, data.facts());
+    task.filled = model.give_weights(&mut task.weights);
     let all = task.weights.kept().count();
     note(format!("weights: {} of {all} arrays from {}", task.filled.len(), path.display()));
+    differ.into_iter().for_each(note);
     Ok(())
 }
 

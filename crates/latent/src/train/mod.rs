@@ -54,7 +54,7 @@ pub use settings::{GuardSettings, Keep, TrainSettings};
 pub use trainable::{EachBatch, Finding, Moment, SomeRows, Traced, Trainable};
 
 pub use crate::member::Progress;
-pub use crate::optimizer::{LearningRate, Optimizer, OptimizerKind, OptimizerSettings, Player};
+pub use crate::optimizer::{Decay, LearningRate, Optimizer, OptimizerKind, OptimizerSettings, Player};
 
 use crate::batch::Batch;
 use crate::data::{Examples, Split};

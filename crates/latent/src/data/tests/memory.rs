@@ -224,7 +224,7 @@ fn rows_count_by_their_weights() {
     plain.ids(Split::Test).iter().for_each(|id| test_alone[*id as usize] = 1.0);
     assert_eq!(
         message(from_memory("", memory(test_alone))),
-        "memory: the weights of all 16 rows of the train split are 0; leave rows of weight 0 out, or try another seed"
+        "memory: the weights of all 16 rows of the train split are 0; leave rows of weight 0 out, or try another data.seed"
     );
 }
 

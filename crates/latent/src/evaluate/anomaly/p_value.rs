@@ -41,7 +41,10 @@ mod tests {
         // The lowest of all, were it counted twice, would have p = 2/5.
         assert_eq!(p_values(&scores, |_| None, &scores)[1], 0.4);
         // Only the first two are among the reference.
-        assert_eq!(p_values(&scores, |row| (row < 2).then_some(row), &scores[..2]), [1.0, 0.5, 2.0 / 3.0, 2.0 / 3.0]);
+        assert_eq!(
+            p_values(&scores, |row| (row < 2).then_some(row), &scores[..2]),
+            [1.0, 0.5, 2.0 / 3.0, 2.0 / 3.0]
+        );
     }
 
     #[test]

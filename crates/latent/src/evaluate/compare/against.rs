@@ -14,7 +14,9 @@ pub fn compare_against(runs: &[(String, Vec<Section>)], reference: &str) -> Opti
     let methods = seeds::methods(runs.iter().map(|(name, _)| name.as_str()));
     let against = methods.iter().position(|(name, _)| *name == reference)?;
     let names = methods.iter().map(|(name, _)| (*name).to_string()).collect();
-    let test = format!("against {reference}: t over training seeds with their variance pooled over methods, Holm-corrected");
+    let test = format!(
+        "against {reference}: t over training seeds with their variance pooled over methods, Holm-corrected"
+    );
     let values = |found: &[Option<Found<'_>>]| -> Vec<Vec<f64>> {
         let of = |members: &[usize]| {
             members.iter().filter_map(|&run| found[run].map(|f| f.measure.estimate.value)).collect()
@@ -86,7 +88,8 @@ mod tests {
     fn methods_are_held_against_the_named_one_alone() {
         use crate::evaluate::Measure;
         let run = |name: &str, seed: usize, value: f64| {
-            let measure = Measure::new("elbo", "elbo", "nats", Estimate::normal(value, 1.0), 9, Better::Higher);
+            let measure =
+                Measure::new("elbo", "elbo", "nats", Estimate::normal(value, 1.0), 9, Better::Higher);
             let mut section = Section::new("likelihood", "How likely?");
             section.add(measure);
             (format!("{name}-seed{seed}"), vec![section])
@@ -95,7 +98,10 @@ mod tests {
         let runs: Vec<_> = of("vae", -90.0).chain(of("other", -80.0)).chain(of("close", -89.5)).collect();
         let found = compare_against(&runs, "vae").unwrap();
         assert_eq!(found.runs, ["vae", "other", "close"]);
-        assert_eq!(found.rows[0].cells.iter().map(|c| c.unwrap().differs).collect::<Vec<_>>(), [None, Some(true), None]);
+        assert_eq!(
+            found.rows[0].cells.iter().map(|c| c.unwrap().differs).collect::<Vec<_>>(),
+            [None, Some(true), None]
+        );
         let text = found.text(false);
         assert!(text.contains("−78.0 ± 1.4+") && text.contains("against vae"), "{text}");
         assert!(found.csv().contains(",true\n") && compare_against(&runs, "nobody").is_none());

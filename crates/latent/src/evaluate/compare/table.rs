@@ -59,7 +59,8 @@ impl Comparison {
                 text.into()
             }
         };
-        let mut out = String::from("section,measure,unit,better,run,value,low,high,n,best,p,refused,differs\n");
+        let mut out =
+            String::from("section,measure,unit,better,run,value,low,high,n,best,p,refused,differs\n");
         for row in &self.rows {
             let better = match row.better {
                 Better::Lower => "lower",

@@ -56,7 +56,8 @@ impl Distance {
         let value = difference.iter().map(|d| d * d).sum::<f64>() + one.trace() + two.trace() - 2.0 * root;
         let pulls = map(2, |index| {
             let (set, vectors, sign) = [(&one, svd.U(), 2.0), (&two, svd.V(), -2.0)][index];
-            let scaled = Mat::from_fn(vectors.nrows(), s.len(), |i, j| s[j].max(0.0).sqrt() * vectors[(i, j)]);
+            let scaled =
+                Mat::from_fn(vectors.nrows(), s.len(), |i, j| s[j].max(0.0).sqrt() * vectors[(i, j)]);
             let scale = (freedom[index] / freedom[1 - index]).sqrt();
             set.pulls(&difference, sign, &scaled, scale)
         });
@@ -170,7 +171,9 @@ mod tests {
         for (n, m, dims) in [(90, 70, 5), (40, 50, 60)] {
             let (a, b) = (Array::matrix(normals(5, n, dims), dims), Array::matrix(normals(6, m, dims), dims));
             let mut b = b;
-            b.values.chunks_mut(dims).for_each(|row| row.iter_mut().step_by(2).for_each(|v| *v = 2.0 * *v + 0.5));
+            b.values
+                .chunks_mut(dims)
+                .for_each(|row| row.iter_mut().step_by(2).for_each(|v| *v = 2.0 * *v + 0.5));
             let found = Distance::of(&a, &b).unwrap();
             let without = |set: &Array, row: usize| {
                 let rows = set.values.chunks(dims).enumerate().filter(|(i, _)| *i != row);
@@ -183,8 +186,7 @@ mod tests {
             for (left, pulls) in left.iter().zip(&found.pulls) {
                 let count = left.len() as f64;
                 let mean = left.iter().sum::<f64>() / count;
-                let variance =
-                    (count - 1.0) / count * left.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+                let variance = (count - 1.0) / count * left.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
                 let ratio = (variance_of_mean(pulls) / variance).sqrt();
                 assert!((0.75..1.15).contains(&ratio), "{ratio} for {n} rows of {dims}");
             }

@@ -127,6 +127,16 @@ pub fn samples_on(
         ));
         return Ok(section);
     }
+    if let Some(asked) = subject.set.filter(|&asked| asked > n) {
+        let why = match data.len(split) / 2 < asked {
+            true => format!(
+                "half of the {} held-out rows, as the other half is what they are compared with",
+                data.len(split)
+            ),
+            false => "the most that pairs of rows are computed for".into(),
+        };
+        section.warnings.push(format!("Sets of {asked} rows were asked for and have {n}: {why}."));
+    }
     let facts = &subject.model.facts;
     let total = samplers.len() + 3;
     let of = |what: &str, done: usize, part: &mut dyn FnMut(std::ops::Range<usize>) -> Result<Samples>| {

@@ -39,7 +39,9 @@ fn check_layers(layers: usize) -> Result<(), ConfigError> {
 }
 
 /// The settings of a flow.
-pub(super) trait FlowSettings: Default + Serialize + DeserializeOwned + JsonSchema + Send + Sync {
+pub(super) trait FlowSettings:
+    Default + Serialize + DeserializeOwned + JsonSchema + Send + Sync
+{
     /// The name in configurations.
     const KIND: &'static str;
 

@@ -77,6 +77,9 @@ pub(crate) fn needs_support(
             "the posterior's codes are {} and the prior lives on {lives_on}, so the rate is infinite",
             block.support.name()
         ),
-        format!("set {}.kind = \"{kind}\", or choose a posterior whose codes lie where the prior does", context.path),
+        format!(
+            "set {}.kind = \"{kind}\", or choose a posterior whose codes lie where the prior does",
+            context.path
+        ),
     ))
 }
