@@ -23,7 +23,7 @@ fn rows(key: Key, n: usize, dims: usize, shift: f32) -> Array {
 }
 
 /// What the draws of two sets give, the second shifted by 0.5.
-fn draws<T: Send>(n: usize, dims: usize, of: impl Fn(&Array, &Array) -> T + Sync) -> Vec<T> {
+fn draws<T: Send + Sync>(n: usize, dims: usize, of: impl Fn(&Array, &Array) -> T + Sync) -> Vec<T> {
     map(DRAWS, |draw| {
         let key = Key::from_seed(1).fold(draw);
         of(&rows(key.fold("a"), n, dims, 0.0), &rows(key.fold("b"), n, dims, 0.5))

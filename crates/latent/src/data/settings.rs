@@ -118,7 +118,7 @@ pub enum Binarize {
 }
 
 /// What the first line of a csv file is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Header {
     /// The names of the columns, unless it looks like the rows below it.

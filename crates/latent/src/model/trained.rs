@@ -44,7 +44,7 @@ impl Model {
             return 0.0;
         }
         let scale = &self.facts.normalisation.scale;
-        let sum: f64 = scale.iter().map(|s| f64::from(s.abs()).ln()).sum();
+        let sum: f64 = scale.iter().map(|s| s.abs().ln()).sum();
         if scale.len() == 1 { sum * self.functions.sample.features() as f64 } else { sum }
     }
 

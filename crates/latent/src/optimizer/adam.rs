@@ -51,7 +51,7 @@ pub enum OptimizerKind {
 }
 
 /// Which weights decay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decay {
     /// What layers multiply by: biases, gains, the prior and the likelihood's own numbers are left alone.

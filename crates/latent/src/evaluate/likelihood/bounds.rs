@@ -252,7 +252,7 @@ fn spread(model: &Model, batch: &Batch, key: Key) -> Batch {
     let device = model.weights.device();
     let features = model.functions.sample.features();
     let scale = &model.facts.normalisation.scale;
-    let width = (0..features).map(|at| 1.0 / scale[at % scale.len()].abs()).collect();
+    let width = (0..features).map(|at| (1.0 / scale[at % scale.len()].abs()) as f32).collect();
     let noise = batch.noise(key).uniforms(1, features, device) - 0.5;
     let noise = noise * device.tensor(width, [1, features]).expand([batch.len(), features]);
     Batch { x: batch.x.clone() + noise, ..batch.clone() }
