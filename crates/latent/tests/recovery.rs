@@ -167,6 +167,7 @@ fn sections_stand_alone() {
         features: None,
         seconds: None,
         set: None,
+        rows: None,
         key: Key::from_seed(3),
         progress: &|_, _| {},
     };
