@@ -293,7 +293,7 @@ fn main() {
             ] {
                 let estimates: Vec<Estimate> = found.iter().map(of).collect();
                 let metric = format!("{name}, {what} against real, 1280 features");
-                lines.push(line(metric, "delete-a-group jackknife, 20 + 20 groups", 500, &estimates));
+                lines.push(line(metric, "Wilson on the jackknife's effective n", 500, &estimates));
             }
         }
     }
@@ -317,7 +317,7 @@ fn main() {
 fn write(lines: &[Line]) {
     let mut text = String::from(
         "# Do the intervals hold what they say?\n\n\
-         `cargo test --release --workspace --test intervals -- --ignored --nocapture` writes this page.\n\n\
+         `cargo run --release --example intervals` writes this page; a short look at made-up sets is among the tests.\n\n\
          Pool: EfficientNet-Lite0 features of the 10,000 embedded Fashion-MNIST pictures, and of the same pictures blurred by \
          means of 3 × 3 pixels, which stand for samples. 1,000 draws of two sets of n rows without a common row; the share \
          of 95 % intervals that hold the expectation at that n, the mean over all draws. Fréchet distances of 1280 features \

@@ -98,6 +98,7 @@ mod error;
 mod estimate;
 mod files;
 mod key;
+mod logistic;
 mod nearest;
 mod proportion;
 

@@ -56,7 +56,12 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     };
     let choice = Choice::of(&model, folder)?;
     let judged_before = |name: &str| {
-        let row = choice.as_ref()?.table.iter().find(|row| row.sampler == name)?;
+        let row = choice
+            .as_ref()
+            .filter(|choice| choice.is_current())?
+            .table
+            .iter()
+            .find(|row| row.sampler == name)?;
         Some(row.two_sample)
     };
     let chosen = choice.as_ref().map(|choice| choice.chosen.clone()).filter(|name| name != "prior");

@@ -4,6 +4,7 @@ use super::Terms;
 use crate::figure::Level;
 use crate::generate::sampler::TwoSample;
 use crate::model::ACTIVE_NATS;
+use crate::train::COLLAPSE_REMEDY;
 
 /// The numbers that verdicts derive from.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,10 +85,12 @@ fn collapsed(f: &Findings) -> Option<Verdict> {
         level: Level::Warning,
         headline: "Collapsed: the decoder ignores the code".into(),
         evidence: format!(
-            "A row explained by another row's code loses {:.2} nats{}. \
-             Try a longer warm-up of the rate, free bits, or a lower weight of the rate.",
+            "A row explained by another row's code loses {:.2} nats{}",
             terms.shuffle_loss.value,
-            rate.map(|r| format!(", and the rate is {r:.2} nats per sample")).unwrap_or_default(),
+            match rate {
+                Some(rate) => format!(", and the rate is {rate:.2} nats per sample. {COLLAPSE_REMEDY}."),
+                None => ".".into(),
+            },
         ),
     })
 }

@@ -33,6 +33,7 @@ use crate::generate::{Observe, Samples, Told};
 use crate::key::Key;
 use crate::member::Registry;
 use crate::model::Model;
+use crate::words::thousands;
 
 /// Draws a sample for each row that is told of, with that key. Called for a part at a time, each with a key of its own.
 pub type SampleSource<'a> = Box<dyn Fn(&Told, Key) -> Result<Samples> + 'a>;
@@ -186,16 +187,32 @@ pub fn samples_on(
         distances.extend(found.map(|found| (name.as_str(), found)));
     }
     ways(&mut section, floor.as_ref(), &distances);
-    if n < 2 * features.dims() {
-        section.warnings.push(format!(
-            "The Fréchet distance compares covariances of {} features estimated from {n} rows: it is far too large and only \
-             fit to rank sets of that size. Give more held-out rows or more time.",
-            features.dims()
-        ));
-    }
+    section.warnings.extend(too_few(&section, n, features.dims()));
     section.on(features, 0);
     (subject.progress)("distances", 1.0);
     Ok(section)
+}
+
+/// A distance that comes from too few rows is held up by two sets of one distribution, and falls about as 1/n.
+const NEGLIGIBLE: f64 = 0.05;
+
+/// That the Fréchet distance is too large at this n, and from which n on it means something by itself: where that of held-out
+/// rows from each other is a small part of that of the floor.
+fn too_few(section: &Section, n: usize, dims: usize) -> Option<String> {
+    let value = |set: &str| section.get(&format!("frechet:{set}")).map(|measure| measure.estimate.value);
+    let (chance, floor) = (value("held-out")?, value("posterior")?);
+    let wanted = n as f64 * chance / (NEGLIGIBLE * floor);
+    (n < 2 * dims && chance > NEGLIGIBLE * floor).then(|| {
+        // Two digits: it is a rough number.
+        let scale = 10f64.powf(wanted.max(10.0).log10().floor() - 1.0);
+        format!(
+            "The Fréchet distance compares covariances of {dims} features estimated from {n} rows: of one distribution two sets \
+             of that size are {chance:.1} apart. It is only fit to rank sets of that size; by itself it means something from \
+             about {} rows a set on, where chance would be {:.0} % of the floor. Give more held-out rows or more time.",
+            thousands(((wanted / scale).round() * scale) as u64),
+            100.0 * NEGLIGIBLE
+        )
+    })
 }
 
 /// How many rows a set has: as many as are asked for, or as the time allows, from the time that a first part takes; half of
@@ -280,7 +297,24 @@ fn measure(
 
 #[cfg(test)]
 mod tests {
-    use crate::key::Key;
+    use super::*;
+    use crate::evaluate::Estimate;
+
+    #[test]
+    fn it_is_said_from_how_many_rows_on_a_distance_means_something() {
+        let section = |chance: f64| {
+            let mut section = Section::new("samples", "How like?");
+            for (set, value) in [("held-out", chance), ("posterior", 80.0)] {
+                let name = format!("frechet:{set}");
+                section.add(Measure::new(&name, "", "", Estimate::exact(value), 475, Better::Lower));
+            }
+            section
+        };
+        // 475 · 31.9 / (0.05 · 80) = 3788.
+        let said = too_few(&section(31.9), 475, 1280).unwrap();
+        assert!(said.contains("about 3,800 rows") && said.contains("31.9 apart"), "{said}");
+        assert!(too_few(&section(2.0), 475, 1280).is_none() && too_few(&section(31.9), 5000, 1280).is_none());
+    }
 
     /// Standard normal rows.
     pub(super) fn normals(seed: u64, rows: usize, dims: usize) -> Vec<f32> {

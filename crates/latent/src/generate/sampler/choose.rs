@@ -52,8 +52,8 @@ pub struct Choice {
     pub failed: Vec<(String, String)>,
 }
 
-/// The format that this program writes.
-const FORMAT: u32 = 1;
+/// The format that this program writes. The first one had the judgements of another classifier.
+const FORMAT: u32 = 2;
 
 impl Choice {
     /// The choice of a run; none where no sampler was fitted, or the model has been trained since.
@@ -94,6 +94,31 @@ impl Choice {
             Some(choice) => FittedSampler::load(model, run, &choice.chosen, registry),
             None => FittedSampler::prior(model, registry),
         }
+    }
+
+    /// What a run has so far, all of it judged by the test of today.
+    fn begun(model: &Model, run: &Path, codes: &CodeSet, options: &FitOptions<'_>) -> Result<Self> {
+        let mut new = Self::new(model);
+        let Some(old) = Self::of(model, run)? else { return Ok(new) };
+        if old.format == FORMAT {
+            return Ok(old);
+        }
+        for row in old.table {
+            // One that cannot be read any more is left out, and may be fitted anew.
+            let fitted = match row.sampler.as_str() {
+                "prior" => FittedSampler::prior(model, options.registry),
+                name => FittedSampler::load(model, run, name, options.registry),
+            };
+            if let Ok(fitted) = fitted {
+                new.take(judged(model, codes, &fitted, options)?);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Whether its table is by the test of today.
+    pub fn is_current(&self) -> bool {
+        self.format == FORMAT
     }
 
     fn new(model: &Model) -> Self {
@@ -187,7 +212,7 @@ pub fn fit_one(
     let kind = resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default();
     refuse_fitted(run, kind, force)?;
     keepable(run)?;
-    let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
+    let mut choice = Choice::begun(model, run, codes, options)?;
     if kind != "prior" && !choice.table.iter().any(|row| row.sampler == "prior") {
         let prior = FittedSampler::fit(model, codes, &kind_table("prior"), options)?;
         choice.take(judged(model, codes, &prior, options)?);
@@ -211,7 +236,7 @@ pub fn fit_auto(
 ) -> Result<Choice> {
     let begun = Instant::now();
     keepable(run)?;
-    let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
+    let mut choice = Choice::begun(model, run, codes, options)?;
     let kinds = auto_kinds(model);
     let mut first = None;
     for (index, &kind) in kinds.iter().enumerate() {
