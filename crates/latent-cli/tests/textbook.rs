@@ -19,7 +19,7 @@ fn all_runs_every_step() {
         .as_array()
         .expect("steps")
         .iter()
-        .map(|step| step["name"].as_str().expect("a name"))
+        .map(|step| step["step"].as_str().expect("a name"))
         .collect();
     assert_eq!(wanted.pop(), Some("all"));
     let taught = lines(&succeed(folder.path(), "textbook all --quick --json").out);

@@ -4,8 +4,9 @@
 //! name of a model's own widths.
 
 use super::canvas::{Canvas, Rect, TextStyle};
+use super::font::text_width;
 use super::frame::Frame;
-use super::palette::MUTED;
+use super::palette::{MUTED, PAPER};
 
 /// The density of a prior on a regular grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,9 +90,13 @@ fn has_room(frame: &Frame, [x, y]: [f64; 2]) -> bool {
 /// A share beside a point of its contour, on the given side.
 fn label(canvas: &mut Canvas, frame: &Frame, at: [f64; 2], side: [f64; 2], share: f64) {
     if has_room(frame, at) {
-        let style = TextStyle::new(11.0).middle().colour(MUTED).halo();
+        let text = format!("{:.0} %", 100.0 * share);
+        let width = text_width(&text, 11.0, false);
         let [x, y] = [at[0] + 18.0 * side[0], at[1] + 4.0 + 9.0 * side[1]];
-        canvas.text(x, y, &format!("{:.0} %", 100.0 * share), style);
+        // On paper of its own: among many ellipses a rim around the letters is not enough.
+        let paper = Rect::new(x - width / 2.0 - 2.0, y - 9.5, width + 4.0, 12.0);
+        canvas.rect(paper, &format!(r#"fill="{PAPER}" fill-opacity="0.85" rx="2""#));
+        canvas.text(x, y, &text, TextStyle::new(11.0).middle().colour(MUTED));
     }
 }
 

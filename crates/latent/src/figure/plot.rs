@@ -273,7 +273,9 @@ impl Plot {
             series.band.iter().flatten().copied().chain(errors)
         });
         let y = Scale::over(points().map(|point| point[1]).chain(marked(1)).chain(ends), self.y.log);
-        (x, y.padded(0.05), [None; 2])
+        // A label has room under the lowest point and over the highest.
+        let labelled = self.marks.iter().any(|mark| matches!(mark, Mark::Point(..)));
+        (x, y.padded(if labelled { 0.1 } else { 0.05 }), [None; 2])
     }
 
     /// Every piece of line within the frame: those of the series and those of marks.
@@ -482,6 +484,26 @@ mod tests {
         assert!(error.contains("`importance` has 12 points and 11 error bars"), "{error}");
         let negative = Plot { y: Axis::log("y"), ..example() };
         assert!(plot(&negative).is_err());
+    }
+
+    #[test]
+    fn the_label_of_the_lowest_point_is_not_struck_through() {
+        let points = vec![[0.07, -43.0], [0.122, -471.0], [0.15, -440.0], [0.3, -118.0], [2.5, 1444.0]];
+        let lowest = Plot {
+            title: "−ELBO".into(),
+            x: Axis::log("σ"),
+            series: vec![Series::line("", points)],
+            marks: vec![Mark::Point([0.122, -471.0], "σ* = 0.122".into())],
+            ..Plot::default()
+        };
+        let svg = panels(&[lowest.clone(), lowest.clone(), lowest], 3).unwrap().svg;
+        let number = |line: &str, name: &str| -> f64 {
+            line.split_once(&format!(" {name}=\"")).unwrap().1.split('"').next().unwrap().parse().unwrap()
+        };
+        let circle = svg.lines().find(|line| line.starts_with("<circle")).unwrap();
+        let label = svg.lines().find(|line| line.ends_with(">σ* = 0.122</text>")).unwrap();
+        // Both branches of the curve rise from here: only below it is there room.
+        assert!(number(label, "y") - 9.0 > number(circle, "cy"), "{circle}\n{label}");
     }
 
     #[test]

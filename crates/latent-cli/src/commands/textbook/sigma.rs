@@ -157,7 +157,10 @@ fn words(by_sigma: &Sweep, by_width: &Sweep, best: f64) -> String {
         .map(|(sigma, _)| called(*sigma, best))
         .collect();
     if !dropped.is_empty() {
-        lines.push(format!("No latent is in use at {}: every sample is the same image.", dropped.join(", ")));
+        lines.push(format!(
+            "No latent is in use at {}: every sample is nearly the same image.",
+            dropped.join(", ")
+        ));
     }
     if let [.., (narrow, before), (wide, after)] = by_width.as_slice() {
         lines.push(format!(
