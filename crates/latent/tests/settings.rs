@@ -228,9 +228,10 @@ fn hints_lead_to_the_key_that_was_meant() {
         ("trian.epochs=3", "unknown key `trian` (did you mean `train`?)"),
         ("posterior.codes=3", "unknown key `posterior.codes`: only posterior.kind = \"quantized\" has it"),
         ("objective.terms.rate.scales=[1.0]", "only objective.terms.rate.kind = \"mmd\" has it"),
+        ("train.schedule.warmup=3", "set train.schedule.kind to one of constant, linear, cosine"),
         (
-            "train.schedule.warmup=3",
-            "only train.schedule.kind = \"linear\" or train.schedule.kind = \"cosine\"",
+            "train.schedule={kind='linear', gamma=3}",
+            "only train.schedule.kind = \"exponential\" or train.schedule.kind = \"step\"",
         ),
         ("network=mlp", "`network`: \"mlp\" is not a table; write network.kind = \"mlp\""),
         ("data=mnist", "write data.source = \"mnist\""),

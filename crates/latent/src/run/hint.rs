@@ -28,12 +28,26 @@ const SYNONYMS: [(&str, &str); 17] = [
     ("dataset path data_dir", "data.source"),
 ];
 
+/// What serde says of a table without its kind.
+const NO_KIND: &str = "missing field `kind`";
+
 /// From here on two names are taken for one with a slip of the pen.
 const CLOSE: f64 = 0.9;
 
 /// The same error with the best hint that the schema has.
 pub(super) fn explain(error: ConfigError, registry: &Registry) -> ConfigError {
-    let ConfigError::UnknownKey { key, nearest } = error else { return error };
+    let (key, nearest) = match error {
+        ConfigError::UnknownKey { key, nearest } => (key, nearest),
+        ConfigError::Value { key, what, .. } if what == NO_KIND => {
+            let sections = sections(registry);
+            let found = find(&sections, &format!("{key}.kind"));
+            let names =
+                found.iter().flat_map(|found| &found.setting.choices).map(|choice| choice.name.as_str());
+            let remedy = format!("set {key}.kind to one of {}", names.collect::<Vec<_>>().join(", "));
+            return ConfigError::Value { key, what: "what kind it is isn't said".into(), remedy };
+        }
+        error => return error,
+    };
     let sections = sections(registry);
     let kinds = kinds_with(&sections, &key);
     if !kinds.is_empty() {
