@@ -229,7 +229,7 @@ fn samplers_are_fitted_kept_and_drawn_from() {
     let at = own.path();
     copy_of_first(at);
     let fitted = succeed(at, "fit-sampler run --sampler normal");
-    for word in ["normal", "prior", "chosen", "told apart"] {
+    for word in ["normal", "prior", "best", "told apart"] {
         assert!(fitted.out.contains(word), "{}", fitted.out);
     }
     assert!(

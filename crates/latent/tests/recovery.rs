@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::*;
-use latent::data::{Data, Split, StoredType, write_npy};
+use latent::data::{Data, Split};
 use latent::evaluate::{Evaluation, Subject, is_current, report};
 use latent::store::TensorFile;
 use latent::train::{Event, Outcome, RunFolder};
@@ -148,16 +148,16 @@ fn a_file_whose_names_were_swapped_is_refused() {
 fn sections_stand_alone() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");
-    train(&layers(&npy(root.path(), 300, 8), DENSE), &folder, false, |_| false);
+    train(&layers(&pngs(root.path(), 300, 8), DENSE), &folder, false, |_| false);
     let model = Model::load(&folder).unwrap();
     let own: Data = model.open_own(&mut |_| {}).unwrap();
     // Rows of training that can be opened and then no longer be read.
-    let other = root.path().join("other.npy");
-    write_npy(&other, &[300, 8, 8], StoredType::U8, &blobs(300, 1, 8)).unwrap();
+    let other = root.path().join("other");
+    fs::create_dir(&other).unwrap();
     let mut settings = model.data.clone();
-    settings.source = other.display().to_string();
+    settings.source = pngs(&other, 300, 8).display().to_string();
     let unreadable = Data::open(&settings, Key::from_seed(2), &mut |_| {}).unwrap();
-    fs::OpenOptions::new().write(true).open(&other).unwrap().set_len(200).unwrap();
+    fs::remove_dir_all(other.join("images")).unwrap();
     let subject = Subject {
         model: &model,
         held_out: (&own, Split::Test),
@@ -178,8 +178,8 @@ fn sections_stand_alone() {
     let evaluation = asked(&["reconstruction", "memorisation"]).unwrap();
     assert_eq!(evaluation.sections.len(), 1, "{:?}", evaluation.failed);
     assert_eq!(evaluation.failed[0].section, "memorisation");
-    assert!(evaluation.failed[0].why.contains("other.npy"), "{:?}", evaluation.failed);
-    assert!(asked(&["memorisation"]).unwrap_err().to_string().contains("other.npy"));
+    assert!(evaluation.failed[0].why.contains("other"), "{:?}", evaluation.failed);
+    assert!(asked(&["memorisation"]).unwrap_err().to_string().contains("other"));
 
     assert!(Evaluation::keepable(&folder).is_ok());
     let error = Evaluation::keepable(&root.path().join("nowhere")).unwrap_err().to_string();

@@ -107,7 +107,7 @@ fn a_table_is_judged_on_its_columns() {
     let n = |section: &Section| section.get("frechet:prior").unwrap().n;
     assert_ne!(n(&section), n(&fewer));
     let runs = [("a".to_string(), vec![section]), ("b".to_string(), vec![fewer])];
-    for row in compare(&runs).rows {
+    for row in compare(&runs).rows.into_iter().filter(|row| row.cells.iter().flatten().count() > 1) {
         assert_eq!(row.refused.is_some(), !row.name.starts_with("kid:"), "{row:?}");
         assert!(row.name.starts_with("kid:") || row.cells.iter().flatten().all(|cell| !cell.best));
     }
@@ -145,10 +145,12 @@ fn pictures_are_judged_on_pixels_and_features() {
     }
     assert!(section.get("ms_ssim").unwrap().note.starts_with("1 of 5 scales"));
 
-    // Too few rows for the Fréchet distance of 1280 features: the numbers are there, and the warning.
+    // Too few rows for the Fréchet distance of 1280 features: the numbers are there, and a warning where chance is no small
+    // part of the floor.
     let section = samples(&subject, &[]).unwrap();
     assert!(value(&section, "frechet:prior") > value(&section, "frechet:held-out"));
-    assert!(section.warnings.iter().any(|w| w.contains("1280 features")));
+    let is_small = value(&section, "frechet:held-out") <= 0.05 * value(&section, "frechet:posterior");
+    assert_ne!(section.warnings.iter().any(|w| w.contains("1280 features")), is_small, "{section:?}");
     let few = Subject { held_out: (&data, Split::Test), ..subject };
     assert!(samples(&few, &[]).unwrap().absent.len() == 1);
 

@@ -37,7 +37,8 @@ impl Facts {
 
     /// The places of the numbers of x in a row of the user's data.
     pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
-        (0..self.width()).filter(|at| self.constant.iter().all(|constant| constant.column != *at))
+        let mut constants = self.constant.iter().peekable();
+        (0..self.width()).filter(move |at| constants.next_if(|constant| constant.column == *at).is_none())
     }
 
     /// What the numbers of x are called: `x0`, `x1` … by their places, where the data has no names.
@@ -121,13 +122,13 @@ pub(super) fn find(rows: &dyn Dataset, moments: &Moments) -> Result<Vec<Constant
 }
 
 impl Normalisation {
-    /// That of the columns at `kept` alone.
+    /// That of the columns at `kept` alone, which rise.
     pub(super) fn of_columns(self, kept: &[usize]) -> Self {
         let pick = |list: Vec<f64>| match list.len() {
             0 | 1 => list,
             _ => kept.iter().map(|&at| list[at]).collect(),
         };
-        let whole = self.whole.iter().filter_map(|at| kept.iter().position(|kept| kept == at)).collect();
+        let whole = self.whole.iter().filter_map(|at| kept.binary_search(at).ok()).collect();
         Self { offset: pick(self.offset), scale: pick(self.scale), whole, ..self }
     }
 }

@@ -165,7 +165,7 @@ mod tests {
         ];
         assert_eq!(files, expected);
         assert_eq!(heard.len(), 6, "{heard:?}");
-        assert!(heard.iter().any(|line| line.contains("cats/loop leads to a folder")), "{heard:?}");
+        assert!(heard.iter().any(|line| line.contains("dogs/here leads to a folder")), "{heard:?}");
         assert!(heard[5].ends_with("1 more of that sort"), "{heard:?}");
     }
 

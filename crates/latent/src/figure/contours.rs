@@ -41,7 +41,8 @@ const LABEL: f64 = 14.0;
 impl Contours {
     /// Draws the contours, each with the share that it holds.
     pub(super) fn draw(&self, canvas: &mut Canvas, frame: &Frame) {
-        let style = format!(r#"fill="none" stroke="{MUTED}" stroke-width="1.1""#);
+        let stroke = format!(r#"stroke="{MUTED}" stroke-width="1.1""#);
+        let style = format!(r#"fill="none" {stroke}"#);
         match self {
             Self::Nothing => {}
             Self::StandardNormal => {
@@ -68,7 +69,7 @@ impl Contours {
                         .iter()
                         .map(|ends| ends.map(|end| frame.place(end)))
                         .collect();
-                    canvas.clipped(frame.area, |canvas| canvas.segments(&segments, &style));
+                    canvas.clipped(frame.area, |canvas| canvas.segments(&segments, &stroke));
                     let along = |point: &[f64; 2]| point[0] * side[0] + point[1] * side[1];
                     let ends = segments.iter().map(|ends| ends[0]).filter(|end| has_room(frame, *end));
                     if let Some(at) = ends.max_by(|a, b| along(a).total_cmp(&along(b))) {

@@ -233,7 +233,7 @@ impl State {
     pub(super) fn load_last(folder: &RunFolder, weights: &mut Weights) -> Result<(Self, Option<String>)> {
         let damaged = match Self::load(&folder.last(), weights) {
             Ok(state) => return Ok((state, None)),
-            Err(error @ TrainError::Store(StoreError::Malformed { .. } | StoreError::Io { .. })) => error,
+            Err(error @ TrainError::Store(StoreError::Malformed { .. } | StoreError::Read { .. })) => error,
             Err(other) => return Err(other),
         };
         let older = [folder.planned(), folder.previous()].into_iter().filter(|path| path.exists());

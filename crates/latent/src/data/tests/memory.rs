@@ -124,16 +124,18 @@ fn missing_values_are_left_out_and_masked() {
     assert!((normalisation.offset[0] - mean).abs() < 1e-5);
     assert!((normalisation.scale[0] - variance.sqrt()).abs() < 1e-5);
     assert!(data.facts().mean[0].abs() < 1e-6 && (data.facts().variance[0] - 1.0).abs() < 1e-5);
-    assert_eq!(normalisation.whole, [0, 1]);
+    // The constant is put back, and is no number of x.
+    assert_eq!((normalisation.whole.as_slice(), data.features()), ([0].as_slice(), 1));
+    assert_eq!(data.facts().constant[0].column, 1);
     for split in Split::ALL {
         let positions: Vec<usize> = (0..data.len(split)).collect();
         let rows = data.rows(split, &positions, 0).unwrap();
         assert_eq!(rows.mask.len(), rows.x.len());
-        for ((id, x), mask) in rows.ids.iter().zip(rows.x.chunks(2)).zip(rows.mask.chunks(2)) {
-            let expected =
-                if observed(*id as usize) { data_row(&data, &[*id as f64, 5.0]) } else { vec![0.0; 2] };
-            assert_eq!((x[0], x[1]), (expected[0], 0.0));
-            assert_eq!(mask, [f32::from(u8::from(observed(*id as usize))), 1.0]);
+        for ((id, x), mask) in rows.ids.iter().zip(&rows.x).zip(&rows.mask) {
+            let is_there = observed(*id as usize);
+            let expected = (*id as f64 - normalisation.offset[0]) / normalisation.scale[0];
+            assert_eq!(*x, if is_there { expected as f32 } else { 0.0 });
+            assert_eq!(*mask, f32::from(u8::from(is_there)));
         }
     }
     // What stands in a gap is never read; that it is a gap is part of the hash.

@@ -178,8 +178,14 @@ mod tests {
     fn what_is_alike_cannot_be_told_apart_and_what_is_not_can() {
         let real = normals(1, 2000, 4, 1.0, 2.0);
         let same = two_sample(&real, &normals(2, 2000, 4, 1.0, 2.0), Key::from_seed(3)).unwrap();
-        assert!(same.accuracy_low < 0.5 && same.accuracy_high > 0.5, "{same:?}");
+        assert!(same.accuracy_low < 0.52 && same.accuracy_high > 0.5, "{same:?}");
         assert!(same.mmd.abs() < 4.0 * same.mmd_error, "{same:?}");
+        // Of 95 % intervals one in forty lies above: 1 of 40 is expected, and 5 or more in one case of 300.
+        let above = (0..40).filter(|&seed| {
+            let of = |which| normals(100 + 2 * seed + which, 300, 3, 0.0, 1.0);
+            two_sample(&of(0), &of(1), Key::from_seed(seed)).unwrap().accuracy_low > 0.5
+        });
+        assert!(above.count() < 5);
         let wider = two_sample(&real, &normals(2, 2000, 4, 1.0, 3.0), Key::from_seed(3)).unwrap();
         // The best test between N(0, 1)⁴ and N(0, 1.5²)⁴ by ‖z‖² is right in 69.6 % of cases.
         assert!(wider.accuracy > 0.62 && wider.accuracy < 0.74, "{wider:?}");
