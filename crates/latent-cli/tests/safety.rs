@@ -328,7 +328,7 @@ fn what_may_not_be_read_is_not_a_place_to_write() {
     mode(&at.path().join("table.csv"), 0o000);
     let inspect = |nobody: bool| {
         let mut command = latent(at.path());
-        command.args(["data", "inspect", "table.csv"]);
+        command.args(["data", "inspect", "table.csv", "--set", "data.label=kind"]);
         if nobody {
             command.uid(65534);
         }
