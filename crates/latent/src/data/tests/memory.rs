@@ -160,7 +160,7 @@ fn missing_values_are_left_out_and_masked() {
     let empty =
         Data::memory_for(data.facts(), empty, &DataSettings::default(), Key::from_seed(1), &mut |_| {});
     let rows = empty.unwrap().rows(Split::Test, &[0, 1], 0).unwrap();
-    assert_eq!((rows.x, rows.mask), (vec![0.0; 4], vec![0.0; 4]));
+    assert_eq!((rows.x, rows.mask), (vec![0.0; 2], vec![0.0; 2]));
 }
 
 #[test]
