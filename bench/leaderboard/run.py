@@ -39,9 +39,9 @@ COLUMNS = [
 
 def latent(*words, allowed=()):
     """Runs the command; a failure whose message has one of `allowed` is no failure."""
-    done = subprocess.run([LATENT, *map(str, words)], stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([LATENT, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode and not any(word in done.stderr for word in allowed):
-        sys.exit(f"latent {' '.join(map(str, words))}\n{done.stderr}")
+        sys.exit(f"latent {' '.join(map(str, words))} ended with {done.returncode}\n{done.stderr}")
     return done.returncode == 0
 
 
@@ -158,7 +158,7 @@ def samplers_table(plan, runs):
     names = {key[1].split(":")[1] for _, m in of.values() for key in m if key[1].startswith("frechet:")}
     sets += [(name, name) for name in sorted(names - {name for name, _ in sets} - {"chosen"})]
     lines = [
-        f"Grey Fashion-MNIST, {plan['epochs']} epochs each, seed {plan['seeds'][0]}, sets of {plan['evaluate']['samples']} rows, "
+        f"{plan['title']}, {plan['epochs']} epochs each, seed {plan['seeds'][0]}, sets of {plan['evaluate']['samples']} rows, "
         f"samplers fitted on {plan['fit_rows']} codes; ± are 95 % intervals over rows. *Closed* is the share of the way from the "
         "prior to the floor, with the interval of that ratio (infinitesimal jackknife).",
         "",
@@ -182,7 +182,7 @@ def first_runs_table(plan, runs, cells):
     lines = [
         f"{plan['epochs']} epochs each, {len(plan['seeds'])} seeds; means over test rows and seeds, ± over seeds.",
         "",
-        "| run | what | ELBO or −(distortion + rate), nats | IW-5000, nats | squared error |",
+        "| run | what | ELBO, or distortion + rate where there is no density, nats | IW-5000, nats | squared error |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
     for model in plan["first_runs"]["models"]:
