@@ -92,7 +92,7 @@ fn data_that_is_cut_while_training_ends_it_with_what_happened() {
         }
     });
     let error = match result {
-        Err(error @ Error::Train(TrainError::Data(_))) => error.to_string(),
+        Err(error @ (Error::Data(_) | Error::Train(TrainError::Data(_)))) => error.to_string(),
         other => panic!("{other:?}"),
     };
     assert!(error.contains("blobs.npy: it was") && error.contains("bytes long and became"), "{error}");
