@@ -320,8 +320,8 @@ fn write(lines: &[Line]) {
          `cargo run --release --example intervals` writes this page; a short look at made-up sets is among the tests.\n\n\
          Pool: EfficientNet-Lite0 features of the 10,000 embedded Fashion-MNIST pictures, and of the same pictures blurred by \
          means of 3 × 3 pixels, which stand for samples. 1,000 draws of two sets of n rows without a common row; the share \
-         of 95 % intervals that hold the expectation at that n, the mean over all draws. Fréchet distances of 1280 features \
-         would take hours: 64 random projections or 64 of the columns stand for them, at the same ratio of rows to features \
+         of 95 % intervals that hold the expectation at that n, the mean over all draws. 1,000 Fréchet distances of 1280 \
+         features would take hours: there are 400, and 64 random projections or 64 of the columns stand for them, at the same ratio of rows to features \
          as 5,000 (n = 250) and 2,000 rows (n = 100) of 1280 features. *Width* is the mean interval over the one that the \
          spread of the 1,000 estimates calls for.\n\n\
          Why some are too wide: where both sets have one distribution, what a row changes vanishes to first order, and \
