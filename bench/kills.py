@@ -248,7 +248,7 @@ def put(section):
     """Replaces the section of that heading, or adds it."""
     text = PAGE.read_text() if PAGE.exists() else "# Reliability\n\nWhat was tried to make it lose or corrupt something.\n"
     heading = section.splitlines()[0]
-    pattern = re.compile(rf"^{re.escape(heading)}$.*?(?=^## |\Z)", re.S | re.M)
+    pattern = re.compile(rf"^{re.escape(heading)}$.*?(?=^## |^<!-- |\Z)", re.S | re.M)
     text = pattern.sub(lambda _: section, text) if pattern.search(text) else text.rstrip() + "\n\n" + section
     PAGE.write_text(text.rstrip() + "\n")
 
