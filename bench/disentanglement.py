@@ -30,6 +30,25 @@ def made(n):
     return np.array(codes).astype(np.float32).astype(np.float64).T, np.array(factors).T
 
 
+def hard(n):
+    """A factor a dimension under noise that hides most of it, on scales of 1, 0.3 and 3, beside one of noise alone: no score
+    is near 1 here, and votes by a wrong rule get another."""
+    state = 54321
+
+    def draw():
+        nonlocal state
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return state >> 33
+
+    codes, factors = [], []
+    for _ in range(n):
+        v = [draw() % 3, draw() % 4, draw() % 8]
+        u = [draw() / 2**31 for _ in range(4)]
+        codes.append([v[0] + 6 * u[0], 0.3 * (v[1] + 7 * u[1]), 3 * (v[2] + 16 * u[2]), u[3]])
+        factors.append(v)
+    return np.array(codes).astype(np.float32).astype(np.float64).T, np.array(factors).T
+
+
 def discretize(target, bins=20):
     return np.stack([np.digitize(row, np.histogram(row, bins)[1][:-1]) for row in target])
 
@@ -89,24 +108,35 @@ def trees(codes, factors, boosted):
 
 
 def votes(codes, factors, rng, train=10_000, test=5_000, batch=64):
+    """FactorVAE's score (Kim & Mnih) and the β-VAE score (Higgins et al.), and what wrong rules would give: the least variance
+    in no units, or the greatest; signed differences of pairs, or of one pair."""
     spread = codes.var(axis=1, ddof=1)
     pools = [{v: np.flatnonzero(f == v) for v in np.unique(f)} for f in factors]
-    table, x, y, right = np.zeros((len(codes), len(factors))), [], [], 0
+    local, x, y = [], [], []
     for i in range(train + test):
         k = rng.integers(len(factors))
         rows = rng.choice(pools[k][factors[k][rng.integers(codes.shape[1])]], batch)
-        j = np.argmin(codes[:, rows].var(axis=1, ddof=1) / spread)
-        if i < train:
-            table[j, k] += 1
-        else:
-            right += table[j].argmax() == k
+        local.append(codes[:, rows].var(axis=1, ddof=1))
         first = rng.integers(codes.shape[1], size=batch)
-        second = np.array([rng.choice(pools[k][factors[k][a]]) for a in first])
-        x.append(np.abs(codes[:, first] - codes[:, second]).mean(axis=1))
+        same = [pools[k][v] for v in factors[k][first]]
+        second = np.array([rows[int(u * len(rows))] for rows, u in zip(same, rng.random(batch))])
+        d = codes[:, first] - codes[:, second]
+        x.append([np.abs(d).mean(axis=1), d.mean(axis=1), np.abs(d[:, 0])])
         y.append(k)
-    x, y = np.array(x), np.array(y)
-    fit = LogisticRegression().fit(x[:train], y[:train])
-    return right / test, np.mean(fit.predict(x[train:]) == y[train:])
+    local, x, y = np.array(local), np.array(x), np.array(y)
+
+    def majority(j):
+        table = np.zeros((len(codes), len(factors)))
+        np.add.at(table, (j[:train], y[:train]), 1)
+        return np.mean(table.argmax(axis=1)[j[train:]] == y[train:])
+
+    def linear(x):
+        fit = LogisticRegression(max_iter=10_000).fit(x[:train], y[:train])
+        return np.mean(fit.predict(x[train:]) == y[train:])
+
+    factor = {"score": (local / spread).argmin(1), "in no units": local.argmin(1), "greatest": (local / spread).argmax(1)}
+    beta = {"score": x[:, 0], "signed": x[:, 1], "one pair": x[:, 2]}
+    return {n: float(majority(j)) for n, j in factor.items()}, {n: float(linear(x)) for n, x in beta.items()}
 
 
 def similarity(a, b):
@@ -126,6 +156,8 @@ if __name__ == "__main__":
     print("DISENTANGLED", disentangled(r), "COMPLETE", complete(r))
     print("FOREST", trees(codes, factors, False), "boosted", trees(codes, factors, True))
     print("VOTES", votes(codes, factors, np.random.default_rng(0)))
+    for seed in range(3):
+        print("VOTES, hard", seed, votes(*hard(3000), np.random.default_rng(seed)))
     z = codes[:, :1000].astype(np.float32)
     turned = np.stack([-z[2], z[0], -3 * z[1]])
     mixed = np.stack([z[0] + z[1], z[1] - np.float32(2) * z[0], z[2] + np.float32(0.5) * z[0]])

@@ -6,7 +6,7 @@
 
 prints features of a made-up picture of 40 x 56 pixels under an independent forward pass (torch), the constants of
 crates/latent/src/evaluate/features/efficientnet.rs and resize.rs. With --write it writes the weights that the crate
-embeds, crates/latent/assets/efficientnet-lite0.safetensors: convolutions in f16, batch norms in f32, without the
+embeds, crates/latent-efficientnet: convolutions in f16, batch norms in f32, without the
 classifier. Needs torch and numpy.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-ASSET = Path(__file__).parent.parent / "crates/latent/assets/efficientnet-lite0.safetensors"
+ASSET = Path(__file__).parent.parent / "crates/latent-efficientnet/src/efficientnet-lite0.safetensors"
 # Stride of each block; kernel sizes and channels are in the shapes.
 STRIDES = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1]
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The first runs on real data, and their bounds on test rows: writes docs/results/first-runs.md.
+# The first runs on real data for many epochs, one seed, and their bounds: prints a table. That of docs/results/first-runs.md is
+# written by bench/leaderboard/run.py, over seeds; only the row of the faces comes from here.
 # Needs Fashion-MNIST (Debian's package dataset-fashion-mnist). Faces are optional: FACES=folder of JPEG images.
 # Runs and pictures go to $RUNS (default runs/first-runs); with an empty $RUNS it takes about half an hour on two cores.
 set -euo pipefail
@@ -9,7 +10,7 @@ FASHION=${FASHION:-/usr/share/datasets/fashion-mnist}
 TEST=$FASHION/t10k-images-idx3-ubyte.gz
 latent=target/release/latent
 cargo build --release >&2
-mkdir -p "$RUNS" docs/results
+mkdir -p "$RUNS"
 
 train() { # name, then flags of `latent train`
     local name=$1; shift
@@ -28,7 +29,6 @@ train vae-binary --data "$FASHION" --preset vae --epochs 20 --set data.binarize=
 train conv --data "$FASHION" --epochs 5
 [ -n "${FACES:-}" ] && train faces --data "$FACES" --preset sigma-vae --epochs 12 --set data.image.size=64
 
-out=docs/results/first-runs.md
 {
     echo "# First runs"
     echo
@@ -44,5 +44,4 @@ out=docs/results/first-runs.md
         "$latent" score "$RUNS/faces" --k 1 --out "$RUNS/faces/held-out.csv" --force >&2
         echo "| faces | preset \`sigma-vae\`, 64×64 colour, 8,000 of 10,000 faces | $(epochs faces) | log p ≥ $(column 1 "$RUNS/faces/held-out.csv") (k = 1) on 1,000 validation rows, Lebesgue measure of x in [0, 1] |"
     fi
-} > "$out"
-cat "$out"
+}

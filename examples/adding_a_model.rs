@@ -11,6 +11,7 @@ use latent::device::host;
 use latent::member::{Context, Life, Named, Settings, Start};
 use latent::model::View;
 use latent::model::prior::{Prior, PriorSettings};
+use latent::schemars::{self, JsonSchema};
 use latent::train::Event;
 use latent::weights::{Init, Initial, WeightId};
 use latent::{Key, Layers, Options, Registry, Training};
@@ -18,10 +19,10 @@ use serde::{Deserialize, Serialize};
 
 // ANCHOR: settings
 /// `[prior]` with `kind = "pseudo-inputs"`: p(z) = 1/K Σ_k q(z|u_k).
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct PseudoInputSettings {
-    /// K
+    /// K, the number of pseudo-inputs.
     components: usize,
 }
 

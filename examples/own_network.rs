@@ -8,15 +8,17 @@ use latent::config::ConfigError;
 use latent::device::Device;
 use latent::member::{Call, Context, Life, Named, Settings};
 use latent::network::{Dense, DenseConfig, Network, NetworkSettings};
+use latent::schemars::{self, JsonSchema};
 use latent::train::Event;
 use latent::weights::Init;
 use latent::{Key, Layers, Model, Options, Registry, Training};
 use serde::{Deserialize, Serialize};
 
 /// `[network]` with `kind = "waves"`: h = sin(x A + a), then h B + b.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct WaveSettings {
+    /// How many sines.
     width: usize,
 }
 

@@ -6,13 +6,14 @@ use std::sync::atomic::AtomicBool;
 use latent::config::ConfigError;
 use latent::member::{Context, Life, Named, Settings};
 use latent::objective::{Pass, Term, TermSettings, Value};
+use latent::schemars::{self, JsonSchema};
 use latent::train::Event;
 use latent::weights::Init;
 use latent::{Layers, Options, Registry, Training};
 use serde::{Deserialize, Serialize};
 
 /// `[objective.terms.length]`: |z|² / 2, summed over dimensions.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LengthSettings {}
 

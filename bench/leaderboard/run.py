@@ -1,41 +1,47 @@
 #!/usr/bin/env python3
-"""Models × samplers × seeds from one TOML file, resumable, to docs/results/leaderboard.md.
+"""Models × samplers × seeds from one TOML file, resumable, to the tables of docs/results.
 
     bench/leaderboard/run.py bench/leaderboard/fashion.toml [WORK]
 
-Trains each model with each seed for the same number of epochs, fits the samplers, judges every run by `latent evaluate`,
-and compares the methods over their seeds (`latent compare --by-seed`: Welch's t, Holm-corrected), or, with one seed, the
-runs over their rows. What is there already is kept, so the command
-may be stopped at any time and given again. WORK (default runs/leaderboard) holds the runs; the command is
-target/release/latent, or $LATENT.
+Trains each model with each seed for the same number of epochs, fits the samplers (`fit-sampler` chooses one on validation
+rows), judges every run on test rows by `latent evaluate`, and holds each method against the plan's reference over their seeds
+(`latent compare --by-seed --against`: seed variance pooled over methods, Holm), or, with one seed, compares the runs over
+their rows. Written are leaderboard.md and, where the plan asks for them, the tables of judged.md and first-runs.md, between
+their marks. What is there already is kept, so the command may be stopped at any time and given again. WORK (default
+runs/leaderboard) holds the runs; the command is target/release/latent, or $LATENT; pages are in docs/results, or $PAGES.
 """
 
 import csv
+import json
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
 LATENT = os.environ.get("LATENT", "target/release/latent")
-PAGE = Path("docs/results/leaderboard.md")
+PAGES = Path(os.environ.get("PAGES", "docs/results"))
 
-# What the table shows: section, measure, heading.
+# What the leaderboard shows: section, measure, heading.
 COLUMNS = [
     ("likelihood", "elbo", "ELBO"),
     ("likelihood", "iw_5000", "IW-5000"),
     ("latents", "active_units", "active units"),
+    ("latents", "two_sample_accuracy", "prior told apart"),
     ("reconstruction", "mse", "squared error"),
-    ("samples", "frechet:reconstruction", "Fréchet, reconstruction"),
+    ("samples", "frechet:posterior", "Fréchet, draws of q"),
     ("samples", "frechet:prior", "Fréchet, prior"),
+    ("samples", "frechet:chosen", "Fréchet, chosen sampler"),
+    ("samples", "closed:chosen", "closed"),
 ]
 
 
 def latent(*words, allowed=()):
     """Runs the command; a failure whose message has one of `allowed` is no failure."""
-    done = subprocess.run([LATENT, *map(str, words)], stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([LATENT, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode and not any(word in done.stderr for word in allowed):
-        sys.exit(f"latent {' '.join(map(str, words))}\n{done.stderr}")
+        sys.exit(f"latent {' '.join(map(str, words))} ended with {done.returncode}\n{done.stderr}")
     return done.returncode == 0
 
 
@@ -46,7 +52,9 @@ def make(plan, model, seed, run):
         words += ["--epochs", plan["epochs"]]
         if "preset" in model:
             words += ["--preset", model["preset"]]
-        for setting in model.get("set", []):
+        if "limit" in plan:
+            words += ["--set", f"data.limit={plan['limit']}"]
+        for setting in [*plan.get("set", []), *model.get("set", [])]:
             words += ["--set", setting]
         latent(*words)
     for sampler in plan["samplers"]:
@@ -60,44 +68,149 @@ def make(plan, model, seed, run):
         latent(*words, "--minutes", ask["minutes"], "--samples", ask["samples"])
 
 
-def number(cell):
-    value, low, high = (float(cell[key] or "nan") for key in ("value", "low", "high"))
+def chosen(run):
+    """What `fit-sampler` chose on validation rows."""
+    path = run / "samplers/chosen.toml"
+    return tomllib.loads(path.read_text())["chosen"] if path.exists() else "prior"
+
+
+def number(value, low, high, mark=""):
     half = (high - low) / 2
-    digits = 1 if abs(value) >= 10 else 3
-    text = f"{value:.{digits}f}" + (f" ± {half:.{digits}f}" if half == half and half > 0 else "")
-    return f"**{text}**" if cell["best"] == "true" else text
+    if value != value:
+        return "–"
+    digits = max(0, min(6, 1 - magnitude(half))) if half == half and half > 0 else (1 if abs(value) >= 10 else 3)
+    text = f"{value:.{digits}f}".replace("-", "−")
+    return text + (f" ± {half:.{digits}f}" if half == half and half > 0 else "") + mark
 
 
-def page(plan, names, cells):
-    """The table: a row a method; the best fitted sampler by its Fréchet distance beside the prior."""
+def magnitude(x):
+    """⌊log₁₀ x⌋"""
+    return int(f"{x:e}".split("e")[1])
+
+
+def of_cell(cell):
+    value, low, high = (float(cell[key] or "nan") for key in ("value", "low", "high"))
+    best = " **best**" if cell["best"] == "true" else ""
+    return number(value, low, high, {"true": " +", "false": " −"}.get(cell.get("differs"), best))
+
+
+def commit():
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    return f"commit {found or 'unknown'}, {os.cpu_count()} threads"
+
+
+def leaderboard(plan, models, cells, runs):
+    """The page: a row a method, with what `fit-sampler` chose on validation rows."""
     found = {(c["section"], c["measure"], c["run"]): c for c in cells}
     seeds = len(plan["seeds"])
-    over = f"over {seeds} training seeds" if seeds > 1 else "over rows, for these trained models: one seed says little about methods"
-    heading = [title for _, _, title in COLUMNS] + ["Fréchet, best sampler", "sampler"]
+    if seeds > 1:
+        over = (
+            f"Means over {seeds} training seeds; intervals (95 %) and tests are over seeds, with the variance of seeds pooled "
+            f"over the methods. Each method is held against `{plan['reference']}` and no other: + is better than it and − worse "
+            "at 5 % (t test, Holm-corrected over the methods)."
+        )
+    else:
+        over = (
+            "Intervals (95 %) and tests are over rows, for these trained models: one seed says little about methods. Best: its "
+            "difference from every other is significant (Holm)."
+        )
+    rows = f"{plan['limit']} rows" if "limit" in plan else "all rows"
     lines = [
         "# Leaderboard",
         "",
-        f"{plan['title']}: {plan['epochs']} epochs of training each; intervals (95 %) and tests are {over}, the best in bold where its "
-        "difference from every other is significant (Holm). Likelihoods of different base measures are not ranked, and a Bernoulli "
-        "cross-entropy of grey values or a model without a rate has none (–). Fréchet distances are on EfficientNet-Lite0 features, "
-        f"sets of {plan['evaluate']['samples']} rows, samplers fitted on {plan['fit_rows']} codes.",
+        f"{plan['title']}, {rows}, {plan['epochs']} epochs of training each. {over} Likelihoods of different base measures are "
+        "not ranked, and a Bernoulli cross-entropy of grey values or a model without a rate has none (–).",
         "",
-        "| model | " + " | ".join(heading) + " |",
-        "| --- |" + " ---: |" * (len(heading) - 1) + " --- |",
+        f"Fréchet distances are on EfficientNet-Lite0 features, sets of {plan['evaluate']['samples']} rows. The chosen sampler is "
+        f"what `fit-sampler` chose on validation rows among those fitted on {plan['fit_rows']} codes (of each seed; its name "
+        "stands last); *closed* is the share of the way from the prior to decoded draws of q(z|x), the floor of any sampler, that "
+        "it goes. *Prior told apart* is how often a classifier tells codes of the prior from draws of q (½: not at all).",
+        "",
+        "| model | " + " | ".join(title for _, _, title in COLUMNS) + " | sampler |",
+        "| --- |" + " ---: |" * len(COLUMNS) + " --- |",
     ]
-    for name in names:
-        row = [number(found[key]) if (key := (s, m, name)) in found else "–" for s, m, _ in COLUMNS]
-        fitted = [
-            (float(c["value"]), c["measure"].split(":")[1], c)
-            for c in cells
-            if c["run"] == name and c["measure"].startswith("frechet:") and c["value"]
-            if c["measure"].split(":")[1] not in ("prior", "reconstruction", "held-out")
-        ]
-        row += [number(min(fitted)[2]), min(fitted)[1]] if fitted else ["–", "–"]
-        lines.append(f"| {name} | " + " | ".join(row) + " |")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    lines += ["", f"`bench/leaderboard/run.py`, commit {commit}, {os.cpu_count()} threads."]
+    for model in models:
+        row = [of_cell(found[key]) if (key := (s, m, model)) in found else "–" for s, m, _ in COLUMNS]
+        names = sorted({chosen(run) for m, _, run in runs if m["name"] == model})
+        lines.append(f"| {model} | " + " | ".join(row) + f" | {', '.join(names)} |")
+    lines += ["", f"`bench/leaderboard/run.py`, {commit()}."]
     return "\n".join(lines) + "\n"
+
+
+def measures(run):
+    """Every measure of a run by section and name."""
+    sections = json.loads((run / "evaluation.json").read_text())["sections"]
+    return {(s["name"], m["name"]): m for s in sections for m in s["measures"]}
+
+
+def of_measure(m):
+    if m is None:
+        return "–"
+    value, low, high = (float("nan") if m[key] is None else m[key] for key in ("value", "low", "high"))
+    return number(value, low, high)
+
+
+def samplers_table(plan, runs):
+    """judged.md: sets × models, of the first seed, with the interval of each over rows."""
+    wanted = plan["judged"]["models"]
+    of = {m["name"]: (run, measures(run)) for m, seed, run in runs if seed == plan["seeds"][0] and m["name"] in wanted}
+    sets = [("held-out", "held-out rows themselves"), ("posterior", "decoded draws of q, the floor"), ("prior", "prior")]
+    names = {key[1].split(":")[1] for _, m in of.values() for key in m if key[1].startswith("frechet:")}
+    sets += [(name, name) for name in sorted(names - {name for name, _ in sets} - {"chosen"})]
+    lines = [
+        f"{plan['title']}, {plan['epochs']} epochs each, seed {plan['seeds'][0]}, sets of {plan['evaluate']['samples']} rows, "
+        f"samplers fitted on {plan['fit_rows']} codes; ± are 95 % intervals over rows. *Closed* is the share of the way from the "
+        "prior to the floor, with the interval of that ratio (infinitesimal jackknife).",
+        "",
+        "| set | " + " | ".join(f"`{name}` | closed" for name in of) + " |",
+        "| --- |" + " ---: | ---: |" * len(of),
+    ]
+    for name, words in sets:
+        row = [words]
+        for _, m in of.values():
+            row += [of_measure(m.get(("samples", f"frechet:{name}"))), ""]
+            if ("samples", f"closed:{name}") in m:
+                row[-1] = of_measure(m[("samples", f"closed:{name}")])
+        lines.append("| " + " | ".join(row) + " |")
+    best = ", ".join(f"{chosen(run)} for `{name}`" for name, (run, _) in of.items())
+    return lines + ["", f"Chosen by `fit-sampler` on validation rows: {best}. {commit()}."]
+
+
+def first_runs_table(plan, runs, cells):
+    """first-runs.md: what each run is and its bounds on test rows, over seeds."""
+    found = {(c["section"], c["measure"], c["run"]): c for c in cells}
+    lines = [
+        f"{plan['epochs']} epochs each, {len(plan['seeds'])} seeds; means over test rows and seeds, ± over seeds.",
+        "",
+        "| run | what | ELBO, or distortion + rate where there is no density, nats | IW-5000, nats | squared error |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for model in plan["first_runs"]["models"]:
+        what = next(m.get("about", "") for m, _, _ in runs if m["name"] == model)
+        row = []
+        for section, options in [("likelihood", ("elbo", "loss")), ("likelihood", ("iw_5000",)), ("reconstruction", ("mse",))]:
+            keys = [(section, name, model) for name in options if (section, name, model) in found]
+            row.append(of_cell({**found[keys[0]], "differs": "", "best": ""}) if keys else "–")
+        lines.append(f"| {model} | {what} | " + " | ".join(row) + " |")
+    return lines + ["", f"`bench/leaderboard/run.py`, {commit()}."]
+
+
+def fill(page, block, lines):
+    """Puts lines between the marks of a block, which must be there."""
+    path = PAGES / page
+    text = path.read_text()
+    begin, end = f"<!-- {block}: written by bench/leaderboard/run.py -->", f"<!-- end of {block} -->"
+    if begin not in text or end not in text:
+        sys.exit(f"{path} has no block {block!r}")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    path.write_text(f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}")
+    print(path)
+
+
+def compared(runs, how, table):
+    """The cells of `latent compare`, each with the method that its run is of."""
+    latent("compare", *how, "--force", "--csv", table, *(run for _, _, run in runs))
+    return [{**cell, "run": cell["run"].rsplit("-seed", 1)[0]} for cell in csv.DictReader(table.open())]
 
 
 def main():
@@ -106,16 +219,25 @@ def main():
     plan = tomllib.loads(Path(sys.argv[1]).read_text())
     work = Path(sys.argv[2] if len(sys.argv) == 3 else "runs/leaderboard")
     runs = [(m, seed, work / f"{m['name']}-seed{seed}") for seed in plan["seeds"] for m in plan["model"]]
+    begun = time.monotonic()
     for index, (model, seed, run) in enumerate(runs):
-        print(f"{index + 1} of {len(runs)}: {model['name']}, seed {seed}", flush=True)
+        minutes = (time.monotonic() - begun) / 60
+        left = f", about {minutes / index * (len(runs) - index):.0f} minutes left" if index else ""
+        print(f"{index + 1} of {len(runs)}: {model['name']}, seed {seed}{left}", flush=True)
         make(plan, model, seed, run)
-    table = work / "compared.csv"
-    by_seed = ["--by-seed"] if len(plan["seeds"]) > 1 else []
-    latent("compare", *by_seed, "--force", "--csv", table, *(run for _, _, run in runs))
-    cells = [{**cell, "run": cell["run"].rsplit("-seed", 1)[0]} for cell in csv.DictReader(table.open())]
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page(plan, [m["name"] for m in plan["model"]], cells))
-    print(PAGE)
+    listed = [one for one in runs if not one[0].get("beside")]
+    several = len(plan["seeds"]) > 1
+    cells = compared(listed, ["--by-seed", "--against", plan["reference"]] if several else [], work / "compared.csv")
+    PAGES.mkdir(parents=True, exist_ok=True)
+    page = PAGES / "leaderboard.md"
+    page.write_text(leaderboard(plan, [m["name"] for m in plan["model"] if not m.get("beside")], cells, listed))
+    print(page)
+    if "judged" in plan:
+        fill("judged.md", "samplers", samplers_table(plan, runs))
+    if "first_runs" in plan:
+        own = [one for one in runs if one[0]["name"] in plan["first_runs"]["models"]]
+        cells = compared(own, ["--by-seed"] if several else [], work / "first-runs.csv")
+        fill("first-runs.md", "first runs", first_runs_table(plan, own, cells))
 
 
 if __name__ == "__main__":

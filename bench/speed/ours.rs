@@ -19,6 +19,7 @@ use latent::device::Device;
 use latent::generate::first_rows;
 use latent::member::{Call, Context, Life, Named, Role, Settings};
 use latent::network::{Conv, ConvConfig, Dense, DenseConfig, Network, NetworkSettings};
+use latent::schemars::{self, JsonSchema};
 use latent::train::Event;
 use latent::weights::{Init, Initial, WeightId};
 use latent::{Activation, Key, Layers, Model, Options, Registry, Training};
@@ -33,7 +34,7 @@ type Done<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// The network of the second workload: 4 × 4 convolutions of stride 2 to 32, 64, 128 channels, and back by transposed
 /// convolutions (or by upsampling and 3 × 3 convolutions).
-#[derive(Serialize, Deserialize, Default)]
+#[derive(Serialize, Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct StridedSettings {
     upsampled: bool,

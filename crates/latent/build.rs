@@ -1,4 +1,5 @@
-//! Lists the presets: a file in `presets/` is one, without a line anywhere else.
+//! Lists the presets: a file in `presets/` is one, without a line anywhere else. They lie above the crates, and in a package in
+//! the crate; here `presets` is a link to them, which not every system can follow.
 
 use std::path::Path;
 use std::{env, fs, io};
@@ -7,10 +8,12 @@ fn main() -> io::Result<()> {
     let missing = |what| io::Error::new(io::ErrorKind::NotFound, what);
     let own = env::var("CARGO_MANIFEST_DIR").map_err(|_| missing("CARGO_MANIFEST_DIR"))?;
     let out = env::var("OUT_DIR").map_err(|_| missing("OUT_DIR"))?;
-    let folder = Path::new(&own).join("../../presets");
+    let folders = ["presets", "../../presets"].map(|folder| Path::new(&own).join(folder));
+    let [folder, _] = &folders;
+    let folder = folders.iter().find(|folder| folder.is_dir()).unwrap_or(folder);
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut names = Vec::new();
-    for entry in fs::read_dir(&folder)? {
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "toml") {
             names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));

@@ -2,7 +2,7 @@
 
 /// What is done when, and by which commands.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Start", &["demo", "textbook", "presets", "devices"]),
+    ("Start", &["demo", "textbook", "presets", "settings", "devices"]),
     ("Learn", &["data", "train", "report", "inspect"]),
     ("Generate", &["fit-sampler", "sample", "interpolate", "traverse", "decode"]),
     ("Understand", &["evaluate", "compare", "score", "encode", "reconstruct"]),

@@ -10,6 +10,7 @@ mod help;
 mod options;
 mod output;
 mod progress;
+mod stop;
 mod target;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,8 +20,8 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    compare, data, decode, demo, devices, encode, evaluate, fit_sampler, inspect, interpolate, presets,
-    reconstruct, report, sample, score, textbook, train, traverse,
+    compare, completions, data, decode, demo, devices, encode, evaluate, fit_sampler, inspect, interpolate,
+    man, presets, reconstruct, report, sample, score, settings, textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -30,7 +31,7 @@ static ALLOCATOR: latent_kernels::memory::Counting = latent_kernels::memory::Cou
 
 /// Learn the distribution of your data by a generative autoencoder, and sample from it.
 #[derive(Parser)]
-#[command(version, max_term_width = 110)]
+#[command(name = "latent", version, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -58,8 +59,11 @@ enum Command {
     Report(report::Report),
     Inspect(inspect::Inspect),
     Presets(presets::Presets),
+    Settings(settings::Settings),
     Data(data::Data),
     Devices(devices::Devices),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 fn main() -> ExitCode {
@@ -67,7 +71,10 @@ fn main() -> ExitCode {
     let matches = help::grouped(Cli::command()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let out = Output::new(cli.json);
-    match guarded(|| run(cli.command, &out)) {
+    match latent_kernels::check_limit()
+        .map_err(Failure::from)
+        .and_then(|()| guarded(|| run(cli.command, &out)))
+    {
         Ok(code) => code,
         Err(failure) => {
             out.failure(&failure);
@@ -94,8 +101,11 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Report(command) => command.run(out),
         Command::Inspect(command) => command.run(out),
         Command::Presets(command) => command.run(out),
+        Command::Settings(command) => command.run(out),
         Command::Data(command) => command.run(out),
         Command::Devices(command) => command.run(out),
+        Command::Completions(command) => command.run(Cli::command(), out),
+        Command::Man(command) => command.run(Cli::command(), out),
     }
 }
 

@@ -4,13 +4,26 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use latent::array::Array;
 use latent::generate::Told;
+use latent::train::RunFolder;
 use latent::{Key, Model};
 
 use crate::commands::{key, load};
 use crate::failure::Failure;
 use crate::target::{Kind, Target};
+
+/// Words that are kept in TOML or JSON, so that they must be text: a source of data, a setting. Paths that are not kept may
+/// be anything that the system allows.
+pub fn text() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().try_map(|word| {
+        word.into_string().map_err(|_| {
+            "it is kept as text and is no UTF-8; rename what it names, or give a path that is UTF-8, such as one relative to \
+             its own folder"
+        })
+    })
+}
 
 /// What chance descends from
 #[derive(Args)]
@@ -40,11 +53,14 @@ impl Trained {
         key(self.seed(), purpose)
     }
 
-    /// The run folder; a model file alone is refused, because of `why`.
+    /// The run folder; a model file alone, or a model in a folder of other files, is refused because of `why`.
     pub fn folder(&self, why: &str) -> Result<&Path, Failure> {
         if self.run.is_file() {
-            let what = format!("{} is a file, and {why}", self.run.display());
-            return Err(Failure::flag("RUN", what, "give the run folder"));
+            return Err(Failure::path(&self.run, format!("a file, and {why}"), "give the run folder"));
+        }
+        if self.run.join("model.safetensors").exists() && !RunFolder::is_ours(&self.run) {
+            let what = format!("holds a model but no run.toml, and {why}");
+            return Err(Failure::path(&self.run, what, "give the folder that `latent train` wrote"));
         }
         Ok(&self.run)
     }

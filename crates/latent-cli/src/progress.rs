@@ -60,6 +60,10 @@ impl<'a> Progress<'a> {
             Event::Started { step, total, steps_per_epoch } => self.start(*step, *total, *steps_per_epoch),
             Event::Step { line, .. } => self.stepped(line),
             Event::Validated { line, best } => self.validated(line, *best),
+            Event::Recovered { why, step } => self.say(
+                &format!("warning: {why}\ngoing on from the checkpoint before it, at step {step}; the run ends the same"),
+                &json!({ "recovered": why, "step": step }),
+            ),
             Event::Guard { finding, back_to, rate_factor } => self.say(
                 &format!(
                     "a number was not finite, {finding}: back to step {back_to}, learning rate × {rate_factor}"

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use latent::Model;
-use latent::data::DataError;
+use latent::data::{DataError, no_picture_of_ours};
 use latent::figure::{Figure, Images};
 use latent::generate::Samples;
 use latent::model::ModelError;
@@ -19,6 +19,8 @@ pub enum Kind {
     Array,
     /// `.csv`: a table.
     Table,
+    /// `.html`: a page.
+    Page,
     /// No ending, or a slash: a folder of one PNG a row.
     Folder,
 }
@@ -33,10 +35,12 @@ impl Kind {
         if path.as_os_str().to_string_lossy().ends_with(['/', '\\']) {
             return Some(Self::Folder);
         }
-        match path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase().as_str() {
+        let Some(ending) = path.extension() else { return Some(Self::Folder) };
+        match ending.to_string_lossy().to_ascii_lowercase().as_str() {
             "png" | "svg" => Some(Self::Picture),
             "npy" => Some(Self::Array),
             "csv" => Some(Self::Table),
+            "html" => Some(Self::Page),
             "" => Some(Self::Folder),
             _ => None,
         }
@@ -47,6 +51,7 @@ impl Kind {
             Self::Picture => ".png, .svg",
             Self::Array => ".npy",
             Self::Table => ".csv",
+            Self::Page => ".html",
             Self::Folder => "or / for a folder",
         }
     }
@@ -72,25 +77,32 @@ impl Target {
                 remedy: format!("end it in {}", endings.join(", ")),
             });
         };
+        // Also of a link that leads nowhere: it is somebody's all the same.
+        let is_there = std::fs::symlink_metadata(path).is_ok();
+        if is_there && path.is_dir() != (kind == Kind::Folder) {
+            let what = if path.is_dir() { "file" } else { "folder" };
+            return Err(Failure::path(path, format!("is there and is no {what}"), "give another path"));
+        }
         let taken = match kind {
-            Kind::Folder if path.is_dir() => {
-                path.read_dir().map_or(true, |mut entries| entries.next().is_some())
+            Kind::Folder => {
+                if path.file_name().is_none() {
+                    let what = format!(
+                        "{} has no name, and a folder is written beside its place first",
+                        path.display()
+                    );
+                    return Err(Failure::flag(flag, what, "give a folder below it, such as samples/"));
+                }
+                if let Some(other) = no_picture_of_ours(path)? {
+                    let what = format!("holds {}, which is none of a folder of samples", other.display());
+                    let remedy = "give another folder: --force replaces only such pictures";
+                    return Err(Failure::path(path, what, remedy));
+                }
+                is_there && path.read_dir().map_or(true, |mut entries| entries.next().is_some())
             }
-            _ => path.exists(),
+            _ => is_there,
         };
-        if taken && (!force || path.is_dir() != (kind == Kind::Folder)) {
-            return Err(match path.is_dir() == (kind == Kind::Folder) {
-                true => Failure::Exists(path.into()),
-                false => Failure::Flag {
-                    flag,
-                    what: format!(
-                        "{} is there and is no {}",
-                        path.display(),
-                        if path.is_dir() { "file" } else { "folder" }
-                    ),
-                    remedy: "give another path".into(),
-                },
-            });
+        if taken && !force {
+            return Err(Failure::Exists(path.into()));
         }
         may_write(path)?;
         Ok(Self { path: path.into(), kind })
@@ -154,7 +166,7 @@ impl Target {
     pub fn ready(&self) -> Result<(), Failure> {
         match self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             Some(parent) => std::fs::create_dir_all(parent)
-                .map_err(|source| DataError::Io { path: parent.into(), source }.into()),
+                .map_err(|source| DataError::Write { path: parent.into(), source }.into()),
             None => Ok(()),
         }
     }
@@ -169,7 +181,7 @@ fn may_write(path: &Path) -> Result<(), Failure> {
         _ => return Ok(()),
     };
     let path = there.map_or(path, |(above, _)| above).into();
-    Err(DataError::Io { path, source: kind.into() }.into())
+    Err(DataError::Write { path, source: kind.into() }.into())
 }
 
 /// As many as can be told apart.

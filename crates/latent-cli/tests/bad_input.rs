@@ -383,6 +383,7 @@ fn a_full_disk_loses_nothing() {
     let at = disk.0.path();
     let train = |out: &str| format!("train --data embedded --out {out} --no-report {SMALL}");
     succeed(at, &train("run"));
+    succeed(at, "sample run --count 20 --out old/");
     let filler = at.join("filler");
     let room = |bytes: &mut Vec<u8>| {
         while fs::write(&filler, &*bytes).is_err() {
@@ -392,6 +393,7 @@ fn a_full_disk_loses_nothing() {
     room(&mut vec![0; 6 << 20]);
     refuse(at, "sample run --count 500 --out x.npy", &["x.npy", "No space left", "make room"]);
     refuse(at, "sample run --count 500 --out pictures/", &["pictures", "No space left"]);
+    refuse(at, "sample run --count 500 --out old/ --force", &["old", "No space left"]);
     let before = fs::read(at.join("run/checkpoints/last.safetensors")).expect("a checkpoint");
     let ended = run(at, "train --out run --resume --epochs 2 --no-report");
     assert_eq!(ended.code, Some(2), "{}{}", ended.out, ended.err);

@@ -67,6 +67,30 @@ fn seeds_of_a_method_are_replicates() {
     assert!(ended.out.contains('*'), "{}", ended.out);
 }
 
+/// Runs of version 0.1 split their data by their own seed, and the data's hash has no word of it.
+#[test]
+fn runs_with_other_splits_are_not_paired() {
+    let at = trained().join("splits");
+    for (name, seed) in [("one", 1), ("again", 1), ("two", 2)] {
+        let run = at.join(name);
+        copied(&trained().join("runs/first"), &run);
+        let text = fs::read_to_string(run.join("run.toml")).expect("a run");
+        let mut table: toml::Table = text.parse().expect("a table");
+        table["data"].as_table_mut().expect("[data]").remove("seed").expect("a seed");
+        table["seed"] = toml::Value::Integer(seed);
+        fs::write(run.join("run.toml"), table.to_string()).expect("a run");
+        judged(&run, 0.5);
+        let path = run.join("evaluation.json");
+        let mut evaluation: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
+        evaluation["data_hash"] = table["facts"]["hash"].as_str().into();
+        fs::write(path, evaluation.to_string()).expect("a file");
+    }
+    let said = |runs: &str| succeed(trained(), &format!("compare {runs}")).err;
+    assert!(!said("splits/one splits/again").contains("different rows"));
+    assert!(said("splits/one splits/two").contains("different rows"));
+}
+
 #[test]
 fn a_collapse_is_told_while_training() {
     let at = tempfile::tempdir().expect("a folder");

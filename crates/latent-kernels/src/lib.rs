@@ -49,6 +49,7 @@ mod tests;
 pub use activation::{Activation, LEAKY_SLOPE, UnknownActivation};
 pub use adam::{AdamStep, adam, adam_each};
 pub use launches::{Launches, launches};
+pub use limit::{UnknownLimit, check_limit, instructions};
 
 /// y = φ(x W + b)
 ///

@@ -14,8 +14,10 @@ use crate::key::Key;
 pub struct Batch {
     /// `[n, features]`, normalised.
     pub x: Tensor<2>,
-    /// The identity of each row, that its noise is keyed with.
+    /// The identity of each row, that its noise is keyed with in training.
     pub ids: Vec<u64>,
+    /// What its noise is keyed with when it is judged ([`Rows::content`]); empty where that is its id, too.
+    pub content: Vec<u64>,
     /// What the model is told beside x, `[n, conditions]`.
     pub condition: Option<Tensor<2>>,
     /// The class of each row.
@@ -39,6 +41,7 @@ impl Batch {
             x: device.tensor(rows.x, [n, features]),
             labels: (!rows.labels.is_empty()).then_some(rows.labels),
             ids: rows.ids,
+            content: rows.content,
             condition: given(&rows.condition).then(|| device.tensor(rows.condition, [n, width])),
             mask: given(&rows.mask).then(|| device.tensor(rows.mask, [n, features])),
             weight: given(&rows.weight).then(|| device.tensor(rows.weight, [n])),
@@ -47,7 +50,7 @@ impl Batch {
 
     /// Rows with nothing beside x.
     pub fn of(x: Tensor<2>, ids: Vec<u64>) -> Self {
-        Self { x, ids, condition: None, labels: None, mask: None, weight: None }
+        Self { x, ids, content: Vec::new(), condition: None, labels: None, mask: None, weight: None }
     }
 
     /// The number of rows.
@@ -58,6 +61,12 @@ impl Batch {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    /// The noise of these rows under `key`: a function of what a held-out row holds, wherever it stands, and of the id of
+    /// a training row, whatever batch it is in.
+    pub fn noise(&self, key: Key) -> Noise<'_> {
+        Noise::new(key, if self.content.is_empty() { &self.ids } else { &self.content })
     }
 
     /// Which rows these are, and what is known of them.
@@ -123,6 +132,7 @@ impl Batch {
         Self {
             x: pick(&self.x),
             ids: rows.iter().map(|&row| self.ids[row]).collect(),
+            content: rows.iter().filter_map(|&row| self.content.get(row).copied()).collect(),
             condition: self.condition.as_ref().map(pick),
             labels: self.labels.as_ref().map(|labels| rows.iter().map(|&row| labels[row]).collect()),
             mask: self.mask.as_ref().map(pick),
@@ -142,6 +152,7 @@ impl Batch {
         Self {
             x: cut(&self.x),
             ids: self.ids[start..start + count].to_vec(),
+            content: self.content.get(start..start + count).unwrap_or_default().to_vec(),
             condition: self.condition.as_ref().map(cut),
             labels: self.labels.as_ref().map(|l| l[start..start + count].to_vec()),
             mask: self.mask.as_ref().map(cut),
@@ -378,6 +389,7 @@ mod tests {
         let rows = Rows {
             x: vec![1.0, 2.0, 3.0, 4.0],
             ids: vec![7, 9],
+            content: vec![70, 90],
             condition: vec![0.0, 1.0, 0.5, 1.0, 0.0, -0.5],
             mask: vec![1.0, 1.0, 0.0, 1.0],
             weight: vec![1.0, 3.0],
@@ -386,10 +398,12 @@ mod tests {
         let device = Device::cpu();
         let batch = Batch::new(rows.clone(), 2, &device).slice(1, 1);
         let numbers = |t: Tensor<2>| t.into_data().convert::<f32>().try_to_vec::<f32>().unwrap();
-        assert_eq!(numbers(batch.condition.unwrap()), [1.0, 0.0, -0.5]);
+        assert_eq!(numbers(batch.condition.clone().unwrap()), [1.0, 0.0, -0.5]);
+        assert_eq!((batch.noise(Key::from_seed(1)).ids, batch.select(&[0]).content), (&[90][..], vec![90]));
         assert_eq!(numbers(batch.mask.unwrap()), [0.0, 1.0]);
         assert_eq!(batch.weight.unwrap().into_data().convert::<f32>().try_to_vec::<f32>().unwrap(), [3.0]);
         let bare = Batch::new(Rows { x: rows.x, ids: rows.ids, ..Rows::default() }, 2, &device);
+        assert_eq!(bare.noise(Key::from_seed(1)).ids, [7, 9]);
         assert!(bare.condition.is_none() && bare.mask.is_none() && bare.weight.is_none());
         let none = Batch::new(Rows::default(), 2, &device);
         assert!(none.is_empty() && none.condition.is_none());

@@ -54,6 +54,12 @@ impl Estimate {
         Self { value, low: value - Z_95 * error, high: value + Z_95 * error }
     }
 
+    /// With ends no further than what the number can be: a value that is surely in there loses nothing.
+    #[must_use]
+    pub fn within(self, least: f64, most: f64) -> Self {
+        Self { low: self.low.max(least), high: self.high.min(most), ..self }
+    }
+
     /// The mean of independent rows, ± 1.96 sd/√n.
     pub fn mean(values: &[f64]) -> Self {
         let mean = Mean::of(values);

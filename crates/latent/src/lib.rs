@@ -98,6 +98,7 @@ mod error;
 mod estimate;
 mod files;
 mod key;
+mod logistic;
 mod nearest;
 mod proportion;
 
@@ -110,3 +111,5 @@ pub use latent_kernels::Activation;
 pub use member::Registry;
 pub use model::Model;
 pub use run::{Layers, Options, Training};
+/// What reads names, types and doc comments off settings, for members of one's own.
+pub use schemars;

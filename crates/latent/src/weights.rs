@@ -38,6 +38,8 @@ struct Kind {
     trained: bool,
     /// Only training needs it: critics, counts. In every checkpoint, never in a model file or an average.
     training_only: bool,
+    /// A layer multiplies by it.
+    matrix: bool,
 }
 
 impl Weight {
@@ -59,6 +61,11 @@ impl Weight {
     /// Whether only training needs it: such arrays are in every checkpoint and never in a model file or an average.
     pub fn is_training_only(&self) -> bool {
         self.kind.training_only
+    }
+
+    /// Whether a layer multiplies by it: a matrix or kernels, which weight decay is meant for.
+    pub fn is_matrix(&self) -> bool {
+        self.kind.matrix
     }
 
     /// Its numbers, row-major.
@@ -131,6 +138,11 @@ impl Weights {
     pub fn set_values(&mut self, id: WeightId, values: Vec<f32>) {
         let n = values.len();
         self.set(id, self.device.tensor(values, [n]));
+    }
+
+    /// The array in this place, with its name and kind.
+    pub(crate) fn entry(&self, id: WeightId) -> &Weight {
+        &self.entries[id.0]
     }
 
     /// Every array with its place, in the order in which the model made them.
@@ -268,17 +280,36 @@ impl<'a> Init<'a> {
 
     /// An array that gradients move. Rank 1 to 4.
     pub fn weight(&mut self, name: &str, shape: &[usize], initial: Initial) -> WeightId {
-        self.push(name, shape, initial, true)
+        self.push(
+            name,
+            shape,
+            initial,
+            Kind { trained: true, training_only: self.training_only, matrix: false },
+        )
+    }
+
+    /// An array that gradients move and a layer multiplies by. Rank 2 to 4.
+    pub fn matrix(&mut self, name: &str, shape: &[usize], initial: Initial) -> WeightId {
+        self.push(
+            name,
+            shape,
+            initial,
+            Kind { trained: true, training_only: self.training_only, matrix: true },
+        )
     }
 
     /// An array that training updates otherwise.
     pub fn buffer(&mut self, name: &str, shape: &[usize], initial: Initial) -> WeightId {
-        self.push(name, shape, initial, false)
+        self.push(
+            name,
+            shape,
+            initial,
+            Kind { trained: false, training_only: self.training_only, matrix: false },
+        )
     }
 
-    fn push(&mut self, name: &str, shape: &[usize], initial: Initial, trained: bool) -> WeightId {
+    fn push(&mut self, name: &str, shape: &[usize], initial: Initial, kind: Kind) -> WeightId {
         let path = self.join(name);
-        let kind = Kind { trained, training_only: self.training_only };
         if self.weights.outline {
             let tensor = self.weights.device.tensor(vec![0.0], [1]).into_dispatch();
             // What comes after so many arrays is only counted, by its place.

@@ -1,4 +1,4 @@
-//! Numbers as people say them.
+//! Numbers as people say them, names as they may be shown.
 
 /// 12345 as `12,345`.
 pub fn thousands(number: u64) -> String {
@@ -24,9 +24,24 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// Text with every control character as it is written in Rust: a name in a sentence stays on its line and colours nothing.
+pub fn shown(text: &str) -> String {
+    let mut all = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() { all.extend(letter.escape_default()) } else { all.push(letter) }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_can_neither_colour_nor_break_lines() {
+        assert_eq!(shown("a\u{1b}[31mb\nc\td\u{9b}"), r"a\u{1b}[31mb\nc\td\u{9b}");
+        assert_eq!(shown("σ = ½, Trouser"), "σ = ½, Trouser");
+    }
 
     #[test]
     fn numbers_are_said_as_people_say_them() {

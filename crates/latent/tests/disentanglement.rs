@@ -37,6 +37,7 @@ fn a_model_of_shapes_is_judged_on_their_factors() {
         features: None,
         seconds: Some(0.001),
         set: None,
+        rows: None,
         key: Key::from_seed(1),
         progress: &|_, _| {},
     };

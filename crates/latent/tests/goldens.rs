@@ -109,7 +109,8 @@ fn model_outputs(name: &str) -> Outputs {
     }
     put("reconstructed", digest(model.reconstruct(&rows).unwrap().x));
     if let Ok(scores) = model.score(&rows, 8, Key::from_seed(14)) {
-        put("score", digest(scores.iter().map(|score| score.log_p_lower)));
+        // Version 0.1 gave densities of normalised values; now they are of the values in the files.
+        put("score", digest(scores.iter().map(|score| score.log_p_lower + model.log_scale())));
     }
     // Version 0.1 took logits for codes here under a uniform prior: a fault, and nothing to be kept.
     if model.run().unwrap().prior["kind"].as_str() != Some("uniform") {

@@ -1,6 +1,6 @@
 //! SIGKILL at any moment, then resumed: the run ends with the bits of one that was left alone.
 //!
-//! The run is this test binary started again; `bench/kill-resume.sh` does the same twenty times with the command `latent`.
+//! The run is this test binary started again; `bench/kills.py` does so with ten kinds of run of the command `latent`.
 
 mod common;
 

@@ -30,6 +30,7 @@ fn section(settings: &str, seconds: Option<f64>) -> Section {
         features: None,
         seconds,
         set: None,
+        rows: None,
         key: Key::from_seed(3),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),
     };

@@ -9,7 +9,7 @@ use std::path::Path;
 use common::*;
 use latent::Error;
 use latent::store::TensorFile;
-use latent::train::{Event, Line, Outcome, TrainError};
+use latent::train::{Event, Line, Outcome, RunFolder, TrainError};
 
 fn lines(run: &Path) -> Vec<Line> {
     fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().filter_map(Line::parse).collect()
@@ -143,7 +143,11 @@ fn the_best_counts_from_when_the_terms_have_their_weights() {
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.starts_with("best-"))
         .collect();
-    assert_eq!(kept, [format!("best-{}.safetensors", best.0 * steps_per_epoch)]);
+    // Beside it lies that of the checkpoint before the last, where it is another.
+    assert!(
+        kept.len() <= 2 && kept.contains(&format!("best-{}.safetensors", best.0 * steps_per_epoch)),
+        "{kept:?}"
+    );
 }
 
 #[test]
@@ -178,7 +182,8 @@ fn a_folder_that_cannot_be_written_is_named() {
     }
     // A folder stands where the log should be.
     let run = root.path().join("run");
-    fs::create_dir_all(run.join("metrics.jsonl")).unwrap();
+    drop(RunFolder::open(&run).unwrap());
+    fs::create_dir(run.join("metrics.jsonl")).unwrap();
     let mut training = prepare(&layers, &run, false).unwrap();
     let error = training.train(&Default::default(), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("metrics.jsonl"), "{error}");

@@ -141,7 +141,7 @@ fn other_files_are_told_apart() {
     assert!(rerun("height = 4", "height = 9000000000000000000").to_string().contains("no shape of a sample"));
     // No model at all.
     assert!(matches!(error(b"PK\x03\x04 a zip file"), Error::Store(StoreError::Malformed { .. })));
-    assert!(matches!(Model::load("no/such/file").err(), Some(Error::Store(StoreError::Io { .. }))));
+    assert!(matches!(Model::load("no/such/file").err(), Some(Error::Store(StoreError::Read { .. }))));
 }
 
 #[test]

@@ -15,13 +15,14 @@ use latent::model::{LatentModel, View};
 use latent::objective::{Estimator, Objective, Pass, Values};
 use latent::optimizer::{MODEL, Player};
 use latent::run::{Checked, resolve};
+use latent::schemars::{self, JsonSchema};
 use latent::train::{Event, Line};
 use latent::weights::{Init, WeightId, Weights};
 use latent::{Key, Layers, Options, Registry, Training};
 use serde::{Deserialize, Serialize};
 
 /// β · (importance-weighted bound of k draws) + (1 − β) · ELBO.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct MixedSettings {
     beta: f64,
@@ -78,7 +79,7 @@ impl Estimator for Mixed {
 impl Life for Mixed {}
 
 /// The encoder on a bound of its own (PIWAE; Rainforth et al., arXiv 1802.04537), or held still.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct PartedSettings {
     draws: usize,
@@ -146,6 +147,7 @@ fn facts(shape: SampleShape, kind: ValueKind) -> Facts {
             whole: Vec::new(),
         },
         columns: Vec::new(),
+        constant: Vec::new(),
         classes: Vec::new(),
         rows: [100, 10, 10],
         mean: vec![if kind == ValueKind::Real { 0.0 } else { 0.5 }; shape.features()],

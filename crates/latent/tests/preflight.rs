@@ -192,7 +192,7 @@ fn what_cannot_fit_is_refused_with_what_would() {
     // A model of terabytes is refused before it is made.
     layers.set("network.hidden=[1000000, 1000000]").unwrap();
     match prepare(&layers, &root.path().join("huge"), false).err() {
-        Some(Error::Train(TrainError::MemoryOneRow { needed, .. })) => assert_eq!(needed, "32025.3 GB"),
+        Some(Error::Train(TrainError::MemoryOneRow { needed, .. })) => assert_eq!(needed, "40031.7 GB"),
         other => panic!("{other:?}"),
     }
     assert!(!root.path().join("huge").exists());

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use latent::data::{DataError, Split};
-use latent::evaluate::compare::{comparable, compare, compare_methods, methods};
+use latent::data::Split;
+use latent::evaluate::compare::{comparable, compare, compare_against, compare_methods, methods};
 use latent::evaluate::disentanglement::{add_ranking, ranking_of_models};
 use latent::evaluate::{Evaluation, Section};
 use latent::generate::some_rows;
@@ -29,7 +29,8 @@ by Holm for all pairs. Likelihoods of different base measures are shown and not 
 number of rows, such as the Fréchet distance, where that number differs.
 
 With --by-seed, runs named x-seed1, x-seed2 … are replicates of x: columns are methods, intervals and tests are over
-training seeds, and methods of two runs or more get the unsupervised disentanglement ranking (UDR).";
+training seeds, and methods of two runs or more get the unsupervised disentanglement ranking (UDR). With few seeds ask
+less: --against x holds each method against x alone.";
 
 /// Rows that the unsupervised ranking looks at, at most.
 const RANKING_ROWS: usize = 1000;
@@ -44,6 +45,9 @@ pub struct Compare {
     /// Take runs named x-seed1, x-seed2 … as replicates of x
     #[arg(long)]
     by_seed: bool,
+    /// Hold each method of --by-seed against this one alone, the variance over seeds pooled over methods
+    #[arg(long, value_name = "METHOD", requires = "by_seed")]
+    against: Option<String>,
     /// Also write every number as a table
     #[arg(long, value_name = "CSV")]
     csv: Option<PathBuf>,
@@ -61,30 +65,30 @@ impl Compare {
         let csv = self.csv.as_ref().map(|path| Target::new("--csv", path, self.force, &[Kind::Table]));
         let csv = csv.transpose()?;
         if let Some(page) = &self.html {
-            if page.extension().is_none_or(|ending| ending != "html") {
-                let what = format!("{} has no ending that can be written here", page.display());
-                return Err(Failure::flag("--html", what, "end it in .html"));
-            }
-            if page.exists() && !self.force {
-                return Err(Failure::Exists(page.clone()));
-            }
+            Target::new("--html", page, self.force, &[Kind::Page])?;
         }
         let judged = self.runs.iter().map(|run| evaluation(run)).collect::<Result<Vec<_>, _>>()?;
         let (mut runs, is_shared) = comparable(names(&self.runs).into_iter().zip(judged).collect());
         if !is_shared {
             out.note(
-                "the runs were judged on different rows, or on rows prepared differently: nothing is paired, and what is \
-                 marked as best is so only if all are rows of one distribution",
+                "the runs were judged on different rows, or on rows split, drawn to bits or prepared differently: nothing is \
+                 paired, and what is marked as best is so only if all are rows of one distribution",
             );
         }
         if self.by_seed {
             self.rank(&mut runs, out);
         }
-        let found = if self.by_seed { compare_methods(&runs) } else { compare(&runs) };
+        let found = match &self.against {
+            Some(method) => compare_against(&runs, method).ok_or_else(|| {
+                let what = format!("no run is named {method}-seed1, {method}-seed2 …");
+                Failure::flag("--against", what, "name a method of the runs that are given")
+            })?,
+            None if self.by_seed => compare_methods(&runs),
+            None => compare(&runs),
+        };
         if let Some(csv) = &csv {
             csv.ready()?;
-            std::fs::write(&csv.path, found.csv())
-                .map_err(|source| DataError::Io { path: csv.path.clone(), source })?;
+            latent::data::write_text(&csv.path, &found.csv())?;
         }
         if let Some(page) = &self.html {
             found.page().save(page)?;
@@ -100,7 +104,7 @@ impl Compare {
                         cell.map(|c| {
                             json!({
                                 "value": c.estimate.value, "low": c.estimate.low, "high": c.estimate.high,
-                                "n": c.n, "best": c.best, "p": c.p
+                                "n": c.n, "best": c.best, "p": c.p, "better_than_reference": c.differs
                             })
                         })
                     })
@@ -144,6 +148,12 @@ impl Compare {
         let models =
             members.iter().map(|&run| load(&self.runs[run], "cpu")).collect::<Result<Vec<_>, _>>()?;
         let data = own_data(&models[0], out)?;
+        if models.iter().any(|model| model.split_seed() != models[0].split_seed()) {
+            out.note(
+                "the runs split their data differently: the unsupervised ranking is on rows that some were trained on (runs \
+                 of one data.seed share their split)",
+            );
+        }
         let rows = some_rows(&data, Split::Validation, RANKING_ROWS, key(1, "udr"))?;
         let ranking = ranking_of_models(&models.iter().collect::<Vec<_>>(), &rows)?;
         Ok(ranking.map(|ranking| (ranking, rows.len())))
@@ -153,6 +163,7 @@ impl Compare {
 /// The last part of each path, or the whole path where two would have one name.
 fn names(runs: &[PathBuf]) -> Vec<String> {
     let short = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let shown = |name: String| latent::words::shown(&name);
     let distinct: BTreeSet<_> = runs.iter().map(short).collect();
     let whole = distinct.len() < runs.len() || distinct.contains(&None);
     runs.iter()
@@ -160,14 +171,13 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
             Some(name) if !whole => name,
             _ => path.display().to_string(),
         })
+        .map(shown)
         .collect()
 }
 
 /// What `latent evaluate` has written of a run.
 fn evaluation(run: &Path) -> Result<Evaluation, Failure> {
-    Evaluation::load(run)?.ok_or_else(|| Failure::Flag {
-        flag: "RUN",
-        what: format!("{} has no evaluation.json", run.display()),
-        remedy: format!("judge it first: latent evaluate {}", run.display()),
+    Evaluation::load(run)?.ok_or_else(|| {
+        Failure::path(run, "no evaluation.json", format!("judge it first: latent evaluate {}", run.display()))
     })
 }

@@ -7,7 +7,7 @@ use latent::Key;
 use latent::Layers;
 
 use crate::failure::Done;
-use crate::options::Seeded;
+use crate::options::text;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -29,15 +29,16 @@ enum DataCommand {
 /// Say what DATA is, how it would be split and read, and what looks odd
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-#[command(mut_arg("seed", |seed| seed.help("What the splits descend from")))]
 struct Inspect {
     /// A path or a name, as for `latent train --data`
+    #[arg(value_parser = text())]
     data: String,
     /// A setting such as data.image.size=64; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = text())]
     set: Vec<String>,
-    #[command(flatten)]
-    seeded: Seeded,
+    /// What the splits descend from (short for --set data.seed=N)
+    #[arg(long)]
+    seed: Option<u64>,
 }
 
 impl Data {
@@ -49,10 +50,11 @@ impl Data {
         for assignment in &inspect.set {
             layers.set(assignment)?;
         }
+        if let Some(seed) = inspect.seed {
+            layers.set(&format!("data.seed={seed}"))?;
+        }
         let settings = layers.data()?;
-        let data = latent::data::Data::open(&settings, Key::from_seed(inspect.seeded.seed), &mut |line| {
-            out.note(line)
-        })?;
+        let data = latent::data::Data::open(&settings, Key::from_seed(1), &mut |line| out.told(line))?;
         let summary = data.summary(&settings);
         out.result(summary.to_string(), &summary);
         Ok(ExitCode::SUCCESS)

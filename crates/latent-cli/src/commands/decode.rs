@@ -10,7 +10,7 @@ use super::codes_from;
 use super::sample::What;
 use crate::failure::Done;
 use crate::options::{Conditions, Writing};
-use crate::output::Output;
+use crate::output::{Output, json_path, path};
 use crate::target::Kind;
 
 const EXAMPLES: &str = "\
@@ -47,8 +47,8 @@ impl Decode {
         target.ready()?;
         decoded.save(&target.path, "Decoded codes")?;
         out.result(
-            format!("{} decoded: {}", super::counted(decoded.len(), "code"), target.path.display()),
-            &json!({ "count": decoded.len(), "out": target.path, "seed": self.files.seed() }),
+            format!("{} decoded: {}", super::counted(decoded.len(), "code"), path(&target.path)),
+            &json!({ "count": decoded.len(), "out": json_path(&target.path), "seed": self.files.seed() }),
         );
         Ok(ExitCode::SUCCESS)
     }

@@ -9,10 +9,11 @@ use latent::Options;
 use latent::device::Device;
 use serde_json::json;
 
-use super::train::{Stop, train};
+use super::train::train;
 use crate::failure::{Done, Failure};
 use crate::options::Seeded;
-use crate::output::Output;
+use crate::output::{Output, json_path, json_paths, path};
+use crate::stop::Stop;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +43,7 @@ impl Demo {
         }
         let folder = self.out.clone().unwrap_or_else(|| first_free(Path::new("runs/demo")));
         let plane = folder.join("plane");
-        let stop = Stop::on_interrupt();
+        let stop = Stop::on_signals();
 
         out.note(
             "Fashion-MNIST's 10,000 test images ship with this program: 8,000 to learn from, 1,000 to validate,\n\
@@ -74,15 +75,16 @@ impl Demo {
                 .filter(|path| path.exists())
                 .collect();
         let mut text = String::from("\nLook at:");
-        for path in [folder.join("report.html"), plane.join("report.html")].iter().chain(&pictures) {
-            text.push_str(&format!("\n  {}", path.display()));
+        for file in [folder.join("report.html"), plane.join("report.html")].iter().chain(&pictures) {
+            text.push_str(&format!("\n  {}", path(file)));
         }
-        let run = folder.display();
+        let run = path(&folder);
         text.push_str(&format!(
             "\n\nTry next:\n  latent sample {run} --count 100 --seed 2 --out more.png\n  \
              latent fit-sampler {run} --minutes 0.5\n  latent train --data YOUR-FOLDER-OF-IMAGES --out runs/mine"
         ));
-        out.result(text, &json!({ "run": folder, "plane": plane, "pictures": pictures }));
+        let value = json!({ "run": json_path(&folder), "plane": json_path(&plane), "pictures": json_paths(&pictures) });
+        out.result(text, &value);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -103,11 +105,12 @@ fn options() -> Result<Options<'static>, latent::device::DeviceError> {
 
 /// `path`, or `path-2`, `path-3` … if that is taken.
 fn first_free(path: &Path) -> PathBuf {
-    if !path.exists() {
+    let is_free = |path: &Path| std::fs::symlink_metadata(path).is_err();
+    if is_free(path) {
         return path.into();
     }
     (2..)
         .map(|n| PathBuf::from(format!("{}-{n}", path.display())))
-        .find(|candidate| !candidate.exists())
+        .find(|candidate| is_free(candidate))
         .unwrap_or_else(|| path.into())
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::Chosen;
 use crate::failure::Done;
-use crate::options::Writing;
-use crate::output::Output;
+use crate::options::{Writing, text};
+use crate::output::{Output, json_path, path};
 use crate::target::Kind;
 
 const EXAMPLES: &str = "\
@@ -24,7 +24,7 @@ Examples:
 #[command(mut_arg("seed", |seed| seed.help("Taken for uniformity; codes are means and draw nothing")))]
 pub struct Encode {
     /// Rows to encode; by default the model's own held-out rows
-    #[arg(long)]
+    #[arg(long, value_parser = text())]
     data: Option<String>,
     /// Write the standard deviation of q(z|x) beside its mean
     #[arg(long)]
@@ -69,9 +69,9 @@ impl Encode {
             format!(
                 "{rows} codes of {dims} dimensions{}: {}",
                 if width > dims { ", each mean with its standard deviation" } else { "" },
-                target.path.display()
+                path(&target.path)
             ),
-            &json!({ "rows": rows, "dims": dims, "columns": width, "out": target.path, "seed": self.files.seed() }),
+            &json!({ "rows": rows, "dims": dims, "columns": width, "out": json_path(&target.path), "seed": self.files.seed() }),
         );
         Ok(ExitCode::SUCCESS)
     }

@@ -7,16 +7,17 @@ use clap::Args;
 use latent::Model;
 use latent::data::{Data, Split};
 use latent::evaluate::features::Features;
-use latent::evaluate::samples::{LEAST, sources};
-use latent::evaluate::{Evaluation, Section, Subject, checksum, questions, report};
+use latent::evaluate::samples::{LEAST, name_chosen, sources};
+use latent::evaluate::{Evaluation, Overlap, Section, Subject, checksum, questions, report};
 use latent::generate::Samples;
-use latent::words::duration;
+use latent::generate::sampler::Choice;
+use latent::words::{duration, shown};
 use serde_json::json;
 
 use super::{key, own_data, trained_on};
 use crate::failure::{Done, Failure};
-use crate::options::Computing;
-use crate::output::Output;
+use crate::options::{Computing, text};
+use crate::output::{Output, json_paths, path};
 use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
@@ -28,7 +29,8 @@ With --features FILE.onnx samples are compared in the features of a network of y
 Inception for the published FID. The name of the features stands beside the figures, and figures on
 different ones are not to be compared.
 
-Costly estimators read as many rows as the time allows; n stands beside each number. The numbers go to
+Costly estimators read as many rows as the time allows; n stands beside each number. With --rows, --samples and --seed
+what they read and draw depends on no clock. The numbers go to
 RUN/evaluation.json, the values by row to RUN/evaluation-rows.csv, and all of it into RUN/report.html. Sections of
 earlier calls stay there while the model and the rows are the same; one that is asked again is replaced.";
 
@@ -39,10 +41,13 @@ earlier calls stay there while the model and the rows are the same; one that is 
 #[command(mut_arg("seed", |seed| seed.help("What every draw descends from")))]
 pub struct Evaluate {
     /// Held-out rows; by default the test split of the model's own data
-    #[arg(long)]
+    #[arg(long, value_parser = text())]
     data: Option<String>,
+    /// Judge on the rows of --data even if the model was trained on them, which is no test
+    #[arg(long, requires = "data")]
+    training_rows: bool,
     /// Other data, to be told apart from the model's own (anomalies)
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", value_parser = text())]
     against: Option<String>,
     /// Which sections, by name; all that apply unless given
     #[arg(long, value_delimiter = ',')]
@@ -67,8 +72,11 @@ pub struct Evaluate {
     /// Rows of each set that samples are compared in, whatever it takes: give runs that are to be compared the same
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
+    /// Rows of each estimator of the likelihood, whatever it takes: n then depends on no clock
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
     /// Read all rows for everything, whatever it takes
-    #[arg(long, conflicts_with = "minutes")]
+    #[arg(long, conflicts_with_all = ["minutes", "rows"])]
     full: bool,
     #[command(flatten)]
     on: Computing,
@@ -90,17 +98,23 @@ impl Evaluate {
             let what = format!("sets of {few} rows are too small for a distance between sets");
             return Err(Failure::flag("--samples", what, format!("give at least {LEAST}")));
         }
+        if self.rows == Some(0) {
+            return Err(Failure::flag("--rows", "none asked for", "give at least 1, better some hundreds"));
+        }
         let folder = self.on.trained.folder("an evaluation is kept in a run folder")?;
         let model = self.on.model()?;
+        Evaluation::keepable(folder)?;
         let own = own_data(&model, out);
-        let mut note = |line: String| out.note(line);
+        let mut note = |line: String| out.told(line);
         let given = match &self.data {
             Some(source) => Some(model.open(source, &mut note)?),
             None => None,
         };
-        if let Some(known) = given.as_ref().and_then(|data| trained_on(&model, data)) {
+        if let Some(known) = given.as_ref().and_then(|data| trained_on(&model, data))
+            && !self.training_rows
+        {
             let what = format!("the model was trained on rows of {known}, so these rows are no test of it");
-            let remedy = "leave --data away: the test split of its own data was kept from it";
+            let remedy = NO_TEST;
             return Err(Failure::flag("--data", what, remedy));
         }
         let foreign: Option<Data> = match &self.against {
@@ -115,6 +129,10 @@ impl Evaluate {
                 None
             }
             (Err(failure), None) => return Err(failure),
+        };
+        let learned = match (&given, &own) {
+            (Some(data), Some(own)) => self.learned(data, own, out)?,
+            _ => None,
         };
         let held_out = match (&given, &own) {
             (Some(data), _) => (data, Split::Test),
@@ -134,6 +152,7 @@ impl Evaluate {
             features: features.as_deref(),
             seconds: None,
             set: self.samples,
+            rows: self.rows,
             key: self.on.trained.key("evaluate"),
             progress: &progress,
         };
@@ -150,18 +169,24 @@ impl Evaluate {
         let file = checksum(&folder.join("model.safetensors"))?;
         // Said before the work, so that who wants to keep it can.
         if let Err(why) = Evaluation::earlier(folder, &subject, &file) {
-            out.note(format!("the evaluation in {} will be replaced: {why}", folder.display()));
+            out.note(format!("the evaluation in {} will be replaced: {why}", path(folder)));
         }
         let answered = Evaluation::of(&subject, &self.sections, file.clone(), self.on.trained.seed());
         bar.end();
         let mut evaluation = answered?;
+        if let Some((first, overlap)) = evaluation.sections.first_mut().zip(learned) {
+            first.warnings.push(format!("These rows are no test, for any of the numbers: {overlap}."));
+        }
+        if let Some(section) = evaluation.sections.iter_mut().find(|section| section.name == "samples") {
+            let chosen = Choice::of(&model, folder)?.map_or("prior".into(), |choice| choice.chosen);
+            name_chosen(section, &chosen);
+        }
         let mut text: String = evaluation.sections.iter().map(said).collect();
         let seconds: f64 = evaluation.calls.iter().map(|call| call.seconds).sum();
         // Read now: another call may have ended in the meantime.
         if let Ok(Some(earlier)) = Evaluation::earlier(folder, &subject, &file) {
             evaluation = evaluation.after(earlier);
         }
-        let mut files = evaluation.save(folder)?;
         let kept: Vec<&str> = evaluation
             .calls
             .iter()
@@ -180,19 +205,45 @@ impl Evaluate {
             evaluation.split,
             duration(seconds)
         ));
-        if let Some(own) = &own {
-            let written = report(folder, own, key(model.seed, "report"))?;
-            if let Some(page) = written.files.last() {
-                text.push_str(&format!("\nreport: {}", page.display()));
-                files.push(page.clone());
+        // What was found is said even where it cannot be kept.
+        let mut files = Vec::new();
+        let kept = evaluation.save(folder).and_then(|saved| {
+            files = saved;
+            if let Some(own) = &own {
+                let written = report(folder, own, key(model.seed, "report"))?;
+                if let Some(page) = written.files.last() {
+                    text.push_str(&format!("\nreport: {}", path(page)));
+                    files.push(page.clone());
+                }
             }
+            Ok(())
+        });
+        for failed in &evaluation.failed {
+            text.push_str(&format!("\nFAILED: {}: {}", failed.section, failed.why));
         }
-        out.result(text, &json!({ "evaluation": evaluation, "files": files }));
-        Ok(ExitCode::SUCCESS)
+        out.result(text, &json!({ "evaluation": evaluation, "files": json_paths(&files) }));
+        kept?;
+        Ok(if evaluation.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
+/// What to do where rows turn out to be training rows.
+const NO_TEST: &str = "leave --data away: the test split of its own data was kept from it; or, for a fit that is no test, add \
+                       --training-rows";
+
 impl Evaluate {
+    /// Refuses rows that the model has learned, unless they were asked for; then how many they are.
+    fn learned(&self, data: &Data, own: &Data, out: &Output) -> Result<Option<Overlap>, Failure> {
+        let overlap = Overlap::of(&data.row_hashes(Split::Test)?, own)?;
+        if overlap.is_learned() && !self.training_rows {
+            return Err(Failure::flag("--data", overlap.to_string(), NO_TEST));
+        }
+        if overlap.shared > 0 {
+            out.note(overlap.to_string());
+        }
+        Ok(overlap.is_learned().then_some(overlap))
+    }
+
     /// The network of `--features`, tried on a row.
     fn features(
         &self,
@@ -235,7 +286,7 @@ fn known_sections() -> String {
 /// A section as text: a line a measure, then what to be warned of and what is absent.
 fn said(section: &Section) -> String {
     let mut text = format!("{}\n", section.title);
-    section.features().iter().for_each(|name| text.push_str(&format!("  features of {name}\n")));
+    section.features().iter().for_each(|name| text.push_str(&format!("  features of {}\n", shown(name))));
     let width = section.measures.iter().map(|m| m.title.chars().count()).max().unwrap_or(0);
     for measure in &section.measures {
         let pad = " ".repeat(width - measure.title.chars().count());
@@ -245,7 +296,7 @@ fn said(section: &Section) -> String {
             measure.title, measure.estimate, measure.n
         ));
     }
-    section.warnings.iter().for_each(|warning| text.push_str(&format!("  WARNING: {warning}\n")));
-    section.absent.iter().for_each(|absent| text.push_str(&format!("  without {absent}\n")));
+    section.warnings.iter().for_each(|warning| text.push_str(&format!("  WARNING: {}\n", shown(warning))));
+    section.absent.iter().for_each(|absent| text.push_str(&format!("  without {}\n", shown(absent))));
     text + "\n"
 }

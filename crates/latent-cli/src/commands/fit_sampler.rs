@@ -15,7 +15,7 @@ use toml::{Table, Value};
 use super::own_data;
 use crate::failure::{Done, Failure};
 use crate::options::Computing;
-use crate::output::Output;
+use crate::output::{Output, json_path, json_paths, path};
 use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
@@ -28,8 +28,10 @@ Samplers:
 SAMPLERS
 auto (the default) fits a few of them within --minutes. The table says how well
 a classifier tells the codes of each from those of validation rows (50 % is
-best) and how far apart they lie (mmd, 0 is best). The best is what
-`latent sample` draws from unless told otherwise.";
+best) and how far apart they lie (mmd, 0 is best). The best is the one that is
+told least; those within its 95 % interval are as good, and among them the one
+whose mmd is surely least is the best. `latent sample` draws from it unless told
+otherwise.";
 
 /// Fit what codes are drawn from on the codes of training rows, and keep the best
 #[derive(Args)]
@@ -112,8 +114,8 @@ impl FitSampler {
         };
         bar.end();
         let choice = choice?;
-        self.say(&choice, folder, out);
-        Ok(ExitCode::SUCCESS)
+        self.say(&choice, folder, model.facts.shape.is_image(), out);
+        Ok(if choice.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     /// The sampler's table: its name and what `--set` says.
@@ -136,7 +138,7 @@ impl FitSampler {
         Ok(table)
     }
 
-    fn say(&self, choice: &Choice, folder: &Path, out: &Output) {
+    fn say(&self, choice: &Choice, folder: &Path, is_image: bool, out: &Output) {
         let mut text =
             format!("{:20} {:>24} {:>20} {:>9}\n", "sampler", "told apart (95 %)", "mmd ± error", "fit");
         for row in &choice.table {
@@ -152,7 +154,7 @@ impl FitSampler {
                 ),
                 format!("{:.4} ± {:.4}", t.mmd, t.mmd_error),
                 if row.sampler == "prior" { "–".into() } else { duration(row.seconds) },
-                if row.sampler == choice.chosen { "  chosen" } else { "" },
+                if row.sampler == choice.chosen { "  best" } else { "" },
             ));
         }
         let files: Vec<PathBuf> = choice
@@ -162,14 +164,19 @@ impl FitSampler {
             .map(|row| FittedSampler::path(folder, &row.sampler))
             .collect();
         text.push_str(&format!(
-            "chosen: {}; draw from it by: latent sample {} --out samples.png",
+            "best: {}: {}\ndraw from it by: latent sample {} --out samples.{}",
             choice.chosen,
-            folder.display()
+            choice.why(),
+            path(folder),
+            if is_image { "png" } else { "csv" }
         ));
+        for (name, why) in &choice.failed {
+            text.push_str(&format!("\nFAILED: {name}: {why}"));
+        }
         let rows: Vec<&Judged> = choice.table.iter().collect();
         out.result(
             text,
-            &json!({ "chosen": choice.chosen, "table": rows, "files": files, "run": folder, "seed": self.on.trained.seed() }),
+            &json!({ "chosen": choice.chosen, "why": choice.why(), "table": rows, "failed": choice.failed, "files": json_paths(&files), "run": json_path(folder), "seed": self.on.trained.seed() }),
         );
     }
 }

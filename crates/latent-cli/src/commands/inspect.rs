@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use latent::words::shown;
 use serde_json::json;
 
 use super::load;
@@ -39,7 +40,7 @@ impl Inspect {
              {} dimensions\nprior        {}\nnetwork      {} / {}\nweights      {} in {} arrays\nseed         {}",
             run.preset.as_deref().unwrap_or("a model of its own"),
             run.paper.as_ref().map(|p| format!(": {p}")).unwrap_or_default(),
-            run.facts.source,
+            shown(&run.facts.source),
             run.facts.shape,
             run.facts.rows[0],
             run.facts.rows[1],

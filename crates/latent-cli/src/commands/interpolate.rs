@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::Chosen;
 use crate::failure::{Done, Failure};
-use crate::options::Writing;
-use crate::output::Output;
+use crate::options::{Writing, text};
+use crate::output::{Output, json_path, path};
 use crate::target::Kind;
 
 const EXAMPLES: &str = "\
@@ -25,7 +25,7 @@ Examples:
 #[command(mut_arg("seed", |seed| seed.help("What the choice of pairs descends from")))]
 pub struct Interpolate {
     /// Rows whose codes are the ends; by default the model's own held-out rows
-    #[arg(long)]
+    #[arg(long, value_parser = text())]
     data: Option<String>,
     /// The row to start from; without it and --to, --count pairs are drawn
     #[arg(long, requires = "to")]
@@ -99,9 +99,9 @@ impl Interpolate {
                 "{} of {} codes each: {}",
                 super::counted(pairs.len(), "way"),
                 self.steps,
-                target.path.display()
+                path(&target.path)
             ),
-            &json!({ "pairs": pairs, "steps": self.steps, "out": target.path, "seed": self.files.seed() }),
+            &json!({ "pairs": pairs, "steps": self.steps, "out": json_path(&target.path), "seed": self.files.seed() }),
         );
         Ok(ExitCode::SUCCESS)
     }

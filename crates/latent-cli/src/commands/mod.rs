@@ -1,6 +1,7 @@
 //! The subcommands, one file each: flags, run, and examples that the tests execute.
 
 pub mod compare;
+pub mod completions;
 pub mod data;
 pub mod decode;
 pub mod demo;
@@ -10,11 +11,13 @@ pub mod evaluate;
 pub mod fit_sampler;
 pub mod inspect;
 pub mod interpolate;
+pub mod man;
 pub mod presets;
 pub mod reconstruct;
 pub mod report;
 pub mod sample;
 pub mod score;
+pub mod settings;
 pub mod textbook;
 pub mod train;
 pub mod traverse;
@@ -35,21 +38,18 @@ use crate::output::Output;
 pub fn load(run: &Path, device: &str) -> Result<Model, Failure> {
     let device = Device::named(device)?;
     if !run.exists() {
-        return Err(Failure::Flag {
-            flag: "RUN",
-            what: format!("{}: no such run folder or model file", run.display()),
-            remedy: "give what `latent train --out` wrote".into(),
-        });
+        return Err(Failure::path(
+            run,
+            "no such run folder or model file",
+            "give what `latent train --out` wrote",
+        ));
     }
     if !run.join("model.safetensors").exists() && run.join("run.toml").exists() {
         return Err(Failure::Unfinished(run.into()));
     }
     if run.is_dir() && !run.join("model.safetensors").exists() {
-        return Err(Failure::Flag {
-            flag: "RUN",
-            what: format!("{} is no run folder: it holds no model.safetensors", run.display()),
-            remedy: "give a folder that `latent train` wrote, or a model file".into(),
-        });
+        let remedy = "give a folder that `latent train` wrote, or a model file";
+        return Err(Failure::path(run, "no run folder: it holds no model.safetensors", remedy));
     }
     Ok(Model::load_with(run, &device, &Registry::default())?)
 }
@@ -78,7 +78,7 @@ pub struct Chosen {
 impl Chosen {
     /// Opens `source`, or the held-out rows of the model's own data.
     pub fn open(model: &Model, source: Option<&str>, out: &Output) -> Result<Self, Failure> {
-        let mut note = |line: String| out.note(line);
+        let mut note = |line: String| out.told(line);
         match source {
             Some(source) => {
                 let data = model.open(source, &mut note)?;
@@ -132,16 +132,16 @@ impl Chosen {
 /// The data that the model was trained on. Its path is relative to where training ran.
 pub fn own_data(model: &Model, out: &Output) -> Result<Data, Failure> {
     let source = &model.facts.source;
-    let data = model.open_own(&mut |line| out.note(line)).map_err(|error| match error {
-        GenerateError::Data(DataError::NotFound { .. }) => Failure::Flag {
-            flag: "RUN",
-            what: format!("it was trained on {source}, which is not found from here"),
-            remedy: "run the command where training ran, or give other rows by --data if it has that".into(),
-        },
+    let data = model.open_own(&mut |line| out.told(line)).map_err(|error| match error {
+        GenerateError::Data(DataError::NotFound { .. }) => Failure::path(
+            source.as_ref(),
+            "the data that the model was trained on is not found from here",
+            "run the command where training ran, or give other rows by --data if it has that",
+        ),
         error => error.into(),
     })?;
     if data.facts().hash != model.facts.hash {
-        out.note(format!(
+        out.told(format!(
             "{source} has changed since training: rows that count as held out may be ones the model has learned"
         ));
     }

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::Chosen;
 use crate::failure::Done;
-use crate::options::Writing;
-use crate::output::Output;
+use crate::options::{Writing, text};
+use crate::output::{Output, json_path, path};
 use crate::target::Kind;
 
 const EXAMPLES: &str = "\
@@ -25,7 +25,7 @@ Examples:
 #[command(mut_arg("seed", |seed| seed.help("Taken for uniformity; reconstruction draws nothing")))]
 pub struct Reconstruct {
     /// Rows to reconstruct; by default the model's own held-out rows
-    #[arg(long)]
+    #[arg(long, value_parser = text())]
     data: Option<String>,
     /// How many rows
     #[arg(long, default_value_t = 32)]
@@ -58,9 +58,9 @@ impl Reconstruct {
             format!(
                 "{}, mean squared error {error:.5} per feature (as the model sees it): {}",
                 super::counted(again.len(), "row"),
-                target.path.display()
+                path(&target.path)
             ),
-            &json!({ "count": again.len(), "squared_error": error, "out": target.path, "seed": self.files.seed() }),
+            &json!({ "count": again.len(), "squared_error": error, "out": json_path(&target.path), "seed": self.files.seed() }),
         );
         Ok(ExitCode::SUCCESS)
     }

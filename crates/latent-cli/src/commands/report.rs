@@ -10,7 +10,7 @@ use super::train::{said, verdicts};
 use super::{load, own_data};
 use crate::failure::Done;
 use crate::options::Trained;
-use crate::output::Output;
+use crate::output::{Output, json_paths, path};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,14 +33,11 @@ impl Report {
         let model = load(folder, "cpu")?;
         let data = own_data(&model, out)?;
         let written = report(folder, &data, self.of.key("report"))?;
-        let text = format!(
-            "{}{}",
-            written.files.last().map(|page| page.display().to_string()).unwrap_or_default(),
-            said(&written)
-        );
+        let text =
+            format!("{}{}", written.files.last().map(|page| path(page)).unwrap_or_default(), said(&written));
         out.result(
             text,
-            &json!({ "verdicts": verdicts(&written), "files": written.files, "seed": self.of.seed() }),
+            &json!({ "verdicts": verdicts(&written), "files": json_paths(&written.files), "seed": self.of.seed() }),
         );
         Ok(ExitCode::SUCCESS)
     }

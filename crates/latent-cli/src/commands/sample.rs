@@ -7,11 +7,12 @@ use latent::Model;
 use latent::Registry;
 use latent::generate::Observe;
 use latent::generate::sampler::{Choice, FittedSampler, How};
+use latent::words::shown;
 use serde_json::json;
 
 use crate::failure::{Done, Failure};
 use crate::options::{Conditions, Writing};
-use crate::output::Output;
+use crate::output::{Output, json_path, path};
 use crate::target::Kind;
 
 const EXAMPLES: &str = "\
@@ -93,9 +94,9 @@ impl Sample {
         let said = format!("{}{of}{told}{from}", super::counted(self.count, "sample"));
         samples.save(&target.path, &said)?;
         out.result(
-            format!("{said}: {}", target.path.display()),
+            format!("{}: {}", shown(&said), path(&target.path)),
             &json!({
-                "count": self.count, "out": target.path, "seed": self.files.seed(), "sampler": sampler.kind(),
+                "count": self.count, "out": json_path(&target.path), "seed": self.files.seed(), "sampler": sampler.kind(),
                 "temperature": self.temperature, "truncation": self.truncation, "class": self.class
             }),
         );

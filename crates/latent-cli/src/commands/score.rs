@@ -1,12 +1,15 @@
 //! `latent score`: how likely is each row? For anomalies, and for comparing models on one base measure.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use latent::Registry;
 use latent::data::{Column, Split, StoredType, write_csv, write_npy};
+use latent::evaluate::Overlap;
 use latent::evaluate::anomaly::p_values;
+use latent::evaluate::likelihood::Units;
 use latent::figure::{GridLabels, image_sheet};
 use latent::generate::Samples;
 use latent::generate::sampler::FittedSampler;
@@ -14,8 +17,8 @@ use serde_json::json;
 
 use super::{Chosen, own_data, trained_on};
 use crate::failure::{Done, Failure};
-use crate::options::Writing;
-use crate::output::Output;
+use crate::options::{Writing, text};
+use crate::output::{Output, json_path, path};
 use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
@@ -24,11 +27,12 @@ Examples:
   latent score runs/one --k 20 --out scores.npy --sheet unlikely.png
 
 Columns:
-  log_p_lower  a lower bound of log p(x) in nats, by k importance samples
+  log_p_lower  a lower bound of log p(x) in nats, by k importance samples; of
+               real numbers a density, in the units of the data's files
   k            how many
   se           the standard error of log_p_lower
   ess          how many of the k samples count
-  p_value      the share of validation rows that are as unlikely or more
+  p_value      the share of other validation rows as unlikely or more
 Models without a density give distortion and p_value, and the header says why.";
 
 /// Score rows by their likelihood
@@ -37,7 +41,7 @@ Models without a density give distortion and p_value, and the header says why.";
 #[command(mut_arg("out", |out| out.help("Where to: scores.csv or scores.npy")))]
 pub struct Score {
     /// Rows to score; by default the model's own held-out rows
-    #[arg(long)]
+    #[arg(long, value_parser = text())]
     data: Option<String>,
     /// Importance samples a row
     #[arg(long, default_value_t = 100)]
@@ -48,7 +52,7 @@ pub struct Score {
     /// Also draw the most unlikely rows, as a picture
     #[arg(long, value_name = "PNG")]
     sheet: Option<PathBuf>,
-    /// Validation rows behind the p-values, at most
+    /// Validation rows behind the p-values, at most, in a keyed order
     #[arg(long, default_value_t = 1000)]
     reference: usize,
     #[command(flatten)]
@@ -83,14 +87,36 @@ impl Score {
                 "leave --data out to use its own held-out rows, or train on the official training set";
             return Err(Failure::flag("--data", what, remedy));
         }
-        let reference = match &self.data {
+        let own = match &self.data {
             None => None,
             Some(_) => Some(Chosen { data: own_data(&model, out)?, split: Split::Validation }),
         };
-        let table = self.table(&model, &prior, &chosen, usize::MAX)?;
-        let p_values = match &reference {
-            Some(own) => p_values(&table.first, &self.table(&model, &prior, own, self.reference)?.first),
-            None => p_values(&table.first, &table.first),
+        let table = self.table(&model, &prior, &chosen, &(0..chosen.len()).collect::<Vec<_>>())?;
+        let reference = own.as_ref().unwrap_or(&chosen);
+        // In a keyed order: files are often sorted by class.
+        let mut among = self.files.key("reference").permutation(reference.len());
+        among.truncate(self.reference);
+        let mut learned = None;
+        let p_values = match &own {
+            Some(own) => {
+                let hashes = chosen.data.row_hashes(chosen.split)?;
+                let overlap = Overlap::of(&hashes, &own.data)?;
+                if overlap.shared > 0 {
+                    out.note(overlap.to_string());
+                }
+                learned = Some(overlap.shared);
+                let of_reference = own.data.row_hashes(own.split)?;
+                let same: HashMap<u64, usize> =
+                    among.iter().enumerate().map(|(place, &row)| (of_reference[row], place)).collect();
+                let scores = self.table(&model, &prior, own, &among)?.first;
+                p_values(&table.first, |row| same.get(&hashes[row]).copied(), &scores)
+            }
+            None => {
+                let same: HashMap<usize, usize> =
+                    among.iter().enumerate().map(|(p, &row)| (row, p)).collect();
+                let scores: Vec<f64> = among.iter().map(|&row| table.first[row]).collect();
+                p_values(&table.first, |row| same.get(&row).copied(), &scores)
+            }
         };
         self.write(&target, &table, &p_values)?;
         if let Some(sheet) = &sheet {
@@ -103,22 +129,23 @@ impl Score {
             Some(reason) => format!(" ({reason})"),
             None => format!(" under {under}"),
         };
+        let units = Units::of(&model).words;
         out.result(
             format!(
-                "{}, mean {shown} {:.2} nats{reason}: {}{}",
+                "{}, mean {shown} {:.2} nats{reason}: {}\n{shown}: {units}{}",
                 super::counted(table.first.len(), "row"),
                 sign * mean,
-                target.path.display(),
+                path(&target.path),
                 self.sheet
                     .as_ref()
-                    .map(|sheet| format!("\nthe most unlikely: {}", sheet.display()))
+                    .map(|sheet| format!("\nthe most unlikely: {}", path(sheet)))
                     .unwrap_or_default()
             ),
             &json!({
                 "rows": table.first.len(), "mean": sign * mean, "column": shown, "reason": table.reason,
-                "base_measure": model.functions.likelihood.measure().name(), "k": self.k,
-                "prior": table.has_density.then_some(&under),
-                "out": target.path, "sheet": self.sheet, "seed": self.files.seed()
+                "base_measure": model.functions.likelihood.measure().name(), "units": units, "k": self.k,
+                "prior": table.has_density.then_some(&under), "reference": among.len(), "training_rows": learned,
+                "out": json_path(&target.path), "sheet": self.sheet.as_deref().map(json_path), "seed": self.files.seed()
             }),
         );
         Ok(ExitCode::SUCCESS)
@@ -136,22 +163,18 @@ impl Score {
         }
     }
 
-    /// Scores up to `most` rows.
+    /// Scores of the rows at these positions.
     fn table(
         &self,
         model: &latent::Model,
         prior: &FittedSampler,
         chosen: &Chosen,
-        most: usize,
+        positions: &[usize],
     ) -> Result<Scores, Failure> {
         let reason = model.lacks_density();
         let mut scores = Scores { has_density: reason.is_none(), reason, ..Scores::default() };
-        let mut left = most;
-        chosen.each(|rows| {
-            if left == 0 {
-                return Ok(());
-            }
-            left = left.saturating_sub(rows.len());
+        for part in positions.chunks(512) {
+            let rows = chosen.data.rows(chosen.split, part, 0)?;
             if scores.has_density {
                 for score in model.score_with(prior, &rows, self.k, self.files.key("score"))? {
                     scores.first.push(score.log_p_lower);
@@ -161,9 +184,7 @@ impl Score {
             } else {
                 scores.first.extend(model.distortion(&rows)?.into_iter().map(|d| -d));
             }
-            Ok(())
-        })?;
-        scores.first.truncate(most);
+        }
         Ok(scores)
     }
 

@@ -1,27 +1,26 @@
 //! `latent train`: from data to a trained model, pictures and a report.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Args;
 use latent::Layers;
 use latent::Registry;
 use latent::device::Device;
-use latent::evaluate::{RunReport, report};
+use latent::evaluate::{RunReport, is_current, report};
 use latent::figure::Level;
 use latent::train::Outcome;
-use latent::words::duration;
+use latent::words::{duration, shown};
 use latent::{Options, Training};
 use serde_json::json;
 
 use super::key;
 use crate::failure::{Done, Failure};
-use crate::output::Output;
+use crate::options::text;
+use crate::output::{Output, json_path, json_paths, path};
 use crate::progress::Progress;
+use crate::stop::Stop;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,14 +37,17 @@ DATA is one of
   a name: embedded, fashion-mnist, mnist, shapes (dSprites' factors, made as needed)
 
 Without --preset, likelihood and network follow from the data; what was chosen
-is printed with the reason. All that can be set stands in a run's run.toml.";
+is printed with the reason. `latent settings` lists all that can be set.
+
+Ctrl-C, SIGTERM and SIGHUP save and end with exit code 128 + signal (Ctrl-C:
+130); a second one ends at once. Under nohup SIGHUP stays ignored.";
 
 /// Train a model on data and write a run folder
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Train {
     /// What to learn from
-    #[arg(long)]
+    #[arg(long, value_parser = text())]
     data: Option<String>,
     /// The run folder to write
     #[arg(long)]
@@ -57,7 +59,7 @@ pub struct Train {
     #[arg(long)]
     config: Option<PathBuf>,
     /// One setting, laid over everything else; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = text())]
     set: Vec<String>,
     /// Passes over the training rows (short for --set train.epochs=N)
     #[arg(long)]
@@ -65,7 +67,8 @@ pub struct Train {
     /// Stop after this many minutes
     #[arg(long)]
     minutes: Option<f64>,
-    /// What all noise descends from
+    /// What weights and noise descend from; the split has a seed of its own,
+    /// data.seed
     #[arg(long)]
     seed: Option<u64>,
     /// Where to compute: auto, cpu, or a name from `latent devices`
@@ -121,7 +124,7 @@ impl Train {
             init_from: self.init_from.as_deref(),
             registry: Registry::default(),
         };
-        let stop = Stop::on_interrupt();
+        let stop = Stop::on_signals();
         train(&layers, &self.out, options, !self.no_report, &stop, out)
     }
 }
@@ -136,9 +139,9 @@ pub fn train(
     out: &Output,
 ) -> Done {
     let begun = Instant::now();
-    let mut training = Training::prepare(layers, folder, options, &mut |line| out.note(line))?;
+    let mut training = Training::prepare(layers, folder, options, &mut |line| out.told(line))?;
     let facts = &training.run.facts;
-    out.note(format!(
+    out.told(format!(
         "data: {}, {} training, {} validation and {} test rows of {}",
         facts.source, facts.rows[0], facts.rows[1], facts.rows[2], facts.shape
     ));
@@ -146,10 +149,17 @@ pub fn train(
     let is_over = forecast.steps == 0;
     if !is_over {
         out.note(forecast.to_string());
+        forecast.warning(training.run.train.minutes).into_iter().for_each(|long| out.note(long));
     }
     let mut progress = Progress::new(out, training.run.train.minutes);
     stop.begin();
-    let outcome = training.train(stop.flag(), &mut |event| progress.event(&event));
+    let mut heard = false;
+    let outcome = training.train(stop.flag(), &mut |event| {
+        progress.event(&event);
+        if stop.is_asked() && !std::mem::replace(&mut heard, true) {
+            out.note("\nsaving the state; Ctrl-C again ends at once");
+        }
+    });
     stop.end();
     progress.end();
     let seed = training.run.seed;
@@ -159,31 +169,35 @@ pub fn train(
             "interrupted at step {} of {}; the state is saved. Go on with:\n  latent train --out {} --resume",
             progress.step(),
             progress.total(),
-            folder.display()
+            path(folder)
         );
         let (step, total) = (progress.step(), progress.total());
-        out.result(text, &json!({ "interrupted": true, "step": step, "total": total, "run": folder }));
-        return Ok(ExitCode::from(130));
+        out.result(
+            text,
+            &json!({ "interrupted": true, "step": step, "total": total, "run": json_path(folder) }),
+        );
+        return Ok(stop.exit_code());
     }
     let model = folder.join("model.safetensors");
-    let mut value = json!({ "run": folder, "model": model, "seconds": took, "seed": seed });
+    let mut value =
+        json!({ "run": json_path(folder), "model": json_path(&model), "seconds": took, "seed": seed });
     let mut text = match is_over {
-        true => format!("{}: trained already; lengthen it with --epochs N", folder.display()),
-        false => format!("trained in {}: {}", duration(took), model.display()),
+        true => format!("{}: trained already; lengthen it with --epochs N", path(folder)),
+        false => format!("trained in {}: {}", duration(took), path(&model)),
     };
-    if reports && !(is_over && folder.join("report.html").exists()) {
+    if reports && !(is_over && is_current(folder)) {
         out.note("drawing figures and the report");
         let written = report(folder, &training.data, key(seed, "report"))?;
         text.push_str(&said(&written));
         if let Some(page) = written.files.last() {
-            text.push_str(&format!("\nreport: {}", page.display()));
+            text.push_str(&format!("\nreport: {}", path(page)));
         }
         text.push_str(&format!(
             "\nnext: latent fit-sampler {0} (better samples), latent evaluate {0} (every number with its interval)",
-            folder.display()
+            path(folder)
         ));
         value["verdicts"] = verdicts(&written);
-        value["files"] = json!(written.files);
+        value["files"] = json!(json_paths(&written.files));
     }
     out.result(text, &value);
     Ok(ExitCode::SUCCESS)
@@ -196,7 +210,11 @@ pub fn said(written: &RunReport) -> String {
         Level::Note => "note",
         Level::Warning => "WARNING",
     };
-    written.verdicts.iter().map(|v| format!("\n{}: {}. {}", mark(v.level), v.headline, v.evidence)).collect()
+    written
+        .verdicts
+        .iter()
+        .map(|v| format!("\n{}", shown(&format!("{}: {}. {}", mark(v.level), v.headline, v.evidence))))
+        .collect()
 }
 
 /// The verdicts of a report for programs.
@@ -206,41 +224,4 @@ pub fn verdicts(written: &RunReport) -> serde_json::Value {
         .iter()
         .map(|v| json!({ "name": v.name, "headline": v.headline, "evidence": v.evidence }))
         .collect()
-}
-
-/// What Ctrl-C does: while steps are taken, the one under way is finished and saved; otherwise, or when it is pressed
-/// again, the program ends at once (nothing is lost: files are written whole).
-#[derive(Clone, Default)]
-pub struct Stop {
-    flag: Arc<AtomicBool>,
-    steps: Arc<AtomicBool>,
-}
-
-impl Stop {
-    /// Listens to Ctrl-C.
-    pub fn on_interrupt() -> Self {
-        let stop = Self::default();
-        let heard = stop.clone();
-        // Where no handler can be set, the system's own ends the program.
-        let _ = ctrlc::set_handler(move || {
-            if !heard.steps.load(Ordering::SeqCst) || heard.flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            let _ =
-                writeln!(std::io::stderr(), "\nfinishing this step and saving; Ctrl-C again ends at once");
-        });
-        stop
-    }
-
-    fn flag(&self) -> &AtomicBool {
-        &self.flag
-    }
-
-    fn begin(&self) {
-        self.steps.store(true, Ordering::SeqCst);
-    }
-
-    fn end(&self) {
-        self.steps.store(false, Ordering::SeqCst);
-    }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Chosen;
 use crate::failure::{Done, Failure};
 use crate::options::{Conditions, Writing};
-use crate::output::Output;
+use crate::output::{Output, json_path, path};
 use crate::target::Kind;
 
 const EXAMPLES: &str = "\
@@ -94,10 +94,10 @@ impl Traverse {
             format!(
                 "{}, highest rate first, {each} values each: {}",
                 super::counted(dims.len(), "dimension"),
-                target.path.display()
+                path(&target.path)
             ),
             &json!({
-                "dims": dims, "rates": found.rate_per_dimension, "values": values, "out": target.path,
+                "dims": dims, "rates": found.rate_per_dimension, "values": values, "out": json_path(&target.path),
                 "seed": self.files.seed()
             }),
         );

@@ -150,3 +150,16 @@ pub fn evaluation(measures: &str) -> String {
         "sections":[{{"name":"r","title":"How near?","measures":[{measures}],"warnings":[],"absent":[]}}]}}"#
     )
 }
+
+/// A copy of a folder as it lies on disk.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let target = to.join(entry.file_name().expect("a name"));
+        if entry.is_dir() {
+            copy(&entry, &target);
+        } else {
+            fs::copy(&entry, target).expect("a copy");
+        }
+    }
+}

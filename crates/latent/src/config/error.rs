@@ -10,6 +10,9 @@ pub enum ConfigError {
     /// No setting has that name.
     #[error("unknown key `{key}`{}", hint(nearest))]
     UnknownKey { key: String, nearest: Option<String> },
+    /// The table is of a kind that has no such setting.
+    #[error("unknown key `{key}`: only {kinds} has it; choose that, or leave the key out")]
+    OtherKind { key: String, kinds: String },
     /// No member of the axis, or no preset, has that name.
     #[error("unknown {axis} `{name}`{}; known: {known}", hint(nearest))]
     UnknownMember { axis: String, name: String, nearest: Option<String>, known: String },
@@ -26,7 +29,7 @@ pub enum ConfigError {
     #[error("`{key}` cannot be written as TOML: {what}; report this as a bug")]
     Unwritable { key: String, what: String },
     /// The file cannot be read.
-    #[error("{}", crate::files::refusal(path, source))]
+    #[error("{}", crate::files::unreadable(path, source))]
     Io { path: PathBuf, source: std::io::Error },
 }
 
@@ -56,11 +59,16 @@ fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default()
 }
 
+/// How like each other two names are, from 0 to 1.
+pub(crate) fn likeness(a: &str, b: &str) -> f64 {
+    strsim::jaro_winkler(a, b)
+}
+
 /// The candidate most like `name`, if any is like it at all.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .map(|candidate| (likeness(name, candidate), candidate))
         .filter(|(likeness, _)| *likeness > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate.to_string())

@@ -50,7 +50,7 @@ pub fn parse_table<T: DeserializeOwned>(table: &Table, path: &str) -> Result<T, 
             ConfigError::Value {
                 key,
                 what: message.to_string(),
-                remedy: "a value of that kind stands in the run.toml of any run".into(),
+                remedy: "`latent settings` says what each key takes".into(),
             }
         }
     })

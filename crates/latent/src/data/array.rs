@@ -114,7 +114,11 @@ impl Array {
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DataError> {
-        self.storage.read_at(self.offset + offset, bytes).map_err(|source| DataError::io(&self.path, source))
+        self.storage.read_at(self.offset + offset, bytes).map_err(|source| {
+            // The end of a file comes too early where it was cut after it was opened.
+            let changed = self.storage.check_unchanged(&self.path).err();
+            changed.unwrap_or_else(|| DataError::io(&self.path, source))
+        })
     }
 
     fn decode(&self, row: u64, bytes: &[u8], values: &mut [f64]) -> Result<(), DataError> {
@@ -338,6 +342,10 @@ impl Dataset for ArrayRows {
 
     fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
+    }
+
+    fn check_unchanged(&self) -> Result<(), DataError> {
+        self.array.storage.check_unchanged(&self.array.path)
     }
 
     fn read(&self, row: u64, values: &mut [f64]) -> Result<(), DataError> {

@@ -8,35 +8,73 @@ use sha2::{Digest, Sha256};
 use super::array::MOST_FEATURES;
 use super::checks::{check_roles, check_shape, stub};
 use super::classes::Chosen;
-use super::condition;
-use super::dataset::Labels;
+use super::dataset::{Dataset, Labels};
 use super::moments::Moments;
 use super::open::{Found, find};
 use super::opened::{Source, source_of};
 use super::rows::Preparation;
 use super::scan::{Assigned, scan};
-use super::settings::{Binarize, Flip, Part};
+use super::settings::{Binarize, Flip, Header, Part};
 use super::split::{self, Fractions, UNUSED};
-use super::{Data, DataError, DataSettings, Facts, Normalisation, Split, ValueKind, known, normalise};
+use super::{
+    Data, DataError, DataSettings, Facts, Normalisation, SampleShape, Split, ValueKind, condition, constant,
+    known, normalise,
+};
 use crate::Key;
 
+/// What x means.
+#[derive(Clone, Copy)]
+pub(crate) enum Meaning<'a> {
+    /// What the training rows say.
+    Fresh,
+    /// What these facts say, if rows have the shape that they state; else what the training rows say.
+    Again(&'a Facts),
+    /// What it means to a model, to which these are other data.
+    Other(&'a Facts),
+}
+
 impl Data {
-    /// Opens and splits data. `key` draws the splits and, later, bits and flips; `log` hears what a user should
-    /// know (skipped files, repeated rows).
+    /// Opens and splits data. `settings.seed` draws the splits and the bits of held-out rows, `key` what changes with
+    /// each epoch of training (and all of it where the settings have no seed); `log` hears what a user should know
+    /// (skipped files, repeated rows).
     ///
     /// # Errors
     /// Whatever is wrong with the settings or the files, by name and with a remedy.
     pub fn open(settings: &DataSettings, key: Key, log: &mut dyn FnMut(String)) -> Result<Self, DataError> {
+        Self::open_meaning(settings, Meaning::Fresh, key, log)
+    }
+
+    /// As [`open`](Self::open), once more: values become x as `facts` state it, also where this version of the program
+    /// would choose otherwise. Compare hashes, shapes and columns: data that has changed has another hash, and where
+    /// rows have another shape they are opened as if for the first time.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_again(
+        facts: &Facts,
+        settings: &DataSettings,
+        key: Key,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Self, DataError> {
+        Self::open_meaning(settings, Meaning::Again(facts), key, log)
+    }
+
+    fn open_meaning(
+        settings: &DataSettings,
+        meaning: Meaning<'_>,
+        key: Key,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Self, DataError> {
         settings.check()?;
-        let key = key.fold("data");
         let found = find(&settings.source, settings, None, log)?;
-        Self::open_found(found, settings, key, log)
+        Self::open_found(found, settings, meaning, key.fold("data"), log)
     }
 
     /// Splits what was found. `key` is the data's own.
     pub(crate) fn open_found(
         found: Found,
         settings: &DataSettings,
+        meaning: Meaning<'_>,
         key: Key,
         log: &mut dyn FnMut(String),
     ) -> Result<Self, DataError> {
@@ -77,8 +115,9 @@ impl Data {
             test: fraction(&settings.test, given_test.is_some()),
         };
         let chosen = Chosen::of(&*found.main, found.fashion, &settings.classes)?;
-        let used = split::used(chosen.rows(&*found.main, found.fashion)?, settings.limit, key);
-        let roles = split::assign(&used, found.main.groups(), fractions, key)?;
+        let splits = settings.key().unwrap_or(key);
+        let used = split::used(chosen.rows(&*found.main, found.fashion)?, settings.limit, splits);
+        let roles = split::assign(&used, found.main.groups(), fractions, splits)?;
         drop(used);
         let mut parts = vec![Assigned { rows: found.main, roles, fashion: found.fashion }];
         for (role, part) in [(1, given_validation), (2, given_test)] {
@@ -88,7 +127,7 @@ impl Data {
                 parts.push(Assigned { rows, roles, fashion });
             }
         }
-        Self::build(parts, settings, None, chosen.names, key, log)
+        Self::build(parts, settings, meaning, chosen.names, key, log)
     }
 
     /// Opens other data for a trained model: all rows form the [test split](Split::Test), checked against the
@@ -111,7 +150,16 @@ impl Data {
 
     /// The settings of a model's run without what does not apply to other data.
     pub(crate) fn settings_for(settings: &DataSettings) -> DataSettings {
-        DataSettings { validation: None, test: None, limit: None, flip: Flip::None, ..settings.clone() }
+        // A table with the same columns may have a header, whether or not the model's had one.
+        let header = if settings.header == Header::None { Header::Auto } else { settings.header };
+        DataSettings {
+            validation: None,
+            test: None,
+            limit: None,
+            flip: Flip::None,
+            header,
+            ..settings.clone()
+        }
     }
 
     /// Checks what was found against the model's facts and makes it the test split. `key` is the data's own.
@@ -124,19 +172,22 @@ impl Data {
     ) -> Result<Self, DataError> {
         let mut parts = Vec::new();
         for rows in [Some(found.main), found.test].into_iter().flatten() {
-            check_shape(&*rows, model.shape)?;
+            // Columns that have names were found by them.
+            if rows.columns().is_empty() || model.columns.is_empty() {
+                check_shape(&*rows, constant::whole_shape(model))?;
+            }
             condition::check_told(&model.condition, &*rows)?;
             condition::check_classes(&model.condition, &*rows, found.fashion)?;
             let roles = vec![2; rows.rows() as usize];
             parts.push(Assigned { rows, roles, fashion: found.fashion });
         }
-        Self::build(parts, settings, Some(model), None, key, log)
+        Self::build(parts, settings, Meaning::Other(model), None, key, log)
     }
 
     fn build(
         mut parts: Vec<Assigned>,
         settings: &DataSettings,
-        model: Option<&Facts>,
+        meaning: Meaning<'_>,
         only: Option<Vec<String>>,
         key: Key,
         log: &mut dyn FnMut(String),
@@ -154,18 +205,14 @@ impl Data {
         let mut moments = Moments::new(shape.features());
         let mut audit = scan(&mut parts, settings, &mut hash, &mut moments, log)?;
 
-        let (normalisation, kind) = match model {
-            None => normalise::resolve(&*parts[0].rows, &moments, settings)?,
-            Some(model) => {
-                let natural_bits = model.kind == ValueKind::Binary && settings.binarize == Binarize::None;
-                normalise::check_against(&*parts[0].rows, &moments, &model.normalisation, natural_bits)?;
-                (model.normalisation.clone(), model.kind)
-            }
+        let (stated, other) = match meaning {
+            Meaning::Other(model) => (Some(model), Some(model)),
+            Meaning::Again(facts) => (Some(facts).filter(|f| constant::fits(f, &*parts[0].rows)), None),
+            Meaning::Fresh => (None, None),
         };
-
         let closed = only.is_some();
-        let mut classes = only.or_else(|| model.map(|model| model.classes.clone())).unwrap_or_default();
-        let mut told = model.map_or_else(|| condition::asked(settings), |model| model.condition.clone());
+        let mut classes = only.or_else(|| stated.map(|facts| facts.classes.clone())).unwrap_or_default();
+        let mut told = other.map_or_else(|| condition::asked(settings), |model| model.condition.clone());
         let names = condition::numbers_of(&told);
         let mut training_numbers = vec![Vec::new(); names.len()];
         let mut sources: Vec<Source> = Vec::new();
@@ -191,69 +238,95 @@ impl Data {
             first += rows;
         }
         let lost =
-            (0..3).find(|&split| splits[split].is_empty() && wants(settings, split) && model.is_none());
+            (0..3).find(|&split| splits[split].is_empty() && wants(settings, split) && other.is_none());
         if let Some(split) = lost {
             return Err(DataError::setting(
                 "source",
                 format!("no readable row is left for the {} split", Split::ALL[split]),
-                "give more rows, or another seed",
+                "give more rows, or another data.seed",
             ));
         }
-        if model.is_none() {
-            let mut counts = vec![0; classes.len()];
-            for label in splits[0].iter().filter_map(|&id| source_of(&sources, id).label(id)) {
-                if let Some(count) = counts.get_mut(label as usize) {
-                    *count += 1;
+        check_weights(&sources, &splits)?;
+        hash.update(classes.join("\n"));
+        hash.update(settings.fingerprint(other.is_none()));
+        let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+
+        match stated {
+            Some(facts) => told = facts.condition.clone(),
+            None => {
+                let mut counts = vec![0; classes.len()];
+                for label in splits[0].iter().filter_map(|&id| source_of(&sources, id).label(id)) {
+                    if let Some(count) = counts.get_mut(label as usize) {
+                        *count += 1;
+                    }
                 }
+                condition::resolve(&mut told, &classes, &counts, &training_numbers)?;
             }
-            condition::resolve(&mut told, &classes, &counts, &training_numbers)?;
         }
         for source in &mut sources {
             source.numbers = condition::standardised(&told, &*source.rows)?;
         }
-        check_weights(&sources, &splits)?;
-        hash.update(classes.join("\n"));
-        hash.update(settings.fingerprint());
-        let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-
-        let (mean, variance) = x_moments(&moments, &normalisation, settings.binarize);
         let held = |count: u64, of: usize| count >= 50 || (count > 0 && count * 100 >= of as u64);
         let overlaps = if held(audit.fashion[0], splits[0].len() + splits[1].len()) {
             vec![known::FASHION_TEST.to_string()]
         } else {
             Vec::new()
         };
-        let facts = Facts {
-            source: settings.source.clone(),
-            shape,
-            kind,
-            normalisation: normalisation.clone(),
-            columns: sources[0].rows.columns().to_vec(),
-            classes,
-            rows: [0, 1, 2].map(|split| splits[split].len() as u64),
-            mean: model.map_or(mean, |model| model.mean.clone()),
-            variance: model.map_or(variance, |model| model.variance.clone()),
-            hash,
-            overlaps,
-            condition: told,
+        let rows = &*sources[0].rows;
+        let mut facts = match stated {
+            Some(facts) => {
+                if other.is_some() {
+                    let natural_bits = facts.kind == ValueKind::Binary && settings.binarize == Binarize::None;
+                    normalise::check_against(rows, &moments, &facts.normalisation, natural_bits)?;
+                }
+                Facts { source: settings.source.clone(), classes, hash, overlaps, ..facts.clone() }
+            }
+            None => {
+                let (normalisation, kind) = normalise::resolve(rows, &moments, settings, log)?;
+                let facts = Facts {
+                    source: settings.source.clone(),
+                    shape,
+                    kind,
+                    normalisation,
+                    columns: rows.columns().to_vec(),
+                    constant: Vec::new(),
+                    classes,
+                    rows: [0; 3],
+                    mean: Vec::new(),
+                    variance: Vec::new(),
+                    hash,
+                    overlaps,
+                    condition: told,
+                };
+                without_constants(facts, rows, &moments)?
+            }
         };
-        audit.format = sources[0].rows.format();
-        audit.number = sources[0].rows.number().name();
-        audit.range = moments.range();
-        if !shape.is_image() {
-            audit.spans = moments.least.iter().copied().zip(moments.greatest.iter().copied()).collect();
+        facts.rows = [0, 1, 2].map(|split| splits[split].len() as u64);
+        let kept = constant::kept(&facts, rows);
+        if other.is_none() {
+            (facts.mean, facts.variance) =
+                x_moments(&moments, &facts.normalisation, kept.as_deref(), settings.binarize);
         }
-        if model.is_none() {
-            let columns = moments.least.iter().zip(&moments.greatest).enumerate();
+        constant::notes(&facts, rows, &moments, other.is_some()).into_iter().for_each(&mut *log);
+        audit.format = rows.format();
+        audit.number = rows.number().name();
+        audit.range = moments.all.range();
+        if !shape.is_image() {
+            let spans = moments.all.least.iter().copied().zip(moments.all.greatest.iter().copied());
+            audit.spans = spans.collect();
+        }
+        if other.is_none() && facts.constant.is_empty() {
+            let columns = moments.all.least.iter().zip(&moments.all.greatest).enumerate();
             audit.constant =
                 columns.filter(|(_, (least, greatest))| least == greatest).map(|(n, _)| n).collect();
         }
-        let preparation = Preparation::new(normalisation, shape, settings, key);
+        let preparation = Preparation::new(facts.normalisation.clone(), facts.shape, settings, key);
         let workers = settings.threads();
         let has_gaps = sources.iter().any(|source| source.rows.has_gaps());
         let is_weighted = sources.iter().any(|source| source.rows.weight().is_some());
-        let mut data = Self { sources, splits, preparation, facts, audit, workers, has_gaps, is_weighted };
-        if model.is_none() && matches!(settings.binarize, Binarize::Threshold | Binarize::Static) {
+        let mut data =
+            Self { sources, splits, preparation, facts, kept, audit, workers, has_gaps, is_weighted };
+        if other.is_none() && matches!(settings.binarize, Binarize::Threshold | Binarize::Static) {
             data.measure_bits()?;
         }
         Ok(data)
@@ -266,8 +339,9 @@ impl Data {
         let mut mask = vec![0.0; self.features()];
         let plain = Preparation { flip: Flip::None, ..self.preparation.clone() };
         let (mut values, mut x) = (vec![0.0; self.features()], vec![0.0; self.features()]);
+        let mut whole = Vec::new();
         for &id in &self.splits[0] {
-            self.read(id, &mut values)?;
+            self.read(id, &mut whole, &mut values)?;
             plain.prepare(&values, &mut x, &mut mask, id, Split::Train, 0);
             sums.iter_mut().zip(&x).for_each(|(sum, x)| *sum += f64::from(*x));
             counts.iter_mut().zip(&mask).for_each(|(count, mask)| *count += f64::from(*mask));
@@ -287,7 +361,7 @@ fn check_weights(sources: &[Source], splits: &[Vec<u64>; 3]) -> Result<(), DataE
             return Err(DataError::malformed(
                 source_of(sources, first).rows.path(),
                 format!("the weights of all {} rows of the {split} split are 0", ids.len()),
-                "leave rows of weight 0 out, or try another seed",
+                "leave rows of weight 0 out, or try another data.seed",
             ));
         }
     }
@@ -315,17 +389,41 @@ fn renumber(labels: &Labels, fashion: bool, closed: bool, classes: &mut Vec<Stri
     labels.of.iter().map(|&label| numbers[label as usize]).collect()
 }
 
-/// Mean and variance of x from those of the values. Bits drawn anew have the mean of x and its Bernoulli
+/// The facts of tables of real numbers without their constant columns.
+fn without_constants(facts: Facts, rows: &dyn Dataset, moments: &Moments) -> Result<Facts, DataError> {
+    if facts.kind != ValueKind::Real {
+        return Ok(facts);
+    }
+    let found = constant::find(rows, moments)?;
+    let mut facts = Facts { constant: found, ..facts };
+    if facts.constant.is_empty() {
+        return Ok(facts);
+    }
+    facts.shape = SampleShape::Vector { columns: facts.shape.features() - facts.constant.len() };
+    let kept: Vec<usize> = facts.places().collect();
+    facts.normalisation = facts.normalisation.of_columns(&kept);
+    if !facts.columns.is_empty() {
+        facts.columns = kept.iter().map(|&at| facts.columns[at].clone()).collect();
+    }
+    Ok(facts)
+}
+
+/// Mean and variance of x from those of the values at `kept`. Bits drawn anew have the mean of x and its Bernoulli
 /// variance.
-fn x_moments(moments: &Moments, normalisation: &Normalisation, binarize: Binarize) -> (Vec<f32>, Vec<f32>) {
+fn x_moments(
+    moments: &Moments,
+    normalisation: &Normalisation,
+    kept: Option<&[usize]>,
+    binarize: Binarize,
+) -> (Vec<f32>, Vec<f32>) {
     let (mean, variance) = moments.mean_and_variance();
-    let at = |list: &[f32], index: usize| f64::from(list[index % list.len()]);
-    let features = mean.iter().zip(&variance).enumerate().map(|(index, (mean, variance))| {
-        if moments.observed(index) == 0 {
+    let all: Vec<usize> = (0..mean.len()).collect();
+    let features = kept.unwrap_or(&all).iter().enumerate().map(|(index, &at)| {
+        if moments.observed(at) == 0 {
             return (0.0, 0.0);
         }
-        let scale = at(&normalisation.scale, index);
-        let mean = (mean - at(&normalisation.offset, index)) / scale;
+        let (offset, scale) = normalisation.of(index);
+        let (mean, variance) = ((mean[at] - offset) / scale, variance[at]);
         let variance =
             if binarize == Binarize::None { variance / (scale * scale) } else { mean * (1.0 - mean) };
         (mean as f32, variance as f32)

@@ -56,6 +56,7 @@ pub(crate) fn stub(settings: &DataSettings, rows: &dyn Dataset) -> Facts {
             whole: Vec::new(),
         },
         columns: rows.columns().to_vec(),
+        constant: Vec::new(),
         classes: Vec::new(),
         rows: [0; 3],
         mean: Vec::new(),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::classes::{class_names, listed, nearest};
 use super::dataset::Dataset;
+use super::moments::Moments;
 use super::{DataError, DataSettings, Facts};
 
 /// The name that stands for the class of each row, whatever the column of labels is called.
@@ -240,14 +241,14 @@ pub(crate) fn resolve(
             }
             Attribute::Number { mean, deviation, range, .. } => {
                 let Some(values) = numbers.next().filter(|values| !values.is_empty()) else { continue };
-                let rows = values.len() as f64;
-                *mean = values.iter().sum::<f64>() / rows;
-                let square = values.iter().map(|value| (value - *mean).powi(2)).sum::<f64>() / rows;
-                // Below the rounding of the sums a column is constant.
-                let spread = square.sqrt();
-                *deviation = if spread > 1e-9 * mean.abs() { spread } else { 1.0 };
-                let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-                *range = [least, values.iter().copied().fold(f64::NEG_INFINITY, f64::max)];
+                let mut moments = Moments::new(1);
+                values.iter().for_each(|&value| moments.add(&[value], true));
+                let (least, greatest) = moments.train.range();
+                let (means, variances) = moments.mean_and_variance();
+                *mean = means[0];
+                let spread = variances[0].sqrt().max(f64::from(f32::MIN_POSITIVE));
+                *deviation = if least < greatest { spread } else { 1.0 };
+                *range = [least, greatest];
             }
         }
     }

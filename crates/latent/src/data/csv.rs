@@ -1,4 +1,4 @@
-//! csv: a header line, then one row of numbers a line.
+//! csv: a header line (which may be missing), then one row of numbers a line.
 //!
 //! Comma, semicolon and tab are told apart by the header. Every cell must be a finite number, save in the
 //! column of labels and the column of groups, which are no part of x. Columns of numbers that are told beside x
@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::classes::{listed, nearest};
 use super::dataset::{Dataset, Labels, Number, Visit};
-use super::{DataError, SampleShape};
+use super::header::{LOOKED_AT, is_missing, is_row, made_up};
+use super::settings::Header;
+use super::{DataError, Facts, SampleShape};
 
 /// A table in memory.
 #[derive(Debug)]
@@ -34,14 +36,20 @@ pub(crate) struct Roles<'a> {
     pub group: Option<&'a str>,
     /// Columns of numbers that are told beside x.
     pub numbers: &'a [String],
-    /// Columns that a trained model wants, in this order. Others are then left out, and labels and groups
-    /// may be missing.
-    pub wanted: Option<&'a [String]>,
+    /// The facts of a trained model: its columns in their order, and after them those of its constant columns that
+    /// are there. Others are then left out, and labels and groups may be missing.
+    pub wanted: Option<&'a Facts>,
+    pub header: Header,
 }
 
 impl Table {
     /// Reads a whole table.
-    pub(crate) fn read(path: &Path, source: impl Read, roles: Roles<'_>) -> Result<Self, DataError> {
+    pub(crate) fn read(
+        path: &Path,
+        source: impl Read,
+        roles: Roles<'_>,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Self, DataError> {
         let wrong = |what: String, remedy: &str| DataError::malformed(path, what, remedy);
         let mut source = source;
         let (start, delimiter) = first_line(&mut source).map_err(|error| DataError::io(path, error))?;
@@ -55,8 +63,26 @@ impl Table {
         if !next(path, &mut reader, &mut record)? {
             return Err(wrong("the file is empty".into(), "give a header line and rows of numbers"));
         }
-        let header: Vec<String> =
-            record.iter().map(|name| name.trim_start_matches('\u{feff}').to_string()).collect();
+        let first: StringRecord = record.iter().map(|name| name.trim_start_matches('\u{feff}')).collect();
+        let mut looked_at = Vec::new();
+        while looked_at.len() < LOOKED_AT && next(path, &mut reader, &mut record)? {
+            looked_at.push(record.clone());
+        }
+        let headless = is_row(&first, &looked_at, roles.header);
+        let header: Vec<String> = if headless {
+            if roles.header == Header::Auto {
+                log(format!(
+                    "{}: the first line looks like a row, not like names: the columns are called column-1 to \
+                     column-{} (data.header = \"first-line\" takes it for names)",
+                    path.display(),
+                    first.len()
+                ));
+            }
+            looked_at.insert(0, first.clone());
+            made_up(first.len())
+        } else {
+            first.iter().map(String::from).collect()
+        };
         check_header(path, &header)?;
         let place = |name: &str| header.iter().position(|column| column == name);
         let special = |key, name: Option<&str>| match name {
@@ -82,16 +108,22 @@ impl Table {
                 .filter(|index| Some(*index) != label && Some(*index) != group && !told.contains(index))
                 .collect(),
             Some(wanted) => wanted
+                .columns
                 .iter()
                 .map(|name| {
                     place(name).ok_or_else(|| {
-                        DataError::mismatch(
-                            path,
-                            format!("there is no column {name:?}, which the model was trained on"),
-                            format!("the model wants {}", wanted.join(", ")),
-                        )
+                        let names = wanted.columns.join(", ");
+                        let remedy = match headless {
+                            true => {
+                                format!("the first line looks like a row: name the columns in it, {names}")
+                            }
+                            false => format!("the model wants {names}"),
+                        };
+                        let what = format!("there is no column {name:?}, which the model was trained on");
+                        DataError::mismatch(path, what, remedy)
                     })
                 })
+                .chain(wanted.constant.iter().filter_map(|constant| place(&constant.name)).map(Ok))
                 .collect::<Result<_, _>>()?,
         };
         if features.is_empty() {
@@ -101,8 +133,9 @@ impl Table {
         let (mut values, mut label_names, mut group_names) = (Vec::new(), Vec::new(), Vec::new());
         let mut numbers: Vec<(String, Vec<f64>)> =
             roles.numbers.iter().map(|name| (name.clone(), Vec::new())).collect();
-        while next(path, &mut reader, &mut record)? {
-            let line = record.position().map_or(0, ::csv::Position::line);
+        let mut looked_at = looked_at.into_iter();
+        while looked_at.next().map(|row| record = row).is_some() || next(path, &mut reader, &mut record)? {
+            let line = record.position().map_or(1, ::csv::Position::line);
             let cell_error = |column: usize, what: String, remedy: String| DataError::Cell {
                 path: path.to_path_buf(),
                 line,
@@ -190,10 +223,7 @@ impl Wrong {
 }
 
 fn number(text: &str) -> Result<f64, Wrong> {
-    let value: f64 = text.parse().map_err(|_| match text {
-        "" | "NA" | "N/A" | "null" | "?" | "-" => Wrong::Missing,
-        _ => Wrong::Text,
-    })?;
+    let value: f64 = text.parse().map_err(|_| if is_missing(text) { Wrong::Missing } else { Wrong::Text })?;
     // f32 is what a model sees: what overflows there is infinite.
     if !value.is_finite() || value.abs() > f64::from(f32::MAX) {
         return Err(Wrong::NotFinite);
@@ -247,15 +277,6 @@ fn next<R: Read>(
 }
 
 fn check_header(path: &Path, header: &[String]) -> Result<(), DataError> {
-    // A row of data has numbers where names are wanted; a single number may be a name (a year).
-    let numbers = header.iter().filter(|name| name.parse::<f64>().is_ok()).count();
-    if numbers * 2 > header.len() {
-        return Err(DataError::malformed(
-            path,
-            "the first line holds numbers where a header is wanted",
-            "name the columns in a first line",
-        ));
-    }
     let mut seen = std::collections::HashSet::new();
     for (index, name) in header.iter().enumerate() {
         if name.is_empty() {

@@ -66,6 +66,11 @@ pub(crate) trait Dataset: Send + Sync {
         false
     }
 
+    /// Refuses to go on where what is read by position is no longer what it was when it was opened.
+    fn check_unchanged(&self) -> Result<(), DataError> {
+        Ok(())
+    }
+
     /// The values of one row.
     fn read(&self, row: u64, values: &mut [f64]) -> Result<(), DataError>;
 

@@ -17,9 +17,17 @@ pub enum DataError {
         /// The names that would have been understood, or where a known name was looked for.
         known: String,
     },
-    /// The operating system refused.
-    #[error("{}", crate::files::refusal(path, source))]
+    /// The operating system refused to read.
+    #[error("{}", crate::files::unreadable(path, source))]
     Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The operating system refused to write.
+    #[error("{}", crate::files::refusal(path, source))]
+    Write {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
@@ -34,6 +42,18 @@ pub enum DataError {
         what: String,
         /// What to do.
         remedy: String,
+    },
+    /// A file was written to after it was opened.
+    #[error(
+        "{}: {what} while it was in use, and rows may no longer be what they were; put back what it held and go on \
+         (training: with --resume), or begin anew with what it holds now",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What is seen of it, as "it was written to".
+        what: String,
     },
     /// A value is NaN or infinite.
     #[error(
@@ -115,6 +135,24 @@ pub enum DataError {
 impl DataError {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
+    }
+
+    /// The same for data that is opened as a trained model's own was: where a setting was to be the remedy, there is none to
+    /// set.
+    #[must_use]
+    pub fn for_model(mut self, data: &Path) -> Self {
+        const REMEDY: &str =
+            "rows for a trained model are read with the settings of its run.toml: give them in that form";
+        match &mut self {
+            Self::Setting { what, .. } => return Self::mismatch(data, std::mem::take(what), REMEDY),
+            Self::Malformed { remedy, .. } | Self::Cell { remedy, .. } | Self::Mismatch { remedy, .. }
+                if remedy.contains("data.") =>
+            {
+                *remedy = REMEDY.into();
+            }
+            _ => {}
+        }
+        self
     }
 
     pub(crate) fn malformed(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Self {

@@ -5,6 +5,7 @@
 //! counted; more than one in a hundred is an error.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,8 +15,10 @@ use super::array::MOST_FEATURES;
 use super::dataset::{Dataset, Labels, Number, Visit};
 use super::fit::Fit;
 use super::ordered::Ordered;
-use super::picture::{Header, decode, header};
+use super::picture::{Header, MOST_PIXEL_BYTES, decode, header};
 use super::settings::{Channels, ImageSettings};
+use super::storage::{Stamp, open_regular};
+use super::walk::walk;
 use super::{DataError, SampleShape};
 
 /// Images in a folder.
@@ -28,6 +31,8 @@ pub(crate) struct Folder {
 /// What a decoding thread needs.
 struct Core {
     files: Vec<PathBuf>,
+    /// How each file was when its header was read; absent where it could not be.
+    stamps: Vec<Option<Stamp>>,
     image: ImageSettings,
     /// 16 bits a level.
     deep: bool,
@@ -36,10 +41,12 @@ struct Core {
     broken: Vec<(u64, String)>,
 }
 
-/// The images of a folder and, from its subfolders, their classes.
-pub(crate) fn list(root: &Path) -> Result<(Vec<PathBuf>, Option<Labels>), DataError> {
-    let (mut files, mut names) = (Vec::new(), Vec::new());
-    walk(root, None, 0, &mut files, &mut names)?;
+/// The images of a folder and, from its subfolders, their classes; `log` hears what is passed over.
+pub(crate) fn list(
+    root: &Path,
+    log: &mut dyn FnMut(String),
+) -> Result<(Vec<PathBuf>, Option<Labels>), DataError> {
+    let (files, names): (Vec<_>, Vec<_>) = walk(root, &is_image_name, log)?.into_iter().unzip();
     if files.is_empty() {
         let remedy = match other_data(root) {
             Some(file) => format!("give the file itself: {}", file.display()),
@@ -78,37 +85,6 @@ fn other_data(root: &Path) -> Option<PathBuf> {
     })
 }
 
-fn walk(
-    folder: &Path,
-    class: Option<&str>,
-    depth: usize,
-    files: &mut Vec<PathBuf>,
-    names: &mut Vec<Option<String>>,
-) -> Result<(), DataError> {
-    const DEEPEST: usize = 16;
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|source| DataError::io(folder, source))? {
-        entries.push(entry.map_err(|source| DataError::io(folder, source))?.path());
-    }
-    // The order in which a system lists a folder is its own; ours is that of the names.
-    entries.sort();
-    for path in entries {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            continue;
-        }
-        if path.is_dir() {
-            if depth < DEEPEST {
-                walk(&path, Some(class.unwrap_or(&name)), depth + 1, files, names)?;
-            }
-        } else if is_image_name(&path) {
-            files.push(path);
-            names.push(class.map(String::from));
-        }
-    }
-    Ok(())
-}
-
 /// Whether the extension is that of a PNG or JPEG file.
 pub(crate) fn is_image_name(path: &Path) -> bool {
     path.extension()
@@ -128,13 +104,22 @@ impl Folder {
     ) -> Result<Self, DataError> {
         let files = Arc::new(files);
         let paths = Arc::clone(&files);
-        let mut headers = Ordered::new(threads, 64, 0..files.len(), move |index| {
-            fs::read(&paths[index]).map_err(|error| error.to_string()).and_then(|bytes| header(&bytes))
-        })?;
+        let mut headers = Ordered::new(
+            threads,
+            64,
+            0..files.len(),
+            move |index: usize| -> Result<(Header, Stamp), String> {
+                let (bytes, stamp) = read_image(&paths[index])?;
+                Ok((header(&bytes)?, stamp))
+            },
+        )?;
         let mut survey = Survey { image: image.clone(), ..Survey::default() };
+        let mut stamps = Vec::with_capacity(files.len());
         for (index, path) in files.iter().enumerate() {
-            match headers.next().ok_or_else(Ordered::<(), ()>::died)?? {
-                Ok(header) => survey.add(path, header)?,
+            let result = headers.next().ok_or_else(Ordered::<(), ()>::died)??;
+            stamps.push(result.as_ref().ok().map(|(_, stamp)| *stamp));
+            match result {
+                Ok((header, _)) => survey.add(path, header)?,
                 Err(reason) => survey.broken.push((index as u64, reason)),
             }
         }
@@ -144,6 +129,7 @@ impl Folder {
         let files = Arc::try_unwrap(files).unwrap_or_else(|shared| (*shared).clone());
         let core = Core {
             files,
+            stamps,
             image: image.clone(),
             deep: deep.unwrap_or(all_deep),
             shape,
@@ -237,10 +223,30 @@ fn check_broken(root: &Path, files: &[PathBuf], broken: &[(u64, String)]) -> Res
     ))
 }
 
+/// The bytes of an image file, and how it was when they were read. A decoded picture takes no more than a quarter of a
+/// gigabyte: a larger file is none.
+fn read_image(path: &Path) -> Result<(Vec<u8>, Stamp), String> {
+    let (file, metadata) = open_regular(path).map_err(|error| match error {
+        DataError::Io { source, .. } => source.to_string(),
+        DataError::Malformed { what, .. } => what,
+        other => other.to_string(),
+    })?;
+    let stamp = Stamp::of(&metadata);
+    if stamp.length > MOST_PIXEL_BYTES {
+        return Err(format!("{} bytes are too many for an image", stamp.length));
+    }
+    let mut bytes = Vec::with_capacity(stamp.length as usize);
+    file.take(stamp.length).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok((bytes, stamp))
+}
+
 impl Core {
     /// The hash of a file and its values.
     fn load(&self, index: usize) -> Result<([u8; 32], Vec<f64>), String> {
-        let bytes = fs::read(&self.files[index]).map_err(|error| error.to_string())?;
+        let (bytes, stamp) = read_image(&self.files[index])?;
+        if let Some(change) = self.stamps[index].and_then(|before| before.change(stamp)) {
+            return Err(change);
+        }
         let (shape, values) = decode(&bytes, &self.image, self.deep)?;
         if shape != self.shape {
             return Err("its size has changed".into());
@@ -277,9 +283,9 @@ impl Dataset for Folder {
     fn read(&self, row: u64, values: &mut [f64]) -> Result<(), DataError> {
         let index = row as usize;
         let (_, read) = self.core.load(index).map_err(|reason| {
-            let what =
-                format!("the image could be decoded when the data was opened, and can't now: {reason}");
-            DataError::malformed(&self.core.files[index], what, "put the file back and resume")
+            let what = format!("the image is not what it was when the data was opened: {reason}");
+            let remedy = "put back what it held and go on (training: with --resume), or begin anew";
+            DataError::malformed(&self.core.files[index], what, remedy)
         })?;
         values.copy_from_slice(&read);
         Ok(())

@@ -111,7 +111,7 @@ fn idx_survives() {
     reals.extend((0..15).flat_map(|v| (v as f32 / 7.0).to_be_bytes()));
     let files = [gzip(&images), images, gzip(&reals), reals];
     run("idx", &files, 8000, |bytes| {
-        idx::parse(path, Storage::Memory(bytes.to_vec()))
+        idx::parse(path, Storage::Memory(bytes.to_vec()), &mut |_| {})
             .and_then(|array| ArrayRows::new(array, None, &sized(), Layout::Auto))
             .is_ok_and(|rows| exhaust(&rows))
     });
@@ -185,7 +185,7 @@ fn csv_survives() {
     ];
     run("csv", &files, 8000, |bytes| {
         let roles = Roles { label: Some("kind"), numbers: &["a".to_string()], ..Roles::default() };
-        Table::read(path, bytes, roles).is_ok_and(|rows| exhaust(&rows))
+        Table::read(path, bytes, roles, &mut |_| {}).is_ok_and(|rows| exhaust(&rows))
     });
 }
 
@@ -231,7 +231,7 @@ fn folder_survives() {
     let changed = root.path().join("b/changed.png");
     run("folder", &files, 1000, |bytes| {
         std::fs::write(&changed, bytes).unwrap();
-        let opened = folder::list(root.path())
+        let opened = folder::list(root.path(), &mut |_| {})
             .and_then(|(files, labels)| Folder::open(root.path(), files, labels, &sized(), None, 1));
         assert!(!matches!(opened, Err(DataError::Worker { .. })), "a thread of the reader panicked");
         opened.is_ok_and(|rows| exhaust(&rows))

@@ -8,13 +8,12 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
 use super::DataError;
 use super::array::{Array, ArrayRows};
 use super::dataset::{Labels, Number};
+use super::gzip::Gzip;
 use super::settings::{ImageSettings, Layout};
-use super::storage::{Sequential, Storage};
+use super::storage::Storage;
 
 /// What is decompressed into memory may be this large.
 pub(crate) const MOST_IN_MEMORY: u64 = 4 << 30;
@@ -86,12 +85,17 @@ pub(crate) fn labels_beside(images: &Path) -> Option<PathBuf> {
 }
 
 /// Images and labels as rows.
-pub(crate) fn open(files: &IdxFiles, image: &ImageSettings, layout: Layout) -> Result<ArrayRows, DataError> {
-    let array = read(&files.images)?;
+pub(crate) fn open(
+    files: &IdxFiles,
+    image: &ImageSettings,
+    layout: Layout,
+    log: &mut dyn FnMut(String),
+) -> Result<ArrayRows, DataError> {
+    let array = read(&files.images, log)?;
     let labels = match &files.labels {
         None => None,
         Some(path) => {
-            let column = read(path)?.column()?;
+            let column = read(path, log)?.column()?;
             Some(
                 Labels::from_numbers(&column)
                     .map_err(|what| DataError::malformed(path, what, "give labels as small integers"))?,
@@ -102,18 +106,18 @@ pub(crate) fn open(files: &IdxFiles, image: &ImageSettings, layout: Layout) -> R
 }
 
 /// One idx file, compressed or not.
-fn read(path: &Path) -> Result<Array, DataError> {
-    parse(path, Storage::open(path)?)
+fn read(path: &Path, log: &mut dyn FnMut(String)) -> Result<Array, DataError> {
+    parse(path, Storage::open(path)?, log)
 }
 
 /// The array that the bytes of an idx file (or its gzip) describe.
-pub(crate) fn parse(path: &Path, storage: Storage) -> Result<Array, DataError> {
+pub(crate) fn parse(path: &Path, storage: Storage, log: &mut dyn FnMut(String)) -> Result<Array, DataError> {
     let wrong = |what: String| {
         DataError::malformed(path, what, "give an idx file as MNIST's, plain or gzip-compressed")
     };
     let mut magic = [0; 2];
     storage.read_at(0, &mut magic).map_err(|_| wrong("the file is too short for idx".into()))?;
-    let storage = if magic == [0x1f, 0x8b] { decompress(path, &storage)? } else { storage };
+    let storage = if magic == [0x1f, 0x8b] { decompress(path, &storage, log)? } else { storage };
     let mut start = [0; 4];
     storage.read_at(0, &mut start).map_err(|_| wrong("the file is too short for idx".into()))?;
     let [0, 0, code, axes] = start else {
@@ -159,11 +163,11 @@ fn number(code: u8) -> Option<Number> {
 }
 
 /// Reads the header first and then no more than it promises, which must be possible for the compressed size.
-fn decompress(path: &Path, storage: &Storage) -> Result<Storage, DataError> {
+fn decompress(path: &Path, storage: &Storage, log: &mut dyn FnMut(String)) -> Result<Storage, DataError> {
     let wrong = |source: std::io::Error| {
         DataError::malformed(path, format!("gzip: {source}"), "compress the file again")
     };
-    let mut decoder = MultiGzDecoder::new(Sequential { storage, position: 0 });
+    let mut decoder = Gzip::new(storage);
     let mut bytes = Vec::new();
     (&mut decoder).take(4).read_to_end(&mut bytes).map_err(wrong)?;
     let axes = bytes.get(3).copied().unwrap_or(0);
@@ -187,6 +191,13 @@ fn decompress(path: &Path, storage: &Storage) -> Result<Storage, DataError> {
             "the header is wrong, or the data is too large for a compressed file: store it as .npy",
         ));
     }
-    decoder.take(promised.min(most) + 1).read_to_end(&mut bytes).map_err(wrong)?;
+    (&mut decoder).take(promised.min(most) + 1).read_to_end(&mut bytes).map_err(wrong)?;
+    if decoder.left_alone > 0 {
+        log(format!(
+            "{}: {} bytes after the compressed data are no gzip and are left alone",
+            path.display(),
+            decoder.left_alone
+        ));
+    }
     Ok(Storage::Memory(bytes))
 }

@@ -38,8 +38,8 @@ const FASHION_CLASSES: [&str; 10] = [
 /// The embedded data set.
 pub(crate) fn embedded(image: &ImageSettings) -> Result<ArrayRows, DataError> {
     let path = Path::new("embedded");
-    let array = idx::parse(path, Storage::Memory(IMAGES.to_vec()))?;
-    let labels = idx::parse(path, Storage::Memory(LABELS.to_vec()))?.column()?;
+    let array = idx::parse(path, Storage::Memory(IMAGES.to_vec()), &mut |_| {})?;
+    let labels = idx::parse(path, Storage::Memory(LABELS.to_vec()), &mut |_| {})?.column()?;
     let labels = Labels::from_numbers(&labels).map_err(|what| DataError::malformed(path, what, "rebuild"))?;
     ArrayRows::new(array, Some(labels), image, Layout::Auto)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::open::find;
+use super::open::find_file;
 use super::{DataError, DataSettings};
 
 /// The rows of an `.npy`, `.npz` or `.csv` file, `width` numbers each, row-major and unchanged.
@@ -10,11 +10,11 @@ use super::{DataError, DataSettings};
 /// # Errors
 /// Whatever is wrong with the file; [`DataError::Malformed`] if its rows have another width.
 pub fn read_matrix(path: &Path, width: usize) -> Result<Vec<f32>, DataError> {
-    if !path.is_file() {
+    if path.is_dir() || !path.exists() {
         let source = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
         return Err(DataError::io(path, source));
     }
-    let rows = find(&path.to_string_lossy(), &DataSettings::default(), None, &mut |_| ())?.main;
+    let rows = find_file(path, &DataSettings::default(), None, &mut |_| ())?.main;
     let found = rows.shape().features();
     if found != width {
         return Err(DataError::malformed(

@@ -3,6 +3,7 @@
 //! It goes the way of files: the same numbers in an `.npy` file (for named columns: in a csv file) are the same
 //! data, hash included. Only memory can say which values are missing, and how much a row counts.
 
+use super::build::Meaning;
 use super::condition::number_names;
 use super::memory_rows::MemoryRows;
 use super::open::Found;
@@ -132,7 +133,7 @@ impl Data {
             }
         }
         let rows = MemoryRows::new(memory, &settings.image, &numbers, None)?;
-        Self::open_found(Found::only(rows), &settings, key.fold("data"), log)
+        Self::open_found(Found::only(rows), &settings, Meaning::Fresh, key.fold("data"), log)
     }
 
     /// Other data in memory for a trained model, as [`open_for`](Self::open_for); the columns of a named table are
@@ -150,7 +151,7 @@ impl Data {
         let settings = DataSettings { source: memory.name.clone(), ..Self::settings_for(settings) };
         settings.check()?;
         let numbers = number_names(&settings, Some(model));
-        let wanted = Some(&model.columns[..]).filter(|columns| !columns.is_empty());
+        let wanted = Some(model).filter(|model| !model.columns.is_empty());
         let rows = MemoryRows::new(memory, &settings.image, &numbers, wanted)?;
         Self::open_found_for(Found::only(rows), model, &settings, key.fold("data"), log)
     }

@@ -14,7 +14,7 @@ use super::memory::Memory;
 use super::settings::{ImageSettings, Layout};
 use super::storage::Storage;
 use super::values::{is_single, picked};
-use super::{DataError, SampleShape};
+use super::{DataError, Facts, SampleShape};
 
 /// Checked rows in memory.
 pub(crate) struct MemoryRows {
@@ -28,13 +28,13 @@ pub(crate) struct MemoryRows {
 }
 
 impl MemoryRows {
-    /// `numbers` are the names of numbers that are told beside x and so are no part of it; `wanted` are the columns of
-    /// a trained model, in its order.
+    /// `numbers` are the names of numbers that are told beside x and so are no part of it; `wanted` are the facts of a
+    /// trained model, whose columns are taken in its order, and after them those of its constant ones that are there.
     pub(crate) fn new(
         memory: Memory,
         image: &ImageSettings,
         numbers: &[String],
-        wanted: Option<&[String]>,
+        wanted: Option<&Facts>,
     ) -> Result<Self, DataError> {
         let mut memory = memory;
         let rows = check(&memory)?;
@@ -54,13 +54,16 @@ impl MemoryRows {
             let kept: Vec<usize> = match wanted {
                 None => (0..columns.len()).filter(|&at| !numbers.contains(&columns[at])).collect(),
                 Some(wanted) => {
-                    let found = wanted.iter().map(|name| {
+                    let found = wanted.columns.iter().map(|name| {
                         place(name).ok_or_else(|| {
                             let what = format!("there is no column {name:?}, which the model was trained on");
-                            DataError::mismatch(path, what, format!("the model wants {}", wanted.join(", ")))
+                            let remedy = format!("the model wants {}", wanted.columns.join(", "));
+                            DataError::mismatch(path, what, remedy)
                         })
                     });
-                    found.collect::<Result<_, _>>()?
+                    let constant =
+                        wanted.constant.iter().filter_map(|constant| place(&constant.name)).map(Ok);
+                    found.chain(constant).collect::<Result<_, _>>()?
                 }
             };
             if kept.is_empty() {

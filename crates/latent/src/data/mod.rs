@@ -18,6 +18,8 @@ mod build;
 mod checks;
 mod classes;
 mod condition;
+mod constant;
+mod content;
 mod csv;
 mod dataset;
 mod error;
@@ -27,6 +29,8 @@ mod folder;
 #[cfg(test)]
 mod fuzz;
 mod given;
+mod gzip;
+mod header;
 mod idx;
 mod known;
 mod loader;
@@ -40,6 +44,7 @@ mod npz;
 mod open;
 mod opened;
 mod ordered;
+mod overlap;
 mod picture;
 mod rows;
 mod scan;
@@ -51,9 +56,11 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod values;
+mod walk;
 mod write;
 
 pub use condition::Attribute;
+pub use constant::Constant;
 pub use error::DataError;
 pub use examples::Examples;
 pub use loader::{Loader, PlanItem};
@@ -61,12 +68,14 @@ pub use matrix::read_matrix;
 pub use memory::Memory;
 pub use opened::Data;
 pub use settings::{
-    Binarize, Channels, Class, Crop, DataSettings, Flip, ImageSettings, Layout, NamedCrop, Normalise, Part,
-    Size,
+    Binarize, Channels, Class, Crop, DataSettings, Flip, Header, ImageSettings, Layout, NamedCrop, Normalise,
+    Part, Size,
 };
 pub use summary::{ClassCount, ColumnSummary, Summary};
 pub use values::Values;
-pub use write::{Column, png_of_sample, write_csv, write_images, write_npy, write_table};
+pub use write::{
+    Column, no_picture_of_ours, png_of_sample, write_csv, write_images, write_npy, write_table, write_text,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -129,19 +138,20 @@ pub enum ValueKind {
     Real,
 }
 
-/// `x = (value − offset) / scale`, a column each (or one for all), and back.
+/// `x = (value − offset) / scale`, a column each (or one for all), and back; in double precision up to the
+/// difference, so that a large offset costs no digits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "normalise::Written", into = "normalise::Written")]
 pub struct Normalisation {
     /// One number, or one per feature.
-    pub offset: Vec<f32>,
+    pub offset: Vec<f64>,
     /// One number, or one per feature; never 0.
-    pub scale: Vec<f32>,
+    pub scale: Vec<f64>,
     /// The type that values had in the user's files and have again in what is written.
     pub stored: StoredType,
     /// The least and greatest value that the stored data may hold (0 and 255 for 8-bit images).
-    pub range: Option<(f32, f32)>,
+    pub range: Option<(f64, f64)>,
     /// Columns of a table that hold whole numbers only, and do so again in what is written.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub whole: Vec<usize>,
 }
 
@@ -164,14 +174,17 @@ pub enum StoredType {
 pub struct Facts {
     /// The path or name that the data came from.
     pub source: String,
-    /// The shape of one sample.
+    /// The shape of one sample, as the model sees it: without [`constant`](Self::constant) columns.
     pub shape: SampleShape,
     /// What its numbers are.
     pub kind: ValueKind,
     /// How values became x.
     pub normalisation: Normalisation,
-    /// Names of the columns of a table; empty otherwise.
+    /// Names of the columns of a table that x has; empty otherwise.
     pub columns: Vec<String>,
+    /// Columns of a table that are no part of x, because they hold one value in all training rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constant: Vec<Constant>,
     /// Names of the classes, in the order of label numbers; empty without labels.
     pub classes: Vec<String>,
     /// Rows in train, validation and test.
@@ -180,7 +193,7 @@ pub struct Facts {
     pub mean: Vec<f32>,
     /// The variance of each feature of x over the training split.
     pub variance: Vec<f32>,
-    /// SHA-256 of the contents (pixels, labels, order) and of the settings that change x.
+    /// SHA-256 of the contents (pixels, labels, order) and of the settings that change x or the splits.
     pub hash: String,
     /// Well-known data sets that these rows overlap with, such as `fashion-mnist-test`.
     pub overlaps: Vec<String>,
@@ -221,8 +234,11 @@ impl std::fmt::Display for Split {
 pub struct Rows {
     /// `[rows, features]`, row-major.
     pub x: Vec<f32>,
-    /// Which rows of the data set these are: the identity that noise is keyed with.
+    /// Which rows of the data set these are: the identity that noise is keyed with in training.
     pub ids: Vec<u64>,
+    /// A number for what each held-out row holds, that the noise which it is scored with is keyed by; empty where ids are
+    /// used: in training, and for data without a seed of its own.
+    pub content: Vec<u64>,
     /// The class of each row; empty where the data has no labels.
     pub labels: Vec<u32>,
     /// What the model is told beside x, `[rows, conditions]` with [`Facts::condition_width`] numbers a row;

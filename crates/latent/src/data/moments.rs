@@ -1,4 +1,4 @@
-//! What one pass over the rows tells: range, mean and variance of each feature, and which rows repeat.
+//! What one pass over the rows tells: span, mean and variance of each feature, and which rows repeat.
 
 use super::dataset::Number;
 
@@ -10,15 +10,43 @@ pub(crate) struct Moments {
     square: Vec<f64>,
     /// Training rows seen.
     pub rows: u64,
-    /// Over all rows, a feature each.
-    pub least: Vec<f64>,
-    pub greatest: Vec<f64>,
+    /// Over all rows.
+    pub all: Spans,
+    /// Over the training rows: what becomes part of a model is measured on them alone.
+    pub train: Spans,
     /// Whether all values are 0 or 1.
     pub bits: bool,
     /// Whether all values are whole numbers, a feature each.
     whole: Vec<bool>,
     /// Training rows without a value, a feature each; empty until a value is missing.
     missing: Vec<u64>,
+}
+
+/// The least and greatest value of each feature; the least is above the greatest where there is none.
+pub(crate) struct Spans {
+    pub least: Vec<f64>,
+    pub greatest: Vec<f64>,
+}
+
+impl Spans {
+    fn new(features: usize) -> Self {
+        Self { least: vec![f64::INFINITY; features], greatest: vec![f64::NEG_INFINITY; features] }
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        for ((&value, least), greatest) in values.iter().zip(&mut self.least).zip(&mut self.greatest) {
+            // A comparison with NaN, a missing value, keeps the bound.
+            *least = least.min(value);
+            *greatest = greatest.max(value);
+        }
+    }
+
+    /// The least and greatest of all values.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        let least = self.least.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = self.greatest.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (least, greatest)
+    }
 }
 
 impl Moments {
@@ -28,8 +56,8 @@ impl Moments {
             sum: vec![0.0; features],
             square: vec![0.0; features],
             rows: 0,
-            least: vec![f64::INFINITY; features],
-            greatest: vec![f64::NEG_INFINITY; features],
+            all: Spans::new(features),
+            train: Spans::new(features),
             bits: true,
             whole: vec![true; features],
             missing: Vec::new(),
@@ -41,10 +69,7 @@ impl Moments {
         if !self.missing.is_empty() || values.iter().any(|value| value.is_nan()) {
             return self.add_with_gaps(values, train);
         }
-        for ((&value, least), greatest) in values.iter().zip(&mut self.least).zip(&mut self.greatest) {
-            *least = least.min(value);
-            *greatest = greatest.max(value);
-        }
+        self.all.add(values);
         self.bits = self.bits && values.iter().all(|&value| value == 0.0 || value == 1.0);
         for (whole, value) in self.whole.iter_mut().zip(values) {
             *whole = *whole && value.fract() == 0.0;
@@ -52,6 +77,7 @@ impl Moments {
         if !train {
             return;
         }
+        self.train.add(values);
         if self.shift.is_empty() {
             self.shift = values.to_vec();
         }
@@ -67,6 +93,10 @@ impl Moments {
     /// As [`add`](Self::add), a value at a time.
     fn add_with_gaps(&mut self, values: &[f64], train: bool) {
         self.missing.resize(values.len(), 0);
+        self.all.add(values);
+        if train {
+            self.train.add(values);
+        }
         if train && self.shift.is_empty() {
             self.shift = vec![f64::NAN; values.len()];
         }
@@ -75,8 +105,6 @@ impl Moments {
                 self.missing[feature] += u64::from(train);
                 continue;
             }
-            self.least[feature] = self.least[feature].min(value);
-            self.greatest[feature] = self.greatest[feature].max(value);
             self.bits = self.bits && (value == 0.0 || value == 1.0);
             self.whole[feature] = self.whole[feature] && value.fract() == 0.0;
             if train {
@@ -98,14 +126,7 @@ impl Moments {
 
     /// Whether no value at all was seen.
     pub(crate) fn saw_nothing(&self) -> bool {
-        self.least.iter().zip(&self.greatest).all(|(least, greatest)| least > greatest)
-    }
-
-    /// The least and greatest of all values.
-    pub(crate) fn range(&self) -> (f64, f64) {
-        let least = self.least.iter().copied().fold(f64::INFINITY, f64::min);
-        let greatest = self.greatest.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        (least, greatest)
+        self.all.least.iter().zip(&self.all.greatest).all(|(least, greatest)| least > greatest)
     }
 
     /// The features whose values are all whole numbers.
@@ -162,7 +183,7 @@ mod tests {
         let (mean, variance) = moments.mean_and_variance();
         assert!((mean[0] - 1.6e9 - 4.5).abs() < 1e-6 && (variance[0] - 8.25).abs() < 1e-9, "{variance:?}");
         assert_eq!((mean[1], variance[1]), (5.0, 0.0));
-        assert_eq!(moments.range(), (5.0, 2e9));
+        assert_eq!((moments.all.range(), moments.train.range()), ((5.0, 2e9), (5.0, 1.6e9 + 9.0)));
     }
 
     #[test]
@@ -174,7 +195,7 @@ mod tests {
         moments.add(&[4.0, 5.0, nan], true);
         moments.add(&[nan, 0.5, nan], false);
         assert_eq!(moments.mean_and_variance(), (vec![3.0, 3.0, 0.0], vec![1.0, 4.0, 0.0]));
-        assert_eq!((moments.range(), moments.bits, moments.rows), ((0.5, 5.0), false, 3));
+        assert_eq!((moments.all.range(), moments.bits, moments.rows), ((0.5, 5.0), false, 3));
         assert_eq!([0, 1, 2].map(|feature| moments.observed(feature)), [2, 2, 0]);
         assert!(!moments.saw_nothing() && Moments::new(2).saw_nothing());
         // Values before the first gap count as those after it.

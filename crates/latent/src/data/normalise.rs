@@ -3,10 +3,44 @@
 //! What comes back is in the user's units, range and type: clamped to the range that the type (or an image's
 //! observed range) allows, and rounded where the type holds integers.
 
+use serde::{Deserialize, Serialize};
+
+use super::constant::some_of;
 use super::dataset::{Dataset, Number};
 use super::moments::{Moments, levels};
 use super::settings::{Binarize, DataSettings, Normalise};
 use super::{DataError, Normalisation, SampleShape, StoredType, ValueKind};
+
+/// As it stands in a file. Version 0.1 kept and wrote single precision: what it meant by `0.1` is the nearest of those.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Written {
+    offset: Vec<f64>,
+    scale: Vec<f64>,
+    stored: StoredType,
+    range: Option<(f64, f64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    whole: Vec<usize>,
+    /// Whether numbers are in double precision; absent in files of version 0.1.
+    #[serde(default)]
+    double: bool,
+}
+
+impl From<Written> for Normalisation {
+    fn from(written: Written) -> Self {
+        let Written { offset, scale, stored, range, whole, double } = written;
+        let number = |value: f64| if double { value } else { f64::from(value as f32) };
+        let numbers = |list: Vec<f64>| list.into_iter().map(number).collect();
+        let range = range.map(|(least, most)| (number(least), number(most)));
+        Self { offset: numbers(offset), scale: numbers(scale), stored, range, whole }
+    }
+}
+
+impl From<Normalisation> for Written {
+    fn from(normalisation: Normalisation) -> Self {
+        let Normalisation { offset, scale, stored, range, whole } = normalisation;
+        Self { offset, scale, stored, range, whole, double: true }
+    }
+}
 
 impl Normalisation {
     /// `x = (value − offset) / scale`. Slices hold whole rows, `[rows, features]`.
@@ -31,7 +65,7 @@ impl Normalisation {
             let (offset, scale) = self.of(index);
             let mut undone = f64::from(*x) * scale + offset;
             if let Some((least, most)) = self.range {
-                undone = undone.max(least.into()).min(most.into());
+                undone = undone.max(least).min(most);
             }
             *value = if self.stored.is_integer() { undone.round() } else { undone };
         }
@@ -54,10 +88,11 @@ impl Normalisation {
         values
     }
 
-    fn of(&self, index: usize) -> (f64, f64) {
-        let pick = |list: &[f32], none: f32| match list.len() {
-            0 => f64::from(none),
-            length => f64::from(list[index % length]),
+    /// Offset and scale of a number of x.
+    pub(crate) fn of(&self, index: usize) -> (f64, f64) {
+        let pick = |list: &[f64], none: f64| match list.len() {
+            0 => none,
+            length => list[index % length],
         };
         (pick(&self.offset, 0.0), pick(&self.scale, 1.0))
     }
@@ -79,17 +114,19 @@ impl StoredType {
     }
 }
 
-/// How the values of this data become x, and what x then is. `moments` are of the whole data (range) and of
-/// its training rows (mean, variance).
+/// How the values of this data become x, and what x then is. What values can be (bits, levels, numbers from 0 to 1) is
+/// read off all rows; what is measured (least and greatest, mean, variance) off the training rows alone, and `log` hears
+/// of values beyond.
 pub(crate) fn resolve(
     data: &dyn Dataset,
     moments: &Moments,
     settings: &DataSettings,
+    log: &mut dyn FnMut(String),
 ) -> Result<(Normalisation, ValueKind), DataError> {
     let shape = data.shape();
     let is_image = matches!(shape, SampleShape::Image { .. });
     check_observed(data, moments)?;
-    let (least, greatest) = moments.range();
+    let (least, greatest) = moments.all.range();
     let integer = levels(data.number(), (least, greatest));
     let stored = match (integer, data.number()) {
         (Some(stored), _) => stored,
@@ -104,21 +141,25 @@ pub(crate) fn resolve(
         }
         (None, _) => StoredType::F64,
     };
-    // The span of values that the data's kind allows, as offset, scale and range.
-    let span = |least: f64, greatest: f64| (least as f32, ((greatest - least) as f32).max(f32::MIN_POSITIVE));
+    // Where no training row is left, the caller says so.
+    let spans = if moments.rows > 0 { &moments.train } else { &moments.all };
+    let span = |(least, greatest): (f64, f64)| (least, (greatest - least).max(f64::from(f32::MIN_POSITIVE)));
     let is_bits = moments.bits && greatest > 0.0;
-    let unit = match stored.most() {
-        _ if is_bits || data.number() == Number::Bool => (0.0, 1.0),
-        Some(most) => (0.0, most),
-        None if least >= 0.0 && greatest <= 1.0 => (0.0, 1.0),
-        None if least >= 0.0 && greatest <= 255.0 => (0.0, 255.0),
-        None if least >= -1.0 && greatest <= 1.0 => (-1.0, 2.0),
-        None if greatest > least => span(least, greatest),
-        None => (least as f32, 1.0),
+    let (unit, measured) = match stored.most() {
+        _ if is_bits || data.number() == Number::Bool => ((0.0, 1.0), false),
+        Some(most) => ((0.0, f64::from(most)), false),
+        None if least >= 0.0 && greatest <= 1.0 => ((0.0, 1.0), false),
+        None if least >= 0.0 && greatest <= 255.0 => ((0.0, 255.0), false),
+        None if least >= -1.0 && greatest <= 1.0 => ((-1.0, 2.0), false),
+        None => match spans.range() {
+            (least, greatest) if greatest > least => (as_before(span((least, greatest))), true),
+            (least, _) => ((least, 1.0), true),
+        },
     };
     let range = if is_image || is_bits || stored.is_integer() {
-        // The sum may round to just above the greatest value.
-        Some((unit.0, if unit.0 + unit.1 < greatest as f32 { greatest as f32 } else { unit.0 + unit.1 }))
+        // The sum may round to just below the greatest value.
+        let most = unit.0 + unit.1;
+        Some((unit.0, if measured { most.max(spans.range().1) } else { most }))
     } else {
         None
     };
@@ -130,25 +171,25 @@ pub(crate) fn resolve(
     let (offset, scale) = match wanted {
         Normalise::None => (vec![0.0], vec![1.0]),
         Normalise::Unit | Normalise::Auto if is_image || is_bits => (vec![unit.0], vec![unit.1]),
-        Normalise::Unit | Normalise::Auto => {
-            let columns = moments.least.iter().zip(&moments.greatest);
-            columns
-                .map(
-                    |(&least, &greatest)| {
-                        if greatest > least { span(least, greatest) } else { (least as f32, 1.0) }
-                    },
-                )
-                .unzip()
-        }
+        Normalise::Unit | Normalise::Auto => spans
+            .least
+            .iter()
+            .zip(&spans.greatest)
+            .map(|(&least, &greatest)| if greatest > least { span((least, greatest)) } else { (least, 1.0) })
+            .unzip(),
         Normalise::Standardise => standardise(moments, is_image),
     };
     // Columns are told apart where each has its own scale; bits drawn from a column are not its values.
-    let by_column = !is_image && offset.len() == moments.least.len() && settings.binarize == Binarize::None;
+    let by_column =
+        !is_image && offset.len() == moments.all.least.len() && settings.binarize == Binarize::None;
     let whole = if by_column && !stored.is_integer() { moments.whole_columns() } else { Vec::new() };
     let normalisation = Normalisation { offset, scale, stored, range, whole };
+    if wanted == Normalise::Unit && (measured || !(is_image || is_bits)) {
+        note_beyond(data, moments, is_image, log);
+    }
 
     let within = |(least, greatest): (f64, f64)| {
-        let (offset, scale) = (f64::from(normalisation.offset[0]), f64::from(normalisation.scale[0]));
+        let (offset, scale) = normalisation.of(0);
         (least - offset) / scale >= -1e-6 && (greatest - offset) / scale <= 1.0 + 1e-6
     };
     let in_unit = wanted == Normalise::Unit || (normalisation.offset.len() == 1 && within((least, greatest)));
@@ -174,17 +215,54 @@ pub(crate) fn resolve(
     Ok((normalisation, kind))
 }
 
-/// Mean 0 and variance 1: a table a column each (a constant column keeps scale 1), an image as a whole.
-fn standardise(moments: &Moments, is_image: bool) -> (Vec<f32>, Vec<f32>) {
+/// Says which held-out values lie beyond those of the training rows, whose least and greatest are 0 and 1 to the model.
+fn note_beyond(data: &dyn Dataset, moments: &Moments, is_image: bool, log: &mut dyn FnMut(String)) {
+    let (all, train) = (&moments.all, &moments.train);
+    if is_image {
+        let ((least, greatest), (low, high)) = (all.range(), train.range());
+        if low <= high && (least < low || greatest > high) {
+            log(format!(
+                "validation or test rows reach from {least} to {greatest}, the training rows from {low} to {high}: \
+                 they keep what lies beyond, below 0 or above 1 as the model sees it"
+            ));
+        }
+        return;
+    }
+    let beyond: Vec<String> = (0..all.least.len())
+        .filter(|&at| train.least[at] < train.greatest[at])
+        .filter(|&at| all.least[at] < train.least[at] || all.greatest[at] > train.greatest[at])
+        .map(|at| data.columns().get(at).cloned().unwrap_or_else(|| format!("column {at}")))
+        .collect();
+    if !beyond.is_empty() {
+        log(format!(
+            "validation or test rows reach beyond the training rows in {}: they keep what lies beyond, below 0 or \
+             above 1 as the model sees it",
+            some_of(beyond.into_iter())
+        ));
+    }
+}
+
+/// Offset and scale of images in single precision, as version 0.1 had them, so that its runs give the same numbers; but
+/// for values so far from 0 that this would move x.
+fn as_before((offset, scale): (f64, f64)) -> (f64, f64) {
+    let single = (f64::from(offset as f32), f64::from(scale as f32));
+    let near = (single.0 - offset).abs() <= 1e-4 * scale && single.1.is_normal();
+    if near { single } else { (offset, scale) }
+}
+
+/// Mean 0 and variance 1: a table a column each (a constant column has no scale and keeps 1), an image as a whole.
+fn standardise(moments: &Moments, is_image: bool) -> (Vec<f64>, Vec<f64>) {
     let (mean, variance) = moments.mean_and_variance();
-    let scale_of = |variance: f64, mean: f64| {
-        // Below the rounding of the sums a column is constant.
-        let scale = variance.sqrt();
-        if scale > 1e-9 * mean.abs() && scale as f32 > f32::MIN_POSITIVE { scale as f32 } else { 1.0 }
+    // A spread whose square is 0 is still one.
+    let scale_of = |variance: f64, is_constant: bool| {
+        if is_constant { 1.0 } else { variance.sqrt().max(f64::from(f32::MIN_POSITIVE)) }
     };
     if !is_image {
-        let scale = variance.iter().zip(&mean).map(|(&variance, &mean)| scale_of(variance, mean)).collect();
-        return (mean.iter().map(|&mean| mean as f32).collect(), scale);
+        let spans = moments.train.least.iter().zip(&moments.train.greatest);
+        let scale =
+            variance.iter().zip(spans).map(|(&variance, (least, most))| scale_of(variance, least >= most));
+        let scale = scale.collect();
+        return (mean, scale);
     }
     // Every pixel counts by its observed rows: all alike where none is missing.
     let rows = moments.rows.max(1) as f64;
@@ -198,7 +276,9 @@ fn standardise(moments: &Moments, is_image: bool) -> (Vec<f32>, Vec<f32>) {
         .zip(&shares)
         .map(|((variance, mean), share)| (variance + (mean - overall).powi(2)) * share)
         .sum::<f64>();
-    (vec![overall as f32], vec![scale_of(total / features, overall)])
+    let (least, greatest) = moments.train.range();
+    let (offset, scale) = as_before((overall, scale_of(total / features, least >= greatest)));
+    (vec![offset], vec![scale])
 }
 
 /// A column (or a whole picture) without a single training value can't be brought to any scale.
@@ -206,7 +286,7 @@ fn check_observed(data: &dyn Dataset, moments: &Moments) -> Result<(), DataError
     if moments.rows == 0 {
         return Ok(());
     }
-    let features = moments.least.len();
+    let features = moments.all.least.len();
     let unseen = match data.shape() {
         SampleShape::Image { .. } if (0..features).any(|feature| moments.observed(feature) > 0) => None,
         _ => (0..features).find(|&feature| moments.observed(feature) == 0),
@@ -231,14 +311,16 @@ pub(crate) fn check_against(
     if moments.saw_nothing() {
         return Ok(());
     }
-    let (least, greatest) = moments.range();
+    let (least, greatest) = moments.all.range();
     let differs = |what: String| {
         let remedy =
             format!("scale the values to {low} … {high} as in the data that the model was trained on");
         Err(DataError::mismatch(data.path(), what, remedy))
     };
-    let slack = (high - low).abs() as f64 * 1e-6;
-    if least < f64::from(low) - slack || greatest > f64::from(high) + slack {
+    // A range that was measured says less than a customary one: values somewhat beyond it are carried.
+    let customary = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (0.0, 65535.0)].contains(&(low, high));
+    let slack = (high - low).abs() * if customary { 1e-6 } else { 1.0 };
+    if least < low - slack || greatest > high + slack {
         return differs(format!("values reach from {least} to {greatest}"));
     }
     if high >= 255.0 && greatest <= 1.0 && (data.number().is_float() || data.number() == Number::Bool) {
@@ -259,7 +341,7 @@ mod tests {
     fn levels_come_back_as_they_were() {
         for (stored, most) in [(StoredType::U8, 255u16), (StoredType::U16, 65535)] {
             let values: Vec<f64> = (0..=most).map(f64::from).collect();
-            let (scale, range) = (vec![f32::from(most)], Some((0.0, f32::from(most))));
+            let (scale, range) = (vec![f64::from(most)], Some((0.0, f64::from(most))));
             let normalisation = Normalisation { offset: vec![0.0], scale, stored, range, whole: Vec::new() };
             let mut x = vec![0.0; values.len()];
             normalisation.x_from_value(&values, &mut x);
@@ -277,7 +359,7 @@ mod tests {
             let reach = |index: usize| if index.is_multiple_of(2) { 1e6 } else { 1.0 };
             let values: Vec<f64> =
                 u[2..].iter().enumerate().map(|(i, &u)| (2.0 * f64::from(u) - 1.0) * reach(i)).collect();
-            let (offset, scale) = (2e3 * u[0] - 1e3, 0.01 + 1e3 * u[1]);
+            let (offset, scale) = (2e3 * f64::from(u[0]) - 1e3, 0.01 + 1e3 * f64::from(u[1]));
             let normalisation = Normalisation {
                 offset: vec![offset, 0.0],
                 scale: vec![scale, 2.0],
@@ -288,8 +370,7 @@ mod tests {
             let mut x = vec![0.0; values.len()];
             normalisation.x_from_value(&values, &mut x);
             for (index, (back, value)) in normalisation.values(&x).iter().zip(&values).enumerate() {
-                let spread =
-                    if index.is_multiple_of(2) { (value - f64::from(offset)).abs() } else { value.abs() };
+                let spread = if index.is_multiple_of(2) { (value - offset).abs() } else { value.abs() };
                 assert!((back - value).abs() <= 1.2e-7 * spread + 1e-9, "seed {seed}: {back} {value}");
             }
         }
@@ -305,5 +386,47 @@ mod tests {
             whole: Vec::new(),
         };
         assert_eq!(normalisation.values(&[-0.5, 0.001, 0.5, 7.0]), [0.0, 0.0, 128.0, 255.0]);
+    }
+
+    /// 400 keyed choices of an offset up to 1e15 and a spread down to a few of the doubles there: standardised and undone,
+    /// every value is back to the resolution of the data, or to a millionth of its spread.
+    #[test]
+    fn values_come_back_from_any_offset() {
+        for seed in 0..400 {
+            let mut u = [0.0; 66];
+            crate::Key::from_seed(seed).fold("offsets").uniforms(&mut u);
+            let sign = if seed % 2 == 0 { 1.0 } else { -1.0 };
+            let offset = sign * 10f64.powf(15.0 * f64::from(u[0]));
+            let resolution = offset.abs() * f64::EPSILON;
+            let spread = resolution * 2f64.powf(4.0 + 40.0 * f64::from(u[1]));
+            let values: Vec<f64> = u[2..].iter().map(|&u| offset + spread * f64::from(u)).collect();
+            let mut moments = Moments::new(1);
+            values.iter().for_each(|&value| moments.add(&[value], true));
+            let (offset, scale) = standardise(&moments, false);
+            let normalisation =
+                Normalisation { offset, scale, stored: StoredType::F64, range: None, whole: Vec::new() };
+            let mut x = vec![0.0; values.len()];
+            normalisation.x_from_value(&values, &mut x);
+            assert!(x.iter().all(|x| x.abs() < 8.0), "seed {seed}: {x:?}");
+            let square = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / x.len() as f64;
+            assert!((square - 1.0).abs() < 0.3, "seed {seed}: {square}");
+            for (back, value) in normalisation.values(&x).iter().zip(&values) {
+                let near = 2.0 * resolution + 1e-6 * spread;
+                assert!((back - value).abs() <= near, "seed {seed}: {back} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_version_0_1_wrote_is_in_single_precision() {
+        let text = "offset = [0.1]\nscale = [1.6, 2]\nstored = 'f64'\nrange = [0.3, 7.7]\n";
+        let old: Normalisation = toml::from_str(text).unwrap();
+        let single = |value: f32| f64::from(value);
+        assert_eq!((&old.offset[..], &old.scale[..]), (&[single(0.1)][..], &[single(1.6), 2.0][..]));
+        assert_eq!(old.range, Some((single(0.3), single(7.7))));
+        let again: Normalisation = toml::from_str(&toml::to_string(&old).unwrap()).unwrap();
+        assert_eq!(again, old);
+        let new = Normalisation { offset: vec![1_700_000_000_123.25], range: None, ..old };
+        assert_eq!(toml::from_str::<Normalisation>(&toml::to_string(&new).unwrap()).unwrap(), new);
     }
 }

@@ -9,8 +9,9 @@ use super::condition::{label_name, number_names};
 use super::csv::{Roles, Table};
 use super::dataset::Dataset;
 use super::folder::{self, Folder};
+use super::idx::MOST_IN_MEMORY;
 use super::settings::DataSettings;
-use super::storage::Storage;
+use super::storage::{Storage, open_regular};
 use super::{DataError, Facts, StoredType, idx, known, npy, npz, shapes};
 
 /// Names that stand for data.
@@ -39,7 +40,7 @@ pub(crate) fn find(
 ) -> Result<Found, DataError> {
     let path = Path::new(source);
     if path.is_dir() {
-        return find_folder(path, settings, like);
+        return find_folder(path, settings, like, log);
     }
     if path.is_file() {
         return find_file(path, settings, like, log);
@@ -60,7 +61,7 @@ pub(crate) fn find(
         ];
         for place in &places {
             if place.is_dir() && matches!(idx::files_of_folder(place), Ok((Some(_), _) | (_, Some(_)))) {
-                let mut found = find_folder(place, settings, like)?;
+                let mut found = find_folder(place, settings, like, log)?;
                 found.fashion = source == "fashion-mnist";
                 return Ok(found);
             }
@@ -73,16 +74,24 @@ pub(crate) fn find(
         };
         return Err(DataError::NotFound { path: path.into(), known: format!("looked in {looked}{hint}") });
     }
-    if let Err(source) = fs::metadata(path)
-        && source.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(DataError::io(path, source));
+    match fs::metadata(path) {
+        // Neither file nor folder: said by what it is.
+        Ok(_) => open_regular(path).map(|_| ())?,
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(DataError::io(path, source));
+        }
+        Err(_) => {}
     }
     Err(DataError::NotFound { path: path.into(), known: format!("known names: {}", NAMES.join(", ")) })
 }
 
-fn find_folder(path: &Path, settings: &DataSettings, like: Option<&Facts>) -> Result<Found, DataError> {
-    let read = |files: &idx::IdxFiles| idx::open(files, &settings.image, settings.layout);
+fn find_folder(
+    path: &Path,
+    settings: &DataSettings,
+    like: Option<&Facts>,
+    log: &mut dyn FnMut(String),
+) -> Result<Found, DataError> {
+    let mut read = |files: &idx::IdxFiles| idx::open(files, &settings.image, settings.layout, log);
     let fashion = path.file_name().is_some_and(|name| name == "fashion-mnist");
     match idx::files_of_folder(path)? {
         (Some(train), test) => {
@@ -94,7 +103,7 @@ fn find_folder(path: &Path, settings: &DataSettings, like: Option<&Facts>) -> Re
         }
         (None, Some(test)) => Ok(Found { fashion, ..Found::only(read(&test)?) }),
         (None, None) => {
-            let (files, labels) = folder::list(path)?;
+            let (files, labels) = folder::list(path, log)?;
             Ok(Found::only(images(path, files, labels, settings, like)?))
         }
     }
@@ -112,16 +121,16 @@ fn images(
     Folder::open(path, files, labels, &settings.image, deep, settings.threads())
 }
 
-fn find_file(
+/// Opens a file by what it begins with, or by its ending.
+pub(crate) fn find_file(
     path: &Path,
     settings: &DataSettings,
     like: Option<&Facts>,
     log: &mut dyn FnMut(String),
 ) -> Result<Found, DataError> {
     let mut start = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(8).read_to_end(&mut start))
-        .map_err(|source| DataError::io(path, source))?;
+    let (file, metadata) = open_regular(path)?;
+    file.take(8).read_to_end(&mut start).map_err(|source| DataError::io(path, source))?;
     let (image, layout) = (&settings.image, settings.layout);
     if start.starts_with(npy::MAGIC) {
         let array = npy::parse(path, Storage::open(path)?, 0)?;
@@ -138,7 +147,12 @@ fn find_file(
     };
     if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0, 0]) {
         let labels = idx::labels_beside(path);
-        return Ok(Found::only(idx::open(&idx::IdxFiles { images: path.into(), labels }, image, layout)?));
+        return Ok(Found::only(idx::open(
+            &idx::IdxFiles { images: path.into(), labels },
+            image,
+            layout,
+            log,
+        )?));
     }
     if folder::is_image_name(path) {
         return Ok(Found::only(images(path, vec![path.into()], None, settings, like)?));
@@ -151,15 +165,21 @@ fn find_file(
         ));
     }
     if has_extension(&["csv", "tsv", "txt", "data", "dat"]) {
-        let file = fs::File::open(path).map_err(|source| DataError::io(path, source))?;
-        let wanted = like.map(|facts| &facts.columns[..]).filter(|columns| !columns.is_empty());
+        // A table lies in memory, eight bytes a number.
+        if metadata.len() > MOST_IN_MEMORY {
+            let what = format!("a table of {} bytes is too large to be read as text", metadata.len());
+            return Err(DataError::malformed(path, what, "store it as .npy, which is read by position"));
+        }
+        let (file, _) = open_regular(path)?;
+        let wanted = like.filter(|facts| !facts.columns.is_empty());
         let roles = Roles {
             label: label_name(settings, like),
             group: settings.group.as_deref(),
             numbers: &number_names(settings, like),
             wanted,
+            header: settings.header,
         };
-        return Ok(Found::only(Table::read(path, file, roles)?));
+        return Ok(Found::only(Table::read(path, file, roles, log)?));
     }
     Err(DataError::malformed(
         path,

@@ -15,6 +15,8 @@ pub struct Data {
     pub(super) splits: [Vec<u64>; 3],
     pub(super) preparation: Preparation,
     pub(super) facts: Facts,
+    /// Where a row that is read holds the numbers of x; none where all of it is x.
+    pub(super) kept: Option<Vec<usize>>,
     pub(super) audit: Audit,
     pub(super) workers: usize,
     /// Whether any value is missing.
@@ -43,7 +45,7 @@ impl Data {
         &self.facts
     }
 
-    /// How many numbers a row has.
+    /// How many numbers a row of x has.
     pub fn features(&self) -> usize {
         self.facts.shape.features()
     }
@@ -77,18 +79,22 @@ impl Data {
     /// flipped. `epoch` selects flips and dynamic bits of training rows and changes nothing elsewhere.
     ///
     /// # Errors
-    /// [`DataError::Position`] beyond the split's end; what the file system says, if a file has changed.
+    /// [`DataError::Position`] beyond the split's end; [`DataError::Changed`] if a file is not what it was when the
+    /// data was opened.
     pub fn rows(&self, split: Split, positions: &[usize], epoch: u64) -> Result<Rows, DataError> {
+        for source in &self.sources {
+            source.rows.check_unchanged()?;
+        }
         let features = self.features();
         let gaps = if self.has_gaps { positions.len() * features } else { 0 };
         let x = vec![0.0; positions.len() * features];
         let mut rows = Rows { x, mask: vec![0.0; gaps], ..Rows::default() };
-        let mut values = vec![0.0; features];
+        let (mut whole, mut values) = (Vec::new(), vec![0.0; features]);
         let mut masks = rows.mask.chunks_exact_mut(features);
         for (&position, x) in positions.iter().zip(rows.x.chunks_exact_mut(features)) {
             let ids = self.ids(split);
             let &id = ids.get(position).ok_or(DataError::Position { split, position, rows: ids.len() })?;
-            self.read(id, &mut values)?;
+            self.read(id, &mut whole, &mut values)?;
             self.preparation.prepare(&values, x, masks.next().unwrap_or_default(), id, split, epoch);
             let source = self.source(id);
             let label = source.label(id);
@@ -97,6 +103,9 @@ impl Data {
                 rows.weight.push(source.weight(id));
             }
             rows.ids.push(id);
+            if split != Split::Train {
+                rows.content.extend(self.preparation.content(&values));
+            }
             rows.labels.extend(label);
         }
         // A split may draw on data with labels and on data without: then there are none.
@@ -124,9 +133,14 @@ impl Data {
         self.source(id).label(id)
     }
 
-    pub(super) fn read(&self, id: u64, values: &mut [f64]) -> Result<(), DataError> {
+    /// Reads the values of x of a row; `whole` is room for those that are read with them.
+    pub(super) fn read(&self, id: u64, whole: &mut Vec<f64>, values: &mut [f64]) -> Result<(), DataError> {
         let source = self.source(id);
-        source.rows.read(id - source.first, values)
+        let Some(kept) = &self.kept else { return source.rows.read(id - source.first, values) };
+        whole.resize(source.rows.shape().features(), 0.0);
+        source.rows.read(id - source.first, whole)?;
+        values.iter_mut().zip(kept).for_each(|(value, &at)| *value = whole[at]);
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use super::fit::Fit;
 use super::settings::ImageSettings;
 
 /// A decoded picture may take this many bytes.
-const MOST_PIXEL_BYTES: u64 = 256 << 20;
+pub(crate) const MOST_PIXEL_BYTES: u64 = 256 << 20;
 
 /// Deflate and JPEG reach at most about this many decoded bytes for one in the file.
 const MOST_EXPANSION: u64 = 2000;

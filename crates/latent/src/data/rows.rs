@@ -1,8 +1,10 @@
 //! What is done to a row between the file and the model: normalise, draw bits, mirror.
 //!
 //! All of it is a function of the row's id and, for training rows, the epoch: the same row looks the same
-//! whatever batch or thread it is prepared in, and however often a run was interrupted.
+//! whatever batch or thread it is prepared in, and however often a run was interrupted. Bits that are drawn once are a
+//! function of what the row holds, and look the same wherever it stands.
 
+use super::content::content;
 use super::settings::{Binarize, DataSettings, Flip};
 use super::{Normalisation, SampleShape, Split};
 use crate::Key;
@@ -16,6 +18,8 @@ pub(crate) struct Preparation {
     pub threshold: f32,
     pub flip: Flip,
     pub key: Key,
+    /// The data's own seed and its key, by which bits are drawn that are drawn once.
+    pub once: Option<(u64, Key)>,
 }
 
 impl Preparation {
@@ -26,7 +30,13 @@ impl Preparation {
         key: Key,
     ) -> Self {
         let DataSettings { binarize, threshold, flip, .. } = *settings;
-        Self { normalisation, shape, binarize, threshold, flip, key }
+        let once = settings.seed.zip(settings.key());
+        Self { normalisation, shape, binarize, threshold, flip, key, once }
+    }
+
+    /// The number of what a row holds, where the data has a seed of its own.
+    pub(crate) fn content(&self, values: &[f64]) -> Option<u64> {
+        self.once.map(|(seed, _)| content(seed, values))
     }
 
     /// `values` (the user's units, NaN where missing) → x and the mask, for the row `id` in that split and epoch. The
@@ -49,7 +59,13 @@ impl Preparation {
             Binarize::Dynamic if split == Split::Train => {
                 draw_bits(x, self.key.fold("dynamic").fold(epoch).fold(id));
             }
-            Binarize::Static | Binarize::Dynamic => draw_bits(x, self.key.fold("static").fold(id)),
+            Binarize::Static | Binarize::Dynamic => draw_bits(
+                x,
+                match self.once {
+                    Some((seed, key)) => key.fold("static").fold(content(seed, values)),
+                    None => self.key.fold("static").fold(id),
+                },
+            ),
         }
         for ((mask, x), value) in mask.iter_mut().zip(x.iter_mut()).zip(values) {
             *mask = f32::from(u8::from(!value.is_nan()));

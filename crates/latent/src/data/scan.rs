@@ -90,9 +90,6 @@ pub(crate) fn scan(
     }
     if compare {
         let leaked = held_out.iter().filter(|hash| seen[hash] & 1 == 1).count() as u64;
-        if leaked > 0 {
-            log(format!("{leaked} validation or test rows are equal to a training row"));
-        }
         (audit.duplicates, audit.leaked) = (Some(duplicates), Some(leaked));
     }
     audit.fashion = fashion_rows;

@@ -1,16 +1,22 @@
 //! The `[data]` table of a run: which data, cut how, shown to the model in which form.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DataError;
 use super::condition::is_label;
+use crate::Key;
 
 /// Where x comes from and what is done to it before the model sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataSettings {
     /// A path, or a name: `embedded`, `fashion-mnist`, `mnist`, `shapes`.
     pub source: String,
+    /// What the splits, the rows of `limit`, and the bits of held-out rows (and of all, where they are drawn once) descend
+    /// from: runs of several seeds share them. None, as in runs of version 0.1: the key that the data is opened with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// The csv column that holds the class of each row; it is not part of x.
     pub label: Option<String>,
     /// The csv column whose equal values stay in one split; it is not part of x.
@@ -32,6 +38,9 @@ pub struct DataSettings {
     pub binarize: Binarize,
     /// From which x on a value is 1 under `binarize = "threshold"`.
     pub threshold: f32,
+    /// Whether the first line of a csv file names its columns.
+    #[serde(skip_serializing_if = "Header::is_auto")]
+    pub header: Header,
     /// How images are brought to one shape.
     pub image: ImageSettings,
     /// Random mirroring of training images.
@@ -42,7 +51,7 @@ pub struct DataSettings {
     pub array: Option<String>,
     /// How values become x.
     pub normalise: Normalise,
-    /// Use this many rows, chosen by the seed.
+    /// Use this many rows, chosen by `seed`.
     pub limit: Option<u64>,
     /// Threads that decode and prepare rows; 0 takes one a core, eight at most.
     pub workers: usize,
@@ -52,6 +61,7 @@ impl Default for DataSettings {
     fn default() -> Self {
         Self {
             source: String::new(),
+            seed: Some(Self::SEED),
             label: None,
             group: None,
             classes: Vec::new(),
@@ -60,6 +70,7 @@ impl Default for DataSettings {
             test: None,
             binarize: Binarize::None,
             threshold: 0.5,
+            header: Header::Auto,
             image: ImageSettings::default(),
             flip: Flip::None,
             layout: Layout::Auto,
@@ -72,7 +83,7 @@ impl Default for DataSettings {
 }
 
 /// A class of labelled rows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected the name of a class such as \"Trouser\", or its number")]
 pub enum Class {
     /// The class whose name is this number, or else the one in this place, counted from 0.
@@ -82,17 +93,17 @@ pub enum Class {
 }
 
 /// What a split is made of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a fraction such as 0.1, or the path of other data")]
 pub enum Part {
-    /// This fraction of the rows, drawn by the seed.
+    /// This fraction of the rows, drawn by `seed`.
     Fraction(f64),
     /// All rows of other data.
     Path(String),
 }
 
 /// How grey values in [0, 1] become bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Binarize {
     /// They don't.
@@ -106,8 +117,27 @@ pub enum Binarize {
     Dynamic,
 }
 
+/// What the first line of a csv file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Header {
+    /// The names of the columns, unless it looks like the rows below it.
+    #[default]
+    Auto,
+    /// The names of the columns, also where they are numbers.
+    FirstLine,
+    /// A row: the columns are called `column-1`, `column-2` …
+    None,
+}
+
+impl Header {
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
 /// How images are brought to one shape.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageSettings {
     /// `[height, width]`, or one number for a square. Default: as they are, if all have one size.
@@ -120,7 +150,7 @@ pub struct ImageSettings {
 }
 
 /// Height and width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a number of pixels, or [height, width]")]
 pub enum Size {
     /// A square.
@@ -140,7 +170,7 @@ impl Size {
 }
 
 /// The window of an image that is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected \"centre-square\", \"none\" or [height, width]")]
 pub enum Crop {
     /// By name.
@@ -150,7 +180,7 @@ pub enum Crop {
 }
 
 /// A window that has a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NamedCrop {
     /// The largest centred window with the proportions of `image.size`: without it, a square.
@@ -160,7 +190,7 @@ pub enum NamedCrop {
 }
 
 /// Grey or colour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channels {
     /// As stored; a folder must hold one sort.
@@ -173,7 +203,7 @@ pub enum Channels {
 }
 
 /// Mirroring of training images, by a coin for each row and epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flip {
     /// Never.
@@ -184,7 +214,7 @@ pub enum Flip {
 }
 
 /// The order of axes of a four-dimensional array.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
     /// The axis of 1 to 4 is the channel's, if only one of the two candidates is.
@@ -197,7 +227,7 @@ pub enum Layout {
 }
 
 /// How values become x.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalise {
     /// Images to [0, 1], columns of a table to mean 0 and variance 1, zeros and ones as they are.
@@ -212,6 +242,19 @@ pub enum Normalise {
 }
 
 impl DataSettings {
+    /// The seed of data that is given none.
+    pub const SEED: u64 = 1;
+
+    /// What the splits descend from, in a run with this seed.
+    pub fn split_seed(&self, run: u64) -> u64 {
+        self.seed.unwrap_or(run)
+    }
+
+    /// The key of splits and of bits that are drawn once, where the data has a seed of its own.
+    pub(crate) fn key(&self) -> Option<Key> {
+        self.seed.map(|seed| Key::from_seed(seed).fold("data"))
+    }
+
     /// Refuses what no data could satisfy.
     ///
     /// # Errors
@@ -301,8 +344,8 @@ impl DataSettings {
     }
 
     /// The settings that change x, in a fixed order, as part of the data's hash. Paths are no part of it:
-    /// what they hold is hashed, and where it lies changes nothing.
-    pub(crate) fn fingerprint(&self) -> String {
+    /// what they hold is hashed, and where it lies changes nothing. `is_split` is whether rows were drawn into splits.
+    pub(crate) fn fingerprint(&self, is_split: bool) -> String {
         let Self { binarize, threshold, image, flip, layout, array, normalise, limit, label, group, .. } =
             self;
         let [validation, test] = [&self.validation, &self.test].map(|part| match part {
@@ -317,8 +360,15 @@ impl DataSettings {
         if !self.classes.is_empty() {
             text.push_str(&format!(" {:?}", self.classes));
         }
+        if self.header != Header::Auto {
+            text.push_str(&format!(" header {:?}", self.header));
+        }
         if !self.condition.is_empty() {
             text.push_str(&format!(" condition {:?}", self.condition));
+        }
+        let draws = is_split || matches!(binarize, Binarize::Static | Binarize::Dynamic);
+        if let Some(seed) = self.seed.filter(|_| draws) {
+            text.push_str(&format!(" seed {seed}"));
         }
         text
     }
@@ -356,7 +406,15 @@ mod tests {
         assert_eq!(again, settings);
         let some: DataSettings = toml::from_str("source = 'x'\nclasses = ['Trouser', 3]").unwrap();
         assert_eq!(some.classes, [Class::Name("Trouser".into()), Class::Number(3)]);
-        assert_ne!(some.fingerprint(), DataSettings { classes: Vec::new(), ..some.clone() }.fingerprint());
+        assert_ne!(
+            some.fingerprint(true),
+            DataSettings { classes: Vec::new(), ..some.clone() }.fingerprint(true)
+        );
+        // Without a seed: as version 0.1 has it.
+        let seeded = |seed| DataSettings { seed, ..some.clone() };
+        assert_eq!((some.seed, seeded(None).fingerprint(true)), (None, some.fingerprint(true)));
+        assert_ne!(seeded(Some(1)).fingerprint(true), seeded(Some(2)).fingerprint(true));
+        assert_eq!(seeded(Some(1)).fingerprint(false), seeded(Some(2)).fingerprint(false));
         let named: DataSettings =
             toml::from_str("image.size = [3, 4]\nimage.crop = 'centre-square'").unwrap();
         assert_eq!(named.image.crop, Some(Crop::Named(NamedCrop::CentreSquare)));

@@ -1,6 +1,6 @@
 //! Three splits of the rows: train, validation, test.
 //!
-//! Rows (or groups of rows, where a column names them) are drawn by the seed; every split that is asked for
+//! Rows (or groups of rows, where a column names them) are drawn by the data's seed; every split that is asked for
 //! gets at least one.
 
 use super::DataError;
@@ -108,7 +108,7 @@ fn check_enough(units: usize, key: &'static str, name: &str, fractions: Fraction
 /// The mark of a row that no split holds.
 pub(crate) const UNUSED: u8 = 3;
 
-/// Which rows are used: those that are wanted, or `limit` of them drawn by the seed.
+/// Which rows are used: those that are wanted, or `limit` of them drawn by the data's seed.
 pub(crate) fn used(wanted: Vec<bool>, limit: Option<u64>, key: Key) -> Vec<bool> {
     match limit {
         Some(limit) if (limit as usize) < wanted.len() => {

@@ -3,33 +3,103 @@
 //! Files larger than memory are read with `pread`: no seek, no lock, no mapping, so that any number of threads
 //! read one file at once.
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::DataError;
+
+/// What tells whether a file was written to: its size, and when it was changed last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stamp {
+    pub length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self { length: metadata.len(), modified: metadata.modified().ok() }
+    }
+
+    /// What happened to a file that is `now` so, if anything.
+    pub(crate) fn change(self, now: Self) -> Option<String> {
+        if self.length != now.length {
+            return Some(format!("it was {} bytes long and became {}", self.length, now.length));
+        }
+        (self != now).then(|| "it was written to".into())
+    }
+}
+
+/// Opens a regular file. Nothing else is opened: a pipe would block, a device never end.
+pub(crate) fn open_regular(path: &Path) -> Result<(File, Metadata), DataError> {
+    let io = |source| DataError::io(path, source);
+    let special = |metadata: &Metadata| {
+        let what = format!("it is {}, not a file", sort_of(metadata));
+        DataError::malformed(
+            path,
+            what,
+            "give a regular file: what comes from a pipe or a device, write to one first",
+        )
+    };
+    let before = fs::metadata(path).map_err(io)?;
+    if !before.is_file() {
+        return Err(special(&before));
+    }
+    let file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    // Another may have taken its place.
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(special(&metadata)) }
+}
+
+/// What something in a folder is, in words.
+pub(crate) fn sort_of(metadata: &Metadata) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "a named pipe";
+        } else if kind.is_socket() {
+            return "a socket";
+        } else if kind.is_char_device() || kind.is_block_device() {
+            return "a device";
+        }
+    }
+    if metadata.is_dir() { "a folder" } else { "something else" }
+}
 
 /// Bytes that can be read by position.
 pub(crate) enum Storage {
     /// Decompressed, embedded or given.
     Memory(Vec<u8>),
-    /// On disk.
-    File { file: File, length: u64 },
+    /// On disk, as it was when it was opened.
+    File { file: File, stamp: Stamp },
 }
 
 impl Storage {
     /// Opens a file.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|source| DataError::io(path, source))?;
-        let length = file.metadata().map_err(|source| DataError::io(path, source))?.len();
-        Ok(Self::File { file, length })
+        let (file, metadata) = open_regular(path)?;
+        Ok(Self::File { file, stamp: Stamp::of(&metadata) })
     }
 
     /// How many bytes there are.
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::File { length, .. } => *length,
+            Self::File { stamp, .. } => stamp.length,
+        }
+    }
+
+    /// Refuses a file that was written to since it was opened; `path` is for the message. A file that another took the
+    /// place of is still the old one here.
+    pub(crate) fn check_unchanged(&self, path: &Path) -> Result<(), DataError> {
+        let Self::File { file, stamp } = self else { return Ok(()) };
+        let now = file.metadata().map_err(|source| DataError::io(path, source))?;
+        match stamp.change(Stamp::of(&now)) {
+            None => Ok(()),
+            Some(what) => Err(DataError::Changed { path: path.to_path_buf(), what }),
         }
     }
 

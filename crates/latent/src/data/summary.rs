@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::constant::{Constant, some_of};
 use super::settings::Binarize;
 use super::{Attribute, Data, DataSettings, SampleShape, Split, ValueKind};
+use crate::words::shown;
 
 /// A data set in a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,38 +44,39 @@ pub struct Summary {
 }
 
 impl std::fmt::Display for Summary {
+    /// Names come from files, so that each line is [shown].
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut line = |text: String| writeln!(f, "{}", shown(&text));
         let [train, validation, test] = self.rows;
-        writeln!(f, "source   {}", self.source)?;
-        writeln!(f, "format   {} of {}", self.format, self.number)?;
-        writeln!(f, "samples  {}", self.shape)?;
-        writeln!(f, "rows     {train} training, {validation} validation, {test} test")?;
+        line(format!("source   {}", self.source))?;
+        line(format!("format   {} of {}", self.format, self.number))?;
+        line(format!("samples  {}", self.shape))?;
+        line(format!("rows     {train} training, {validation} validation, {test} test"))?;
         if self.columns.is_empty() {
-            writeln!(f, "values   {} to {}, mean {}", self.range[0], self.range[1], short(self.mean))?;
+            line(format!("values   {} to {}, mean {}", self.range[0], self.range[1], short(self.mean)))?;
         }
-        writeln!(f, "reading  {}", self.reading)?;
+        line(format!("reading  {}", self.reading))?;
         let width = self.columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
         for (index, column) in self.columns.iter().enumerate() {
             let [least, most] = column.range;
             let head = if index == 0 { "columns" } else { "" };
             let whole = if column.whole { ", whole numbers" } else { "" };
-            writeln!(
-                f,
+            line(format!(
                 "{head:8} {:width$}  {least} to {most}, mean {:.4}{whole}",
                 column.name, column.mean
-            )?;
+            ))?;
         }
         if !self.classes.is_empty() {
             let classes: Vec<String> =
                 self.classes.iter().map(|c| format!("{} {}", c.name, c.rows)).collect();
-            writeln!(f, "classes  {}", classes.join(", "))?;
+            line(format!("classes  {}", classes.join(", ")))?;
         }
         if !self.condition.is_empty() {
             let told: Vec<String> = self.condition.iter().map(ToString::to_string).collect();
-            writeln!(f, "given    {}", told.join("; "))?;
+            line(format!("given    {}", told.join("; ")))?;
         }
         for warning in &self.warnings {
-            writeln!(f, "warning  {warning}")?;
+            line(format!("warning  {warning}"))?;
         }
         write!(f, "hash     {}", self.hash)
     }
@@ -123,22 +126,30 @@ impl Data {
             .iter()
             .enumerate()
             .map(|(index, mean)| {
-                let at = |list: &[f32]| f64::from(list[index % list.len()]);
+                let (offset, scale) = facts.normalisation.of(index);
                 match settings.binarize {
-                    Binarize::None => {
-                        f64::from(*mean) * at(&facts.normalisation.scale) + at(&facts.normalisation.offset)
-                    }
+                    Binarize::None => f64::from(*mean) * scale + offset,
                     _ => f64::from(*mean),
                 }
             })
             .collect();
-        let names = facts.columns.iter().enumerate().zip(&audit.spans).zip(&means);
+        let names = self.sources[0].rows.columns().iter().enumerate().zip(&audit.spans);
         let columns = names
-            .map(|(((index, name), span), mean)| ColumnSummary {
-                name: name.clone(),
-                range: [span.0, span.1],
-                mean: *mean,
-                whole: facts.normalisation.whole.contains(&index),
+            .map(|((place, name), span)| {
+                // The place in x; a constant column has none.
+                let index = match &self.kept {
+                    Some(kept) => kept.iter().position(|at| *at == place),
+                    None => Some(place),
+                };
+                let constant = facts.constant.iter().find(|constant| constant.column == place);
+                let constant = constant.map_or(span.0, |constant| constant.value);
+                ColumnSummary {
+                    name: name.clone(),
+                    range: [span.0, span.1],
+                    mean: index.map_or(constant, |index| means[index]),
+                    whole: index
+                        .map_or(constant.fract() == 0.0, |at| facts.normalisation.whole.contains(&at)),
+                }
             })
             .collect();
         Summary {
@@ -160,6 +171,23 @@ impl Data {
         }
     }
 
+    /// That held-out rows are equal to training rows, and what to do about it; none where none are. Said by whoever splits the
+    /// data, not each time that it is opened.
+    pub fn leaked(&self) -> Option<String> {
+        let leaked = self.audit().leaked.filter(|count| *count > 0)?;
+        let remedy = match self.facts().shape.is_image() {
+            true => "remove one of each from the files",
+            false => {
+                "remove one of each from the files, or keep equal rows in one split by a column (data.group)"
+            }
+        };
+        let all = self.audit().duplicates.unwrap_or(leaked);
+        Some(format!(
+            "{leaked} validation or test rows are equal to a training row, so that they test memory too ({all} of all rows repeat \
+             an earlier one): {remedy}"
+        ))
+    }
+
     fn reading(&self, settings: &DataSettings) -> String {
         let facts = self.facts();
         let kind = match facts.kind {
@@ -174,8 +202,8 @@ impl Data {
         let (offset, scale) = (&facts.normalisation.offset, &facts.normalisation.scale);
         let how = match (&offset[..], &scale[..]) {
             ([0.0], [1.0]) => "x is the value".into(),
-            ([0.0], [scale]) => format!("x = value / {scale}"),
-            ([offset], [scale]) => format!("x = (value − {offset}) / {scale}"),
+            ([0.0], [scale]) => format!("x = value / {}", short(*scale)),
+            ([offset], [scale]) => format!("x = (value − {}) / {}", short(*offset), short(*scale)),
             _ => "x = (value − offset) / scale, a column each".into(),
         };
         format!("{kind}; {how}")
@@ -198,11 +226,12 @@ impl Data {
                 audit.skipped[0]
             ));
         }
-        if let Some(duplicates) = audit.duplicates.filter(|count| *count > 0) {
-            warnings.push(format!("{duplicates} of {rows} rows repeat an earlier one"));
-        }
-        if let Some(leaked) = audit.leaked.filter(|count| *count > 0) {
-            warnings.push(format!("{leaked} validation or test rows are equal to a training row"));
+        match (self.leaked(), audit.duplicates) {
+            (Some(leaked), _) => warnings.push(leaked),
+            (None, Some(duplicates)) if duplicates > 0 => {
+                warnings.push(format!("{duplicates} of {rows} rows repeat an earlier one"));
+            }
+            _ => {}
         }
         if !audit.constant.is_empty() {
             let names = audit.constant.iter().take(5).map(|&index| match facts.columns.get(index) {
@@ -212,6 +241,10 @@ impl Data {
             let names = names.collect::<Vec<_>>().join(", ");
             let more = if audit.constant.len() > 5 { " …" } else { "" };
             warnings.push(format!("{} features never change: {names}{more}", audit.constant.len()));
+        }
+        if !facts.constant.is_empty() {
+            let names = some_of(facts.constant.iter().map(Constant::called));
+            warnings.push(format!("one value in all training rows, so no part of the model: {names}"));
         }
         for attribute in &facts.condition {
             if let Attribute::Number { name, range: [least, most], .. } = attribute

@@ -3,6 +3,7 @@
 //! Values are what [`Normalisation::value_from_x`](super::Normalisation::value_from_x) gives; files are
 //! written whole or not at all.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,7 +12,7 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
 use super::{DataError, Normalisation, SampleShape, StoredType};
-use crate::files::write_whole;
+use crate::files::{first_other, write_folder, write_whole};
 
 /// Writes an npy file (version 1.0, little-endian, C order) of this shape and type.
 ///
@@ -138,10 +139,19 @@ fn write_lines(
     })
 }
 
-/// Writes each sample as `00000.png`, `00001.png` … into a folder, which is made if need be.
+/// Writes text as it is.
 ///
 /// # Errors
-/// As [`png_of_sample`]; what the system says.
+/// What the system says.
+pub fn write_text(path: &Path, text: &str) -> Result<(), DataError> {
+    written(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// Writes each sample as `00000.png`, `00001.png` … into a folder, which is made if need be; whole or not at all. Such
+/// pictures that lie there are replaced, all of them.
+///
+/// # Errors
+/// As [`png_of_sample`]; [`DataError::Malformed`] where the folder holds anything else; what the system says.
 pub fn write_images(
     folder: &Path,
     shape: SampleShape,
@@ -150,18 +160,52 @@ pub fn write_images(
 ) -> Result<(), DataError> {
     let features = shape.features().max(1);
     check_count(folder, values.len() / features * features, values.len())?;
-    let is_new = !folder.exists();
-    fs::create_dir_all(folder).map_err(|source| DataError::io(folder, source))?;
-    let all = values.chunks_exact(features).enumerate().try_for_each(|(row, sample)| {
-        let path = folder.join(format!("{row:05}.png"));
-        let png = png_of_sample(&path, shape, normalisation, sample)?;
-        written(&path, |out| out.write_all(&png))
-    });
-    if all.is_err() && is_new {
-        // Some of the pictures would pass for all of them.
-        let _ = fs::remove_dir_all(folder);
+    if let Some(other) = no_picture_of_ours(folder)? {
+        return Err(DataError::malformed(
+            folder,
+            format!("holds {}, which was not written as one of a folder of samples", other.display()),
+            "give another folder: only a folder of such pictures is replaced",
+        ));
     }
-    all
+    let refused = |source| DataError::Write { path: folder.to_path_buf(), source };
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent).map_err(refused)?;
+    }
+    let is_ours = |name: &str| number_of(name).is_some();
+    write_folder(folder, &is_ours, |folder| {
+        values.chunks_exact(features).enumerate().try_for_each(|(row, sample)| {
+            let path = folder.join(name_of(row));
+            let png = png_of_sample(&path, shape, normalisation, sample)?;
+            written(&path, |out| out.write_all(&png))
+        })
+    })
+    .map_err(refused)?
+}
+
+/// The name of a picture in a folder of samples.
+fn name_of(row: usize) -> String {
+    format!("{row:05}.png")
+}
+
+/// The row whose picture has that name.
+fn number_of(name: &str) -> Option<usize> {
+    let row = name.strip_suffix(".png")?.parse().ok()?;
+    (name_of(row) == name).then_some(row)
+}
+
+/// What a folder holds beside the pictures that [`write_images`] writes: the name of the first such file, none where it may
+/// replace all that there is.
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub fn no_picture_of_ours(folder: &Path) -> Result<Option<OsString>, DataError> {
+    // Our pictures are counted from 0 without a gap; a folder of pictures with other numbers is somebody's data.
+    let count = fs::read_dir(folder).map_or(0, Iterator::count);
+    first_other(folder, &|entry| {
+        let row = entry.file_name().to_str().and_then(number_of);
+        row.is_some_and(|row| row < count) && entry.file_type().is_ok_and(|kind| kind.is_file())
+    })
+    .map_err(|source| DataError::io(folder, source))
 }
 
 /// One sample, in the user's units, as the bytes of a PNG file: 16 bits a level where the data had them, else 8.
@@ -193,12 +237,12 @@ pub fn png_of_sample(
         _ => return Err(wrong(format!("PNG has no pictures of {channels} channels"))),
     };
     let (least, most) = normalisation.range.unwrap_or((0.0, 1.0));
-    let span = f64::from(most - least).max(f64::MIN_POSITIVE);
+    let span = (most - least).max(f64::MIN_POSITIVE);
     let pixels = height * width;
     let mut bytes = Vec::with_capacity(sample.len() * 2);
     for index in 0..sample.len() {
         let value = sample[index % channels * pixels + index / channels];
-        let unit = (value - f64::from(least)) / span;
+        let unit = (value - least) / span;
         if deep {
             bytes.extend(((unit * 65535.0).round() as u16).to_ne_bytes());
         } else {
@@ -213,7 +257,7 @@ pub fn png_of_sample(
 }
 
 fn written(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), DataError> {
-    write_whole(path, write).map_err(|source| DataError::io(path, source))
+    write_whole(path, write).map_err(|source| DataError::Write { path: path.to_path_buf(), source })
 }
 
 fn check_count(path: &Path, expected: usize, found: usize) -> Result<(), DataError> {

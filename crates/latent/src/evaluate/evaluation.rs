@@ -12,10 +12,11 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::{Section, Subject};
-use crate::data::{Binarize, Column, write_csv};
+use crate::data::{Binarize, Column, DataSettings, write_csv};
 use crate::error::Result;
 use crate::figure::FigureError;
-use crate::files::write_whole;
+use crate::files::{takes_files, write_whole};
+use crate::run::Run;
 use crate::store::StoreError;
 
 /// A question and who answers it.
@@ -92,7 +93,7 @@ pub struct Evaluation {
     pub split: String,
     /// How many there are.
     pub rows: usize,
-    /// The hash of their contents: per-row values are paired only where it is the same.
+    /// The hash of their contents, with what drew them: per-row values are paired only where it is the same.
     pub data_hash: String,
     /// What the likelihood is a density with respect to: models are ranked only within one.
     pub base_measure: String,
@@ -103,6 +104,18 @@ pub struct Evaluation {
     pub sections: Vec<Section>,
     /// The pictures of each section, files of that name in `figures/`.
     pub pictures: Vec<PictureFile>,
+    /// The sections of the latest call that could not be answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failed>,
+}
+
+/// A section that could not be answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Its name.
+    pub section: String,
+    /// Why.
+    pub why: String,
 }
 
 /// How some sections were answered.
@@ -144,19 +157,40 @@ const FILE: &str = "evaluation.json";
 const ROWS_FILE: &str = "evaluation-rows.csv";
 
 impl Evaluation {
-    /// Asks those questions that `wanted` names (all that apply where it is empty). `model` is the checksum of its file.
+    /// Whether what is to be found out can be kept in a run folder, before hours of work are spent on it.
     ///
     /// # Errors
-    /// What a section meets that is no matter of the model: unreadable rows, a figure that cannot be drawn.
+    /// What the system says of a file there: no right to write, no room.
+    pub fn keepable(folder: &Path) -> Result<()> {
+        let io = |source| StoreError::Io { path: folder.into(), source };
+        Ok(takes_files(folder).map_err(io)?)
+    }
+
+    /// Asks those questions that `wanted` names (all that apply where it is empty). `model` is the checksum of its file. A
+    /// section that fails, on unreadable rows or a figure that cannot be drawn, does not take the others with it: it is named
+    /// in [`Evaluation::failed`].
+    ///
+    /// # Errors
+    /// What the first section met, where all failed.
     pub fn of(subject: &Subject<'_>, wanted: &[String], model: String, seed: u64) -> Result<Self> {
         let begun = Instant::now();
         let (data, split) = subject.held_out;
-        let mut sections = Vec::new();
+        let (mut sections, mut errors) = (Vec::new(), Vec::new());
         for question in questions() {
             let asked = wanted.is_empty() || wanted.iter().any(|name| name == question.name);
             if asked && (question.applies)(subject) {
-                sections.push((question.answer)(subject)?);
+                match (question.answer)(subject) {
+                    Ok(section) => sections.push(section),
+                    Err(error) => errors.push((question.name, error)),
+                }
             }
+        }
+        let failed =
+            errors.iter().map(|(name, error)| Failed { section: (*name).into(), why: error.to_string() });
+        let failed = failed.collect();
+        match errors.into_iter().next() {
+            Some((_, error)) if sections.is_empty() => return Err(error),
+            _ => {}
         }
         if subject.model.data.binarize != Binarize::None {
             apart(&mut sections);
@@ -184,11 +218,12 @@ impl Evaluation {
             data: data.facts().source.clone(),
             split: split.to_string(),
             rows: data.len(split),
-            data_hash: data.facts().hash.clone(),
+            data_hash: rows_hash(subject),
             base_measure: subject.model.functions.likelihood.measure().name(),
             calls: vec![call],
             sections,
             pictures,
+            failed,
         })
     }
 
@@ -202,12 +237,12 @@ impl Evaluation {
         subject: &Subject<'_>,
         model: &str,
     ) -> std::result::Result<Option<Self>, String> {
-        let (data, split) = subject.held_out;
+        let (_, split) = subject.held_out;
         let Some(earlier) = Self::load(folder).map_err(|error| error.to_string())? else { return Ok(None) };
         if earlier.model != model {
             return Err("it judged another model".into());
         }
-        if (&earlier.data_hash, &earlier.split) != (&data.facts().hash, &split.to_string()) {
+        if (&earlier.data_hash, &earlier.split) != (&rows_hash(subject), &split.to_string()) {
             return Err(format!("it judged on other rows: {} ({} split)", earlier.data, earlier.split));
         }
         Ok(Some(earlier))
@@ -276,7 +311,7 @@ impl Evaluation {
             what,
             remedy: format!("judge it again: latent evaluate {}", folder.display()),
         };
-        let text = std::fs::read(&path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        let text = std::fs::read(&path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
         let mut evaluation: Self = serde_json::from_slice(&text)
             .map_err(|error| malformed(format!("not an evaluation: {error}")))?;
         // Older files are of one call, whose fields stand beside the sections.
@@ -286,6 +321,7 @@ impl Evaluation {
             call.answered = evaluation.sections.iter().map(|section| section.name.clone()).collect();
             evaluation.calls.push(call);
         }
+        evaluation.data_hash = hash_by_run(evaluation.data_hash, folder);
         let rows = folder.join(ROWS_FILE);
         if rows.exists() {
             evaluation.take_rows(&rows).map_err(malformed)?;
@@ -306,9 +342,10 @@ impl Evaluation {
             }
         }
         let mut columns = vec![Column::Names(table.keys().map(u64::to_string).collect())];
-        columns.extend(
-            (0..with_rows.len()).map(|c| Column::Numbers(table.values().map(|values| values[c]).collect())),
-        );
+        // In full: a number that is read back is the one that was written.
+        let text = |v: f64| if v.is_nan() { String::new() } else { v.to_string() };
+        let column = |c: usize| Column::Names(table.values().map(|values| text(values[c])).collect());
+        columns.extend((0..with_rows.len()).map(column));
         (header, columns)
     }
 
@@ -337,6 +374,31 @@ impl Evaluation {
     }
 }
 
+/// The hash of the held-out rows as the model sees them.
+fn rows_hash(subject: &Subject<'_>) -> String {
+    let (model, hash) = (subject.model, &subject.held_out.0.facts().hash);
+    drawn_by(hash, &model.data, model.seed, *hash == model.facts.hash)
+}
+
+/// The same for an evaluation that an older program wrote into a run folder.
+fn hash_by_run(hash: String, folder: &Path) -> String {
+    let path = folder.join("run.toml");
+    let run = std::fs::read_to_string(&path).ok().and_then(|text| Run::from_toml(&text, &path).ok());
+    match run {
+        Some(run) if !hash.contains(DRAWN_BY) => drawn_by(&hash, &run.data, run.seed, hash == run.facts.hash),
+        _ => hash,
+    }
+}
+
+/// A hash with the seed of the run, where that split these rows or drew their bits and the hash has no word of it: in runs
+/// whose data has no seed of its own.
+fn drawn_by(hash: &str, data: &DataSettings, seed: u64, is_own: bool) -> String {
+    let draws = is_own || matches!(data.binarize, Binarize::Static | Binarize::Dynamic);
+    if data.seed.is_none() && draws { format!("{hash}{DRAWN_BY}{seed}") } else { hash.into() }
+}
+
+const DRAWN_BY: &str = " by seed ";
+
 /// Bits drawn from grey values are other rows than these: no error or distance ranks a model of one with a model of the
 /// other. Likelihoods have their base measure.
 fn apart(sections: &mut [Section]) {
@@ -349,7 +411,7 @@ fn apart(sections: &mut [Section]) {
 /// # Errors
 /// Where it cannot be read.
 pub fn checksum(model: &Path) -> Result<String> {
-    let bytes = std::fs::read(model).map_err(|source| StoreError::Io { path: model.into(), source })?;
+    let bytes = std::fs::read(model).map_err(|source| StoreError::Read { path: model.into(), source })?;
     Ok(format!("{:08x}", crc32c::crc32c(&bytes)))
 }
 
@@ -368,7 +430,7 @@ mod tests {
             3,
             Better::Higher,
         );
-        likelihood.add(elbo.note("one draw").rows(&[7, 3, 9], &[-89.0, -91.25, -89.75]));
+        likelihood.add(elbo.note("one draw").rows(&[7, 3, 9], &[-89.0, f64::from(0.1f32), -89.75]));
         let bound = Measure::new("iw", "bound", "nats", Estimate::exact(-88.0), 2, Better::Higher);
         likelihood.add(bound.rows(&[3, 9], &[-88.5, -87.5]));
         likelihood.warnings.push("Loose: more draws".into());
@@ -382,6 +444,7 @@ mod tests {
             calls: vec![call(1, "likelihood")],
             sections: vec![likelihood],
             pictures: vec![picture("likelihood", "likelihood-gaps")],
+            failed: Vec::new(),
         }
     }
 

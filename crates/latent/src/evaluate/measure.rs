@@ -169,6 +169,9 @@ pub struct Subject<'a> {
     /// How many rows each set has that samples are compared in, whatever it takes: distances between sets depend on it, so
     /// that runs are compared at one size. None for as many as the time allows.
     pub set: Option<usize>,
+    /// How many rows each estimator of the likelihood reads, whatever it takes, so that nothing depends on how busy the machine
+    /// is. None for as many as the time allows.
+    pub rows: Option<usize>,
     /// What every draw descends from.
     pub key: Key,
     /// Told what is done and how far, from 0 to 1.

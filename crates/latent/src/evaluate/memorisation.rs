@@ -25,6 +25,7 @@ use crate::figure::{GridLabels, Images, sample_grid};
 use crate::generate::{Samples, Told, told_as};
 use crate::key::Key;
 use crate::nearest::{Nearest, assign, k_means};
+use crate::proportion::proportion_of;
 
 /// Samples and held-out rows whose neighbours are looked for.
 const QUERIES: usize = 2000;
@@ -156,7 +157,7 @@ fn space(
     for (index, (sampler, source)) in samplers.iter().enumerate() {
         let found = &nearest[index + 1];
         section.add(mean(sampler, &format!("nearest training row by {name}, samples, {sampler}"), found));
-        let closer: Vec<f64> = found.distance.iter().map(|d| f64::from(u8::from(*d < near))).collect();
+        let closer: Vec<bool> = found.distance.iter().map(|d| *d < near).collect();
         let title =
             format!("samples nearer to a training row than 99 % of held-out rows, by {name}, {sampler}");
         section.add(
@@ -164,7 +165,7 @@ fn space(
                 &format!("near-copies-{name}:{sampler}"),
                 &title,
                 "",
-                Estimate::mean(&closer),
+                proportion_of(&closer),
                 queries,
                 Better::Lower,
             )

@@ -11,6 +11,7 @@
 //! disentanglement/  does each dimension know one factor?
 //! compare/          which run is better, and is it more than chance?
 //!
+//! training_rows     are these rows a test, or has the model learned them?
 //! measure           what a question takes (a Subject) and gives
 //! terms             the terms of the loss on held-out rows
 //! statistics/       tools on plain numbers that several questions share
@@ -35,25 +36,27 @@ mod sampled;
 pub mod samples;
 mod statistics;
 mod terms;
+mod training_rows;
 mod verdict;
 
 pub use anomaly::anomaly;
 pub use compare::compare;
 pub use disentanglement::disentanglement;
-pub use evaluation::{Call, Evaluation, PictureFile, Question, checksum, questions};
+pub use evaluation::{Call, Evaluation, Failed, PictureFile, Question, checksum, questions};
 pub use latents::latents;
 pub use likelihood::likelihood;
 pub use measure::{Better, Measure, Section, Subject};
 pub use memorisation::{copying_score, memorisation};
 pub use reconstruction::reconstruction;
 pub use regions::{bhattacharyya, holes, overlap};
-pub use report::{RunReport, dimensions_by_rate, labelled, read_log, report};
+pub use report::{RunReport, dimensions_by_rate, is_current, labelled, read_log, report};
 pub use samples::samples;
 pub use statistics::chi_square::chi_square_quantile;
 pub use statistics::information::{Information, information};
 pub use statistics::pca::Pca;
 pub use statistics::tsne::tsne;
 pub use terms::{Terms, terms};
+pub use training_rows::Overlap;
 pub use verdict::{Findings, Verdict, verdicts};
 
 pub use crate::estimate::{Estimate, Mean, Z_95};

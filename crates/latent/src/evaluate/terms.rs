@@ -5,7 +5,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::batch::{Batch, Latent, Noise};
+use crate::batch::{Batch, Latent};
 use crate::data::{Data, Split};
 use crate::device::{host, host_f64};
 use crate::error::Result;
@@ -60,7 +60,7 @@ pub fn terms(model: &Model, data: &Data, split: Split, limit: usize, key: Key) -
         let batch = Batch::new(data.rows(split, part, 0)?, features, model.weights.device());
         let n = batch.len();
         let (q, prior) = (view.encode(&batch), view.prior(batch.given()));
-        let draw = q.draw(1, Noise::new(key.fold("terms"), &batch.ids));
+        let draw = q.draw(1, batch.noise(key.fold("terms")));
         let z = &draw.z;
         let own = host_f64(&view.log_likelihood(&batch, z).neg());
         let other = if n > 1 {

@@ -299,23 +299,24 @@ fn gallery() {
         .unwrap(),
     );
 
-    let columns: Vec<(String, Vec<f32>, Vec<f32>)> = (0..14)
+    let columns: Vec<(String, Vec<f64>, Vec<f64>)> = (0..18)
         .map(|k| {
             let mut draw = |shift: f64| {
                 (0..800)
-                    .map(|_| match k % 4 {
-                        0 => (noise.normal() + shift) as f32,
-                        1 => ((noise.normal() + shift).exp() * 1000.0) as f32,
-                        2 => (noise.uniform() * 6.0 + shift).floor() as f32,
-                        _ => (noise.normal().abs() * 1e-4) as f32,
+                    .map(|_| match k % 6 {
+                        0 => noise.normal() + shift,
+                        1 => (noise.normal() + shift).exp() * 1000.0,
+                        2 => (noise.uniform() * 6.0 + shift).floor(),
+                        3 => noise.normal().abs() * 1e-4,
+                        4 => 1_700_000_000_000.0 + (noise.uniform() * 5e4).floor(),
+                        // Heavier tails than the data's.
+                        _ => noise.normal() / (1.0 - shift * 3.0 * noise.uniform()).max(0.001),
                     })
-                    .collect::<Vec<f32>>()
+                    .collect::<Vec<f64>>()
             };
-            (
-                format!("{} {k}", ["fixed acidity", "income (€ per month)", "rooms", "chlorides"][k % 4]),
-                draw(0.0),
-                draw(0.2),
-            )
+            let name =
+                ["fixed acidity", "income (€ per month)", "rooms", "chlorides", "time (ms)", "gain"][k % 6];
+            (format!("{name} {k}"), draw(0.0), draw(0.3))
         })
         .collect();
     let pairs_of: Vec<ColumnPair> =

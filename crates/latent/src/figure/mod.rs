@@ -8,8 +8,8 @@
 //! grid, images            samples, reconstructions, interpolations, traversals
 //! plot, curves            lines, points and bands over two axes; how training went
 //! bars, histograms        values side by side; columns of a table
-//! codes, regions          the latent plane
-//! frame, axis             the axes of all of these
+//! codes, regions          the latent plane; contours: the prior in it
+//! frame, axis             the axes of all of these; labels: where names of points go
 //! canvas, font, palette   what is drawn with; render: from SVG to pixels and files
 //! report                  one HTML page
 //! ```
@@ -18,6 +18,7 @@ mod axis;
 mod bars;
 mod canvas;
 mod codes;
+mod contours;
 mod curves;
 mod error;
 mod font;
@@ -27,6 +28,7 @@ mod gallery;
 mod grid;
 mod histograms;
 mod images;
+mod labels;
 mod palette;
 mod plot;
 mod regions;
@@ -35,14 +37,14 @@ mod report;
 
 pub use bars::{BarGroup, Bars, bars};
 pub use codes::{CodeMap, code_map};
+pub use contours::{Contours, DensityGrid};
 pub use curves::{CurvePanel, training_curves};
 pub use error::FigureError;
 pub use grid::{GridLabels, image_sheet, interpolation, reconstructions, sample_grid, traversal};
 pub use histograms::{ColumnPair, column_histograms};
 pub use images::Images;
 pub use plot::{Axis, Line, Mark, Plot, Series, panels, plot};
-pub use regions::{
-    Contours, DensityGrid, LatentView, Mosaic, Region, Regions, mosaic, regions, regions_and_mosaic,
-};
+pub use regions::{LatentView, Mosaic, Region, Regions, mosaic, regions, regions_and_mosaic};
 pub use render::Figure;
+pub(crate) use render::clear_unfinished;
 pub use report::{Level, Picture, Report, Section, Table};

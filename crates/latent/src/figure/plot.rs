@@ -4,6 +4,7 @@ use super::axis::{Scale, robust_limits, short};
 use super::canvas::{Canvas, Rect, TextStyle};
 use super::font::text_width;
 use super::frame::{Frame, Swatch, heading, legend_rows};
+use super::labels::near;
 use super::palette::{MUTED, PAPER, class_hex};
 use super::{Figure, FigureError};
 
@@ -272,7 +273,23 @@ impl Plot {
             series.band.iter().flatten().copied().chain(errors)
         });
         let y = Scale::over(points().map(|point| point[1]).chain(marked(1)).chain(ends), self.y.log);
-        (x, y.padded(0.05), [None; 2])
+        // A label has room under the lowest point and over the highest.
+        let labelled = self.marks.iter().any(|mark| matches!(mark, Mark::Point(..)));
+        (x, y.padded(if labelled { 0.1 } else { 0.05 }), [None; 2])
+    }
+
+    /// Every piece of line within the frame: those of the series and those of marks.
+    fn lines(&self, frame: &Frame) -> Vec<[[f64; 2]; 2]> {
+        let (x, y) = (frame.x, frame.y);
+        let joined = self.series.iter().filter(|series| series.line != Line::Points);
+        let pieces = joined.flat_map(|series| series.points.windows(2)).map(|pair| [pair[0], pair[1]]);
+        let marked = self.marks.iter().filter_map(|mark| match mark {
+            Mark::X(at, _) => Some([[*at, y.low], [*at, y.high]]),
+            Mark::Y(at, _) => Some([[x.low, *at], [x.high, *at]]),
+            Mark::Point(..) => None,
+        });
+        let placed = pieces.chain(marked).map(|ends| ends.map(|end| frame.place(end)));
+        placed.filter(|ends| ends.iter().flatten().all(|value| value.is_finite())).collect()
     }
 
     fn draw_marks(&self, canvas: &mut Canvas, frame: &Frame) {
@@ -282,7 +299,13 @@ impl Plot {
         let inside =
             |[x, y]: [f64; 2]| x >= left - 1.0 && x <= right + 1.0 && y >= top - 1.0 && y <= bottom + 1.0;
         let text = TextStyle::new(11.5).colour(MUTED).halo();
-        let mut drawn: Vec<Rect> = Vec::new();
+        let lines = self.lines(frame);
+        // No label covers a point that is pointed out.
+        let points = self.marks.iter().filter_map(|mark| match mark {
+            Mark::Point(point, _) => Some(frame.place(*point)),
+            _ => None,
+        });
+        let mut drawn: Vec<Rect> = points.map(|[x, y]| Rect::new(x - 3.5, y - 3.5, 7.0, 7.0)).collect();
         for mark in &self.marks {
             let (at, label) = match mark {
                 Mark::X(x, label) => ([frame.place([*x, frame.y.low])[0], top], label),
@@ -293,7 +316,6 @@ impl Plot {
                 continue;
             }
             let width = text_width(label, 11.5, false);
-            let beside = if at[0] + 8.0 + width <= right { at[0] + 8.0 } else { at[0] - 8.0 - width };
             let corner = match mark {
                 Mark::X(..) => {
                     canvas.line([at[0], top], [at[0], bottom], &style);
@@ -305,12 +327,14 @@ impl Plot {
                 }
                 Mark::Point(..) => {
                     canvas.circle(at, 4.5, &format!(r#"fill="{PAPER}" stroke="{MUTED}" stroke-width="2""#));
-                    [beside, at[1] - 9.0]
+                    let place = near(at, [width, 14.0], frame.area, &lines, &drawn);
+                    [place.x, place.y]
                 }
             };
-            // Where a label already stands, the next one goes under it.
             let mut place = Rect::new(corner[0], corner[1], width, 14.0);
-            while drawn.iter().any(|other| other.overlaps(place)) && place.y < bottom - 30.0 {
+            // Where a label of a line already stands, the next one goes under it.
+            let lined = !matches!(mark, Mark::Point(..));
+            while lined && drawn.iter().any(|other| other.overlaps(place)) && place.y < bottom - 30.0 {
                 place.y += 15.0;
             }
             drawn.push(place);
@@ -460,6 +484,26 @@ mod tests {
         assert!(error.contains("`importance` has 12 points and 11 error bars"), "{error}");
         let negative = Plot { y: Axis::log("y"), ..example() };
         assert!(plot(&negative).is_err());
+    }
+
+    #[test]
+    fn the_label_of_the_lowest_point_is_not_struck_through() {
+        let points = vec![[0.07, -43.0], [0.122, -471.0], [0.15, -440.0], [0.3, -118.0], [2.5, 1444.0]];
+        let lowest = Plot {
+            title: "−ELBO".into(),
+            x: Axis::log("σ"),
+            series: vec![Series::line("", points)],
+            marks: vec![Mark::Point([0.122, -471.0], "σ* = 0.122".into())],
+            ..Plot::default()
+        };
+        let svg = panels(&[lowest.clone(), lowest.clone(), lowest], 3).unwrap().svg;
+        let number = |line: &str, name: &str| -> f64 {
+            line.split_once(&format!(" {name}=\"")).unwrap().1.split('"').next().unwrap().parse().unwrap()
+        };
+        let circle = svg.lines().find(|line| line.starts_with("<circle")).unwrap();
+        let label = svg.lines().find(|line| line.ends_with(">σ* = 0.122</text>")).unwrap();
+        // Both branches of the curve rise from here: only below it is there room.
+        assert!(number(label, "y") - 9.0 > number(circle, "cy"), "{circle}\n{label}");
     }
 
     #[test]

@@ -4,11 +4,12 @@
 //! One sees where regions touch, where they overlap, and where the prior has mass that no region covers.
 
 use super::axis::Scale;
-use super::canvas::{Canvas, Rect, TextStyle};
+use super::canvas::{Canvas, Rect};
 use super::codes::{check_classes, class_entries, plane, plane_of};
+use super::contours::Contours;
 use super::frame::{Frame, Swatch, heading, legend_rows};
 use super::images::{CellSize, Images, draw_images};
-use super::palette::{MUTED, class_hex};
+use super::palette::class_hex;
 use super::{Figure, FigureError};
 
 const SIDE: f64 = 440.0;
@@ -60,31 +61,6 @@ impl Region {
         let angle = 0.5 * (2.0 * b).atan2(a - d);
         ([middle + half, middle - half].map(|variance| variance.max(0.0).sqrt()), angle)
     }
-}
-
-/// The density of a prior on a regular grid.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DensityGrid {
-    /// The first and the last column's value.
-    pub x: (f64, f64),
-    /// The first and the last row's value.
-    pub y: (f64, f64),
-    /// How many columns; the rest follows from `density`.
-    pub columns: usize,
-    /// `[rows, columns]`, the first row at the least y; need not be normalised.
-    pub density: Vec<f64>,
-}
-
-/// The prior under the regions.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Contours {
-    /// None.
-    #[default]
-    Nothing,
-    /// N(0, I): circles at 1, 2 and 3 σ.
-    StandardNormal,
-    /// Contours that hold 39, 86 and 99 % of the mass on the grid, as those of a normal at 1, 2 and 3 σ do.
-    Density(DensityGrid),
 }
 
 /// Regions, their classes and the prior.
@@ -197,13 +173,14 @@ fn sheet(left: Option<&Regions>, right: Option<&Mosaic>, view: &LatentView) -> R
     });
     let legend: Vec<(Swatch, &str)> =
         entries.iter().map(|(class, name)| (Swatch::Disc(class_hex(*class)), name.as_str())).collect();
+    let caption = left.map_or(view.caption.clone(), |regions| regions.caption(view, right.is_some()));
     let frames = f64::from(u8::from(left.is_some())) + f64::from(u8::from(right.is_some()));
     let inner = frames * (AXES[0] + width) + (frames - 1.0) * 12.0 + 10.0;
-    let above = heading(None, [0.0; 2], inner, &view.title, &view.caption);
+    let above = heading(None, [0.0; 2], inner, &view.title, &caption);
     let legend_height = legend_rows(None, [0.0; 2], inner, &legend);
     let top = (MARGIN + above + legend_height + 8.0).round();
     let mut canvas = Canvas::new(2.0 * MARGIN + inner, top + height + AXES[1] + 4.0);
-    heading(Some(&mut canvas), [MARGIN; 2], inner, &view.title, &view.caption);
+    heading(Some(&mut canvas), [MARGIN; 2], inner, &view.title, &caption);
     legend_rows(Some(&mut canvas), [MARGIN, MARGIN + above], inner, &legend);
     let mut x = MARGIN + AXES[0];
     if let Some(regions) = left {
@@ -217,6 +194,59 @@ fn sheet(left: Option<&Regions>, right: Option<&Mosaic>, view: &LatentView) -> R
 }
 
 impl Regions<'_> {
+    /// The part of the plane that holds all but a few far regions, and the prior where it is N(0, I): what a mosaic
+    /// beside them should cover. As wide as high.
+    pub fn plane(&self) -> [(f64, f64); 2] {
+        match self.scales(&LatentView::default(), false) {
+            Some((x, y)) => [x, y].map(|scale| (scale.low, scale.high)),
+            None => [(-3.0, 3.0); 2],
+        }
+    }
+
+    /// How many standard deviations an ellipse reaches.
+    fn reach(&self) -> f64 {
+        if self.sigmas > 0.0 { self.sigmas } else { 1.0 }
+    }
+
+    /// The regions that can be drawn, each with its class.
+    fn finite(&self) -> Vec<(Region, usize)> {
+        let finite = |region: &Region| {
+            region.mean.iter().chain(region.covariance.iter().flatten()).all(|value| value.is_finite())
+        };
+        let class = |row: usize| self.classes.get(row).copied().unwrap_or(0) as usize;
+        let all = self.regions.iter().enumerate();
+        all.filter(|(_, region)| finite(region)).map(|(row, region)| (*region, class(row))).collect()
+    }
+
+    /// Both axes; none where no region can be drawn.
+    fn scales(&self, view: &LatentView, beside: bool) -> Option<(Scale, Scale)> {
+        let used = self.finite();
+        match view.limits {
+            _ if used.is_empty() => None,
+            // Beside a mosaic both frames show the same part of the plane, square or not.
+            Some([x, y]) if beside => {
+                Some((Scale::between(x.0, x.1, false), Scale::between(y.0, y.1, false)))
+            }
+            Some(limits) => Some(plane(limits)),
+            None => Some(plane_of(&self.extremes(&used))),
+        }
+    }
+
+    /// The view's caption, and how many regions the picture leaves out.
+    fn caption(&self, view: &LatentView, beside: bool) -> String {
+        let Some((x, y)) = self.scales(view, beside) else { return view.caption.clone() };
+        let inside = |share: f64| (0.0..=1.0).contains(&share);
+        let seen = |region: &&Region| inside(x.share(region.mean[0])) && inside(y.share(region.mean[1]));
+        let all = self.regions.len();
+        match all - self.regions.iter().filter(seen).count() {
+            0 => view.caption.clone(),
+            far => {
+                let note = format!("Not in the picture: the middles of {far} of {all} regions.");
+                format!("{} {note}", view.caption).trim().into()
+            }
+        }
+    }
+
     fn draw(
         &self,
         canvas: &mut Canvas,
@@ -225,25 +255,9 @@ impl Regions<'_> {
         beside: bool,
     ) -> Result<(), FigureError> {
         check_classes("regions", self.regions.len(), self.classes.len())?;
-        let sigmas = if self.sigmas > 0.0 { self.sigmas } else { 1.0 };
-        let finite = |region: &Region| {
-            region.mean.iter().chain(region.covariance.iter().flatten()).all(|value| value.is_finite())
-        };
-        let used: Vec<(Region, usize)> = self
-            .regions
-            .iter()
-            .enumerate()
-            .filter(|(_, region)| finite(region))
-            .map(|(row, region)| (*region, self.classes.get(row).copied().unwrap_or(0) as usize))
-            .collect();
-        if used.is_empty() {
+        let used = self.finite();
+        let Some((x, y)) = self.scales(view, beside) else {
             return Err(FigureError::input("regions", "there is no finite region", "hand over at least one"));
-        }
-        let (x, y) = match view.limits {
-            // Beside a mosaic both frames show the same part of the plane, square or not.
-            Some([x, y]) if beside => (Scale::between(x.0, x.1, false), Scale::between(y.0, y.1, false)),
-            Some(limits) => plane(limits),
-            None => plane_of(&self.extremes(&used, sigmas)),
         };
         let frame = Frame { area, x, y };
         frame.draw_grid(canvas);
@@ -255,20 +269,20 @@ impl Regions<'_> {
                     r#"fill="{colour}" fill-opacity="{opacity:.2}" stroke="{colour}" stroke-width="0.9" stroke-opacity="{:.2}""#,
                     (2.2 * opacity).min(0.9)
                 );
-                region.draw(canvas, &frame, sigmas, &style);
+                region.draw(canvas, &frame, self.reach(), &style);
             }
         });
         // Under the regions in meaning, above them on the sheet: thin lines stay visible among many ellipses.
-        self.draw_prior(canvas, &frame);
+        self.prior.draw(canvas, &frame);
         frame.draw_axes(canvas, &view.x_label, &view.y_label);
         Ok(())
     }
 
     /// The corners of all ellipses' boxes, and of the prior's.
-    fn extremes(&self, used: &[(Region, usize)], sigmas: f64) -> Vec<([f64; 2], usize)> {
+    fn extremes(&self, used: &[(Region, usize)]) -> Vec<([f64; 2], usize)> {
         let mut points = Vec::with_capacity(2 * used.len() + 2);
         for (Region { mean, covariance }, class) in used {
-            let reach = [0, 1].map(|axis| sigmas * covariance[axis][axis].max(0.0).sqrt());
+            let reach = [0, 1].map(|axis| self.reach() * covariance[axis][axis].max(0.0).sqrt());
             points.push(([mean[0] - reach[0], mean[1] - reach[1]], *class));
             points.push(([mean[0] + reach[0], mean[1] + reach[1]], *class));
         }
@@ -279,48 +293,6 @@ impl Regions<'_> {
             }
         }
         points
-    }
-
-    fn draw_prior(&self, canvas: &mut Canvas, frame: &Frame) {
-        let style = format!(r#"stroke="{MUTED}" stroke-width="1.1""#);
-        let label = TextStyle::new(11.0).middle().colour(MUTED).halo();
-        let Rect { x: left, y: top, width, height } = frame.area;
-        let seen = |[x, y]: [f64; 2]| {
-            x > left + 14.0 && x < left + width - 14.0 && y > top + 14.0 && y < top + height - 6.0
-        };
-        match &self.prior {
-            Contours::Nothing => {}
-            Contours::StandardNormal => {
-                for sigma in 1..=3 {
-                    let region = Region::diagonal([0.0; 2], [f64::from(sigma); 2]);
-                    canvas.clipped(frame.area, |canvas| {
-                        region.draw(canvas, frame, 1.0, &format!(r#"fill="none" {style}"#))
-                    });
-                    let [x, y] = frame.place([0.0, f64::from(sigma)]);
-                    if seen([x, y]) {
-                        canvas.text(x, y + 4.0, &format!("{sigma}σ"), label);
-                    }
-                }
-            }
-            Contours::Density(grid) => {
-                for (share, side) in [(0.393, [1.0, 0.0]), (0.865, [0.0, 1.0]), (0.989, [0.0, -1.0])] {
-                    let segments: Vec<[[f64; 2]; 2]> = grid
-                        .contour(grid.level(share))
-                        .iter()
-                        .map(|ends| ends.map(|end| frame.place(end)))
-                        .collect();
-                    canvas.clipped(frame.area, |canvas| canvas.segments(&segments, &style));
-                    // Each label on another side, so that those of narrow contours keep apart.
-                    let ends = segments.iter().map(|ends| ends[0]).filter(|end| seen(*end));
-                    let at = ends.max_by(|a, b| {
-                        (a[0] * side[0] + a[1] * side[1]).total_cmp(&(b[0] * side[0] + b[1] * side[1]))
-                    });
-                    if let Some([x, y]) = at {
-                        canvas.text(x, y + 4.0, &format!("{:.0} %", 100.0 * share), label);
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -350,59 +322,9 @@ impl Region {
     }
 }
 
-impl DensityGrid {
-    /// The density at the edge of the smallest region that holds `share` of the mass on the grid.
-    fn level(&self, share: f64) -> f64 {
-        let mut values: Vec<f64> =
-            self.density.iter().copied().filter(|value| value.is_finite() && *value > 0.0).collect();
-        values.sort_by(|a, b| b.total_cmp(a));
-        let total: f64 = values.iter().sum();
-        let mut held = 0.0;
-        for value in &values {
-            held += value;
-            if held >= share * total {
-                return *value;
-            }
-        }
-        f64::INFINITY
-    }
-
-    /// Pieces of the line at which the density crosses `level` (marching squares).
-    fn contour(&self, level: f64) -> Vec<[[f64; 2]; 2]> {
-        let columns = self.columns;
-        let rows = self.density.len().checked_div(columns).unwrap_or(0);
-        if columns < 2 || rows < 2 || !level.is_finite() {
-            return Vec::new();
-        }
-        let along = |(low, high): (f64, f64), index: f64, cells: usize| {
-            low + (high - low) * index / (cells - 1) as f64
-        };
-        let value = |column: usize, row: usize| self.density[row * columns + column];
-        let mut segments = Vec::new();
-        for row in 0..rows - 1 {
-            for column in 0..columns - 1 {
-                let corners = [(column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1)];
-                // Where the level is crossed on each of the four edges, in turn.
-                let mut crossings: Vec<[f64; 2]> = Vec::with_capacity(4);
-                for edge in 0..4 {
-                    let ((c0, r0), (c1, r1)) = (corners[edge], corners[(edge + 1) % 4]);
-                    let (a, b) = (value(c0, r0), value(c1, r1));
-                    if (a >= level) != (b >= level) {
-                        let share = ((level - a) / (b - a)).clamp(0.0, 1.0);
-                        let mix = |from: usize, to: usize| from as f64 + share * (to as f64 - from as f64);
-                        crossings
-                            .push([along(self.x, mix(c0, c1), columns), along(self.y, mix(r0, r1), rows)]);
-                    }
-                }
-                segments.extend(crossings.chunks_exact(2).map(|pair| [pair[0], pair[1]]));
-            }
-        }
-        segments
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::contours::tests::normal_grid;
     use super::super::render::tests::check;
     use super::*;
 
@@ -417,13 +339,6 @@ mod tests {
         ((0..60).map(region).collect(), (0..60).map(|i| i % 5).collect())
     }
 
-    fn normal_grid() -> DensityGrid {
-        let at = |i: usize| -4.0 + 0.1 * i as f64;
-        let density =
-            (0..81 * 81).map(|i| (-0.5 * (at(i % 81).powi(2) + at(i / 81).powi(2))).exp()).collect();
-        DensityGrid { x: (-4.0, 4.0), y: (-4.0, 4.0), columns: 81, density }
-    }
-
     #[test]
     fn principal_axes_of_a_covariance() {
         let (sigma, angle) = Region { mean: [0.0; 2], covariance: [[2.0, 1.0], [1.0, 2.0]] }.principal();
@@ -431,18 +346,6 @@ mod tests {
         assert!((angle - std::f64::consts::FRAC_PI_4).abs() < 1e-12);
         let (sigma, angle) = Region::diagonal([0.0; 2], [0.5, 2.0]).principal();
         assert_eq!((sigma, angle.abs()), ([2.0, 0.5], std::f64::consts::FRAC_PI_2));
-    }
-
-    #[test]
-    fn contours_of_a_normal_are_circles_of_one_two_three_sigma() {
-        let grid = normal_grid();
-        for (share, radius) in [(0.3935, 1.0), (0.8647, 2.0), (0.9889, 3.0)] {
-            let segments = grid.contour(grid.level(share));
-            assert!(segments.len() > 40);
-            for [x, y] in segments.into_iter().flatten() {
-                assert!((x.hypot(y) - radius).abs() < 0.08, "{share} {}", x.hypot(y));
-            }
-        }
     }
 
     #[test]
@@ -467,6 +370,30 @@ mod tests {
                 check(|| regions_and_mosaic(&shown, &tiles, &view).unwrap());
             }
         }
+    }
+
+    #[test]
+    fn the_plane_holds_the_regions_and_what_it_leaves_out_is_said() {
+        // As the codes of a small σ: far beyond the prior, and each region small.
+        let far = |i: u32| {
+            let t = f64::from(i);
+            Region::diagonal([12.0 * (t * 0.7).cos(), 9.0 * (t * 1.3).sin()], [0.05; 2])
+        };
+        let rows: Vec<Region> = (0..250).map(far).collect();
+        let shown = Regions { regions: &rows, prior: Contours::StandardNormal, ..Regions::default() };
+        let [x, y] = shown.plane();
+        assert!((x.1 - x.0 - (y.1 - y.0)).abs() < 1e-9);
+        let inside =
+            |r: &Region| (x.0..x.1).contains(&(r.mean[0] - 0.05)) && (y.0..y.1).contains(&(r.mean[1] + 0.05));
+        assert!(rows.iter().all(inside) && x.1 < 14.0, "{x:?} {y:?}");
+        let whole = regions(&shown, &LatentView::default()).unwrap();
+        assert!(!whole.svg.contains("Not in"), "{}", whole.svg);
+        let cut = LatentView { limits: Some([(-3.2, 3.2); 2]), ..LatentView::default() };
+        let inside = rows.iter().filter(|r| r.mean.iter().all(|v| v.abs() <= 3.2)).count();
+        let said = format!("Not in the picture: the middles of {} of 250 regions.", 250 - inside);
+        let part = regions(&shown, &cut).unwrap();
+        assert!(inside < 100 && part.svg.contains(&said), "{inside}");
+        assert_eq!(Regions::default().plane(), [(-3.0, 3.0); 2]);
     }
 
     #[test]

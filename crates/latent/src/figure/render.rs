@@ -7,7 +7,7 @@ use resvg::{tiny_skia, usvg};
 use super::FigureError;
 use super::font;
 use super::images::png_bytes;
-use crate::files::write_whole;
+use crate::files::{remove_unfinished, write_whole};
 
 /// The largest picture that is rasterised, in pixels (about a gigabyte while it is drawn).
 const MOST_PIXELS: u64 = 1 << 28;
@@ -17,6 +17,15 @@ const MOST_PIXELS: u64 = 1 << 28;
 pub struct Figure {
     /// The whole SVG file.
     pub svg: String,
+}
+
+/// Removes what killed writers left half-written in a folder of figures.
+pub(crate) fn clear_unfinished(folder: &Path) {
+    remove_unfinished(folder, &|name| {
+        let stem = name.strip_suffix(".png").or_else(|| name.strip_suffix(".svg"));
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+        stem.is_some_and(|stem| !stem.is_empty() && stem.chars().all(plain))
+    });
 }
 
 impl Figure {

@@ -3,6 +3,7 @@
 //! What was found stands first: each verdict beside the number that it derives from. Then come sections of
 //! prose, figures and tables; the settings stand last, folded.
 
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
@@ -90,12 +91,19 @@ struct Verdict {
     evidence: String,
 }
 
+/// Where a report says what it was drawn from.
+const OF: &str = "<meta name=\"latent-drawn-from\" content=\"";
+
+/// Bytes of a report within which that stands.
+const START: u64 = 512;
+
 /// Builds `report.html`.
 ///
 /// All text is plain: markup in it is shown, not obeyed.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     title: String,
+    of: String,
     lead: String,
     verdicts: Vec<Verdict>,
     sections: Vec<Section>,
@@ -118,6 +126,21 @@ impl Report {
     pub fn verdict(mut self, level: Level, headline: impl Into<String>, evidence: impl Into<String>) -> Self {
         self.verdicts.push(Verdict { level, headline: headline.into(), evidence: evidence.into() });
         self
+    }
+
+    /// What it was drawn from, a checksum: [`Report::drawn_from`] reads it back.
+    pub fn of(mut self, source: impl Into<String>) -> Self {
+        self.of = source.into();
+        self
+    }
+
+    /// What the report in this file was drawn from; none where there is no report, or none that says so.
+    pub fn drawn_from(path: &Path) -> Option<String> {
+        let mut start = String::new();
+        // It stands in the first lines.
+        std::fs::File::open(path).ok()?.take(START).read_to_string(&mut start).ok()?;
+        let (_, rest) = start.split_once(OF)?;
+        rest.split_once('"').map(|(source, _)| source.to_string())
     }
 
     /// The next section.
@@ -158,8 +181,12 @@ impl Report {
             body += "</section>\n";
         }
         let style = include_str!("report.css");
+        let of = match self.of.as_str() {
+            "" => String::new(),
+            of => format!("{OF}{}\">\n", escaped(of)),
+        };
         Ok(format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{of}\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n\
              <title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"

@@ -30,7 +30,7 @@ pub(crate) use told::given;
 
 use crate::array::Array;
 use crate::batch::{Batch, Latent, Noise, Support};
-use crate::data::{Data, Memory, Rows, SampleShape, Split};
+use crate::data::{Data, DataError, Memory, Rows, SampleShape, Split};
 use crate::device::{host, host_into};
 use crate::key::Key;
 use crate::model::{BaseMeasure, Model, ModelError, Score, score, score_under};
@@ -247,6 +247,19 @@ impl Model {
         Ok(Codes { mean: half(0), deviation: spread.then(|| half(dims)) })
     }
 
+    /// One draw of q(z|x) for each row; the code itself where q is a point.
+    ///
+    /// # Errors
+    /// As [`Model::encode`].
+    pub fn draw_codes(&self, rows: &Rows, key: Key) -> Result<Array> {
+        let mut values = Vec::with_capacity(rows.len() * self.dims());
+        self.parts(rows, |batch| -> Result<()> {
+            values.extend(host(&self.view().encode(batch).draw(1, Noise::new(key, &batch.ids)).z.z));
+            Ok(())
+        })?;
+        Ok(Array::matrix(values, self.dims()))
+    }
+
     /// g(f(x)): the mean of p(x|z) at the centre of q(z|x).
     ///
     /// # Errors
@@ -256,7 +269,8 @@ impl Model {
         self.decode_told(&codes, &Told::of(rows), Observe::Mean, Key::from_seed(0))
     }
 
-    /// log p(x) of each row by importance sampling with `k` draws.
+    /// log p of each row by importance sampling with `k` draws, of the values in the units of the model's files
+    /// ([`Model::log_scale`]).
     ///
     /// # Errors
     /// A point posterior, or rows that are not what the model knows.
@@ -266,10 +280,16 @@ impl Model {
             scores.extend(score(&self.view(), batch, k, key.fold("score"))?);
             Ok(())
         })?;
-        Ok(scores)
+        Ok(self.in_units_of_files(scores))
     }
 
-    /// log p(x) of each row by importance sampling with `k` draws, under a fitted sampler in the prior's place: of another
+    fn in_units_of_files(&self, scores: Vec<Score>) -> Vec<Score> {
+        let scale = self.log_scale();
+        let lessened = |score: Score| Score { log_p_lower: score.log_p_lower - scale, ..score };
+        scores.into_iter().map(lessened).collect()
+    }
+
+    /// log p of each row by importance sampling with `k` draws, under a fitted sampler in the prior's place: of another
     /// model, whose p(z) is that sampler.
     ///
     /// # Errors
@@ -301,20 +321,21 @@ impl Model {
             scores.extend(score_under(&self.view(), batch, k, key.fold("score"), &log_prior)?);
             Ok(())
         })?;
-        Ok(scores)
+        Ok(self.in_units_of_files(scores))
     }
 
-    /// −log p(x|z) at the centre of q(z|x), in nats a row: what a model without a density can say.
+    /// −log p(x|z) at the centre of q(z|x), in nats a row, of the values in the units of the model's files: what a model
+    /// without a density can say.
     ///
     /// # Errors
     /// Rows that are not what the model knows.
     pub fn distortion(&self, rows: &Rows) -> Result<Vec<f64>> {
-        let mut all = Vec::with_capacity(rows.len());
+        let (mut all, scale) = (Vec::with_capacity(rows.len()), self.log_scale());
         self.parts(rows, |batch| -> Result<()> {
             let view = self.view();
             let z = view.encode(batch).centre();
             let log_p: Tensor<1> = view.log_likelihood(batch, &z);
-            all.extend(crate::device::host_f64(&log_p).into_iter().map(|v| -v));
+            all.extend(crate::device::host_f64(&log_p).into_iter().map(|v| scale - v));
             Ok(())
         })?;
         Ok(all)
@@ -359,6 +380,7 @@ impl Model {
         let part = Rows {
             x: cut(&rows.x),
             ids: rows.ids[range.clone()].to_vec(),
+            content: rows.content.get(range.clone()).unwrap_or_default().to_vec(),
             labels: Vec::new(),
             condition: cut(&rows.condition),
             mask: cut(&rows.mask),
@@ -392,15 +414,22 @@ impl Model {
     pub fn open(&self, source: &str, note: &mut dyn FnMut(String)) -> Result<Data> {
         let mut settings = self.data.clone();
         settings.source = source.into();
-        Ok(Data::open_for(&self.facts, &settings, Key::from_seed(self.seed), note)?)
+        let opened = Data::open_for(&self.facts, &settings, Key::from_seed(self.seed), note);
+        Ok(opened.map_err(|error| error.for_model(std::path::Path::new(source)))?)
     }
 
     /// Opens the data that the model was trained on, with its splits.
     ///
     /// # Errors
-    /// What cannot be read: the data may have moved.
+    /// What cannot be read: the data may have moved; [`DataError::Mismatch`] where it has other columns now.
     pub fn open_own(&self, note: &mut dyn FnMut(String)) -> Result<Data> {
-        Ok(Data::open(&self.data, Key::from_seed(self.seed), note)?)
+        let data = Data::open_again(&self.facts, &self.data, Key::from_seed(self.seed), note)?;
+        let now = data.facts();
+        if (now.shape, &now.columns) != (self.facts.shape, &self.facts.columns) {
+            let what = "it has changed since the model was trained on it, and its rows have another shape";
+            return Err(DataError::mismatch(self.data.source.as_ref(), what, "give back the old data").into());
+        }
+        Ok(data)
     }
 
     /// Rows that a program holds, in their order, as the model sees them: values are in the units of its training data.

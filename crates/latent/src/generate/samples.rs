@@ -66,9 +66,10 @@ impl Samples {
         squares.sum::<f64>() / self.x.len().max(1) as f64
     }
 
-    /// In the user's units: normalisation undone, clamped to the range of the data, whole where the data was.
+    /// In the user's units, `rows × width`: normalisation undone, clamped to the range of the data, whole where the data
+    /// was, and with the columns that never change put back ([`Facts::values_from_x`]).
     pub fn values(&self) -> Vec<f64> {
-        self.facts.normalisation.values(&self.x)
+        self.facts.values_from_x(&self.x)
     }
 
     /// As pictures, each number in [0, 1]. Only images are.
@@ -84,8 +85,8 @@ impl Samples {
             // By the range of the data, so that pictures side by side have one scale.
             let (low, high) = self.facts.normalisation.range.unwrap_or((0.0, 1.0));
             let (mut least, mut greatest) = ([0.0], [1.0]);
-            self.facts.normalisation.x_from_value(&[f64::from(low)], &mut least);
-            self.facts.normalisation.x_from_value(&[f64::from(high)], &mut greatest);
+            self.facts.normalisation.x_from_value(&[low], &mut least);
+            self.facts.normalisation.x_from_value(&[high], &mut greatest);
             let (least, greatest) = (least[0], greatest[0]);
             pixels.iter_mut().for_each(|v| *v = (*v - least) / (greatest - least).max(1e-12));
         }
@@ -108,12 +109,12 @@ impl Samples {
     }
 
     /// Writes to `path`, by what it ends with: `.png` or `.svg` a grid, `.npy` an array, `.csv` a table, otherwise a folder
-    /// of one PNG a sample.
+    /// of one PNG a sample, which replaces such a folder and no other.
     ///
     /// # Errors
     /// [`ModelError::Output`] for another ending, [`ModelError::NoPicture`] for a table as a picture; what drawing and writing say.
     pub fn save(&self, path: &Path, title: &str) -> Result<()> {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         match extension.as_str() {
             "png" | "svg" => self.grid(title)?.save(path)?,
             "npy" => {
@@ -121,7 +122,7 @@ impl Samples {
                 match self.facts.shape {
                     SampleShape::Image { channels: 1, height, width } => shape.extend([height, width]),
                     SampleShape::Image { channels, height, width } => shape.extend([channels, height, width]),
-                    SampleShape::Vector { columns } => shape.push(columns),
+                    SampleShape::Vector { .. } => shape.push(self.facts.width()),
                 }
                 write_npy(path, &shape, self.facts.normalisation.stored, &self.values())?;
             }
@@ -138,12 +139,12 @@ impl Samples {
     }
 
     /// [`values`](Self::values) without the digits that a model's single precision doesn't have: a millionth of a
-    /// column's scale is the last.
+    /// column's scale is the last. Columns that never change keep all of theirs.
     fn printable(&self) -> Vec<f64> {
         let scale = &self.facts.normalisation.scale;
-        let mut values = self.values();
+        let mut values = self.facts.normalisation.values(&self.x);
         for (index, value) in values.iter_mut().enumerate() {
-            let scale = f64::from(scale.get(index % scale.len().max(1)).copied().unwrap_or(1.0));
+            let scale = scale.get(index % scale.len().max(1)).copied().unwrap_or(1.0);
             let digits = (6.0 - scale.log10().floor()).max(0.0);
             // A column of tiny numbers is left as it is: its digits can't be counted from the point.
             if digits > 15.0 {
@@ -155,34 +156,34 @@ impl Samples {
                 *value = rounded;
             }
         }
-        values
+        self.facts.with_constants(&values)
     }
 
     /// Names for the columns of a table.
     pub fn columns(&self) -> Vec<String> {
-        if self.facts.columns.is_empty() {
-            (0..self.facts.shape.features()).map(|i| format!("x{i}")).collect()
-        } else {
-            self.facts.columns.clone()
-        }
+        self.facts.names_of_values()
     }
 
-    /// Each column's distribution beside another's: the picture of a table.
+    /// The distribution of each column of x beside another's: the picture of a table.
     ///
     /// # Errors
     /// Where there is no column, or one has no finite value on either side.
     pub fn beside(&self, original: &Self, title: &str) -> Result<Figure, FigureError> {
         let columns = self.facts.shape.features();
-        let of = |values: Vec<f64>| -> Vec<Vec<f32>> {
-            (0..columns)
-                .map(|c| values.iter().skip(c).step_by(columns).map(|&v| v as f32).collect())
-                .collect()
+        let of = |samples: &Self| -> Vec<Vec<f64>> {
+            let values = samples.facts.normalisation.values(&samples.x);
+            (0..columns).map(|c| values.iter().skip(c).step_by(columns).copied().collect()).collect()
         };
-        let (ours, theirs) = (of(self.values()), of(original.values()));
-        let names = self.columns();
+        let (ours, theirs) = (of(self), of(original));
+        let names = self.facts.names_of_x();
         let pairs: Vec<_> = (0..columns)
             .map(|c| crate::figure::ColumnPair { name: &names[c], original: &theirs[c], generated: &ours[c] })
             .collect();
-        column_histograms(&pairs, title)
+        let title = match self.facts.constant.len() {
+            0 => title.to_string(),
+            1 => format!("{title} (without the one that never changes)"),
+            more => format!("{title} (without {more} that never change)"),
+        };
+        column_histograms(&pairs, &title)
     }
 }

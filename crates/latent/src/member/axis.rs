@@ -3,19 +3,21 @@
 //! A member is its settings: a serde struct that rejects unknown keys, knows its defaults and builds the
 //! member. Registering one is one line; a user's own type enters through the same line.
 
-use std::any::{Any, TypeId};
+use std::any::{Any, TypeId, type_name};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::Settings;
-use crate::config::{ConfigError, nearest, parse_table, table_of};
+use crate::config::{AXIS, ConfigError, Setting, nearest, parse_table, settings_of, table_of};
 
-/// Settings with a name.
-pub trait Named: Serialize + DeserializeOwned + Send + Sync + 'static {
+/// Settings with a name. Their doc comments are what `latent settings` says of the keys.
+pub trait Named: JsonSchema + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What `kind` is in a configuration.
     const KIND: &'static str;
 
@@ -55,6 +57,18 @@ struct Entry<S: ?Sized> {
     kind: &'static str,
     about: &'static str,
     parse: Box<Parse<S>>,
+    settings: fn(&Table) -> Vec<Setting>,
+}
+
+/// A member of an axis, as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Described {
+    /// What `kind` is in a configuration.
+    pub kind: &'static str,
+    /// A line about it.
+    pub about: &'static str,
+    /// Its keys beside `kind`.
+    pub settings: Vec<Setting>,
 }
 
 type Parse<S> = dyn Fn(&Table, &str, &Registry) -> Result<(Box<S>, Table), ConfigError> + Send + Sync;
@@ -83,7 +97,12 @@ impl<S: ?Sized + 'static> Axis<S> {
             resolved.extend(table_of(&settings, path)?);
             Ok((settings.boxed(), resolved))
         };
-        self.entries.push(Entry { kind: T::KIND, about: T::ABOUT, parse: Box::new(parse) });
+        self.entries.push(Entry {
+            kind: T::KIND,
+            about: T::ABOUT,
+            parse: Box::new(parse),
+            settings: settings_of::<T>,
+        });
         self
     }
 
@@ -124,6 +143,22 @@ impl<S: ?Sized + 'static> Axis<S> {
         let entry = self.entries.iter().find(|entry| entry.kind == kind);
         let filled = entry.and_then(|entry| (entry.parse)(&Table::new(), "", registry).ok());
         filled.is_some_and(|(_, table)| table.contains_key(key))
+    }
+
+    /// What a table without `kind` stands for, if for anything.
+    pub fn default_kind(&self) -> Option<&'static str> {
+        self.default
+    }
+
+    /// The members with their keys.
+    pub fn described(&self, registry: &Registry) -> Vec<Described> {
+        let described = |entry: &Entry<S>| {
+            let filled = (entry.parse)(&Table::new(), "", registry);
+            let defaults = filled.map(|(_, table)| table).unwrap_or_default();
+            let settings = (entry.settings)(&defaults);
+            Described { kind: entry.kind, about: entry.about, settings }
+        };
+        self.entries.iter().map(described).collect()
     }
 
     /// The names of the members and a line about each.
@@ -240,5 +275,19 @@ impl<S: ?Sized> Serialize for Nested<S> {
 impl<'de, S: ?Sized> Deserialize<'de> for Nested<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self { table: Table::deserialize(deserializer)?, settings: None })
+    }
+}
+
+impl<S: ?Sized + 'static> JsonSchema for Nested<S> {
+    fn schema_name() -> Cow<'static, str> {
+        "Nested".into()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        type_name::<Self>().into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", AXIS: type_name::<S>() })
     }
 }

@@ -12,7 +12,7 @@ mod call;
 mod context;
 mod life;
 
-pub use axis::{Axis, Member, Named, Nested, Registry};
+pub use axis::{Axis, Described, Member, Named, Nested, Registry};
 pub use call::{Call, Mode, Recorder};
 pub use context::{Context, Coupling, Outputs, Role, TermFacts, Wiring};
 pub use life::{Freeze, Kept, Life, Progress, Start};

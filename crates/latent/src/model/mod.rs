@@ -39,8 +39,8 @@ pub use monte_carlo::plain_monte_carlo;
 pub use posterior::Posterior;
 pub use prior::Prior;
 pub use rate::{ACTIVE_NATS, Rate};
-pub(crate) use score::Weighed;
 pub use score::{Score, log_weights, score, score_under};
+pub(crate) use score::{Weighed, score_in_blocks};
 pub use trained::Model;
 
 use crate::batch::{Batch, Draw, Given, Latent, LatentShape, Noise};

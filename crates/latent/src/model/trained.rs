@@ -1,6 +1,6 @@
 //! A model that was trained: what programs hold.
 
-use super::{LatentModel, View};
+use super::{BaseMeasure, LatentModel, View};
 use crate::data::{DataSettings, Facts};
 use crate::weights::Weights;
 
@@ -11,7 +11,7 @@ pub struct Model {
     pub facts: Facts,
     /// How that data was read and cut.
     pub data: DataSettings,
-    /// What its noise descended from.
+    /// What weights and the noise of training descended from.
     pub seed: u64,
     /// Its functions.
     pub functions: LatentModel,
@@ -30,6 +30,22 @@ impl Model {
     /// The number of dimensions of z.
     pub fn dims(&self) -> usize {
         self.functions.latent.dims()
+    }
+
+    /// What the splits of its data descend from.
+    pub fn split_seed(&self) -> u64 {
+        self.data.split_seed(self.seed)
+    }
+
+    /// Σ_i ln s_i in nats, for values v = s x + o in the user's files: log p(x) less this is log p(v). 0 where p(x|z) is no
+    /// density of real numbers: probabilities of levels have no unit.
+    pub fn log_scale(&self) -> f64 {
+        if self.functions.likelihood.measure() != BaseMeasure::Lebesgue {
+            return 0.0;
+        }
+        let scale = &self.facts.normalisation.scale;
+        let sum: f64 = scale.iter().map(|s| s.abs().ln()).sum();
+        if scale.len() == 1 { sum * self.functions.sample.features() as f64 } else { sum }
     }
 
     /// Gives its arrays to `weights` where path and shape are the same; returns their places.

@@ -6,9 +6,10 @@
 //! convolutions, the mirror of the encoder.
 
 use latent_kernels::Activation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::layer::{ConvConfig, ConvTransposeConfig, DenseConfig, Layer, image};
+use super::layer::{BatchNorm, ConvConfig, ConvTransposeConfig, DenseConfig, Layer, image};
 use super::sequence::{Sequence, join};
 use super::{Network, activation, channel_bias, check_images, sizes};
 use crate::config::ConfigError;
@@ -16,7 +17,7 @@ use crate::member::{Context, Named, Role, Settings, Wiring};
 use crate::weights::Init;
 
 /// Channels, activation and the way up.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConvSettings {
     /// Channels after each halving; the decoder has them in reverse. At most as many halvings are used as
@@ -28,13 +29,16 @@ pub struct ConvSettings {
     pub dense: Vec<usize>,
     /// The activation between layers.
     #[serde(with = "activation")]
+    #[schemars(schema_with = "activation::schema")]
     pub activation: Activation,
+    /// Batch normalisation between each convolution and its activation.
+    pub batch_norm: bool,
     /// The decoder's way up.
     pub up: Up,
 }
 
 /// How a decoder enlarges a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Up {
     /// Nearest-neighbour upsampling, then a 3×3 convolution.
@@ -50,6 +54,7 @@ impl Default for ConvSettings {
             kernel: 3,
             dense: Vec::new(),
             activation: Activation::Silu,
+            batch_norm: false,
             up: Up::Nearest,
         }
     }
@@ -79,6 +84,10 @@ impl Settings<dyn Network> for ConvSettings {
                 "give each layer at least one unit, or leave the layer out",
             ));
         }
+        if self.batch_norm {
+            let instead = format!("or {}.batch_norm = false", context.path);
+            context.couple("batch normalisation couples the rows of a batch", instead);
+        }
         check_images(&context.wiring, &self.channels)
     }
 
@@ -92,6 +101,19 @@ impl Settings<dyn Network> for ConvSettings {
 }
 
 impl ConvSettings {
+    /// The activation that a convolution applies itself: none where normalisation comes between.
+    fn own(&self) -> Activation {
+        if self.batch_norm { Activation::Identity } else { self.activation }
+    }
+
+    /// What follows a convolution of that name.
+    fn normed(&self, layers: &mut Vec<Layer>, init: &mut Init<'_>, name: &str, channels: usize) {
+        if self.batch_norm {
+            layers.push(Layer::BatchNorm(BatchNorm::new(init, &format!("{name}.norm"), channels)));
+            layers.push(Layer::Activation(self.activation));
+        }
+    }
+
     fn encoder(&self, wiring: &Wiring, init: &mut Init<'_>) -> Vec<Layer> {
         let [channels, height, width] = image(wiring.from);
         let sizes = sizes(height, width, self.channels.len());
@@ -99,8 +121,9 @@ impl ConvSettings {
         let mut inputs = channels;
         for (index, &next) in self.channels.iter().take(sizes.len() - 1).enumerate() {
             let conv = ConvConfig::new(inputs, next).with_kernel(self.kernel).with_stride(2);
-            layers
-                .push(Layer::Conv(conv.with_activation(self.activation).init(init, &format!("down{index}"))));
+            let name = format!("down{index}");
+            layers.push(Layer::Conv(conv.with_activation(self.own()).init(init, &name)));
+            self.normed(&mut layers, init, &name, next);
             inputs = next;
         }
         let [h, w] = sizes[sizes.len() - 1];
@@ -138,11 +161,11 @@ impl ConvSettings {
             let (name, size) = (format!("up{step}"), sizes[step]);
             layers.push(match self.up {
                 Up::Nearest => {
-                    let conv = ConvConfig::new(inputs, next).with_activation(self.activation);
+                    let conv = ConvConfig::new(inputs, next).with_activation(self.own());
                     Layer::Upsample(conv.init(init, &name), size)
                 }
                 Up::Transposed if step > 0 => {
-                    let conv = ConvTransposeConfig::new(inputs, next).with_activation(self.activation);
+                    let conv = ConvTransposeConfig::new(inputs, next).with_activation(self.own());
                     Layer::ConvTranspose(conv.init(init, &name), size)
                 }
                 Up::Transposed => {
@@ -150,6 +173,9 @@ impl ConvSettings {
                     Layer::ConvTranspose(conv.init(init, "head"), size)
                 }
             });
+            if self.up == Up::Nearest || step > 0 {
+                self.normed(&mut layers, init, &name, next);
+            }
             inputs = next;
         }
         if self.up == Up::Nearest || steps == 0 {

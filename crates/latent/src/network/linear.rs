@@ -4,6 +4,7 @@
 //!
 //! Reference: Tipping & Bishop, *Probabilistic Principal Component Analysis* (1999).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Network;
@@ -14,7 +15,7 @@ use crate::member::{Context, Named, Settings};
 use crate::weights::Init;
 
 /// No settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinearSettings {}
 

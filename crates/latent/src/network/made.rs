@@ -106,7 +106,7 @@ impl Masked {
         activation: Activation,
     ) -> Self {
         Self {
-            weight: init.weight("weight", &[from.len(), to.len()], law),
+            weight: init.matrix("weight", &[from.len(), to.len()], law),
             bias: init.weight("bias", &[to.len()], Initial::Constant(0.0)),
             from: from.to_vec(),
             to: to.to_vec(),

@@ -6,6 +6,7 @@
 //! gets noise (a denoising autoencoder).
 
 use latent_kernels::Activation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{BatchNorm, DenseConfig, Dropout, InputNoise, Layer};
@@ -16,13 +17,14 @@ use crate::member::{Context, Named, Role, Settings};
 use crate::weights::Init;
 
 /// Widths and activation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MlpSettings {
     /// The widths of the encoder's hidden layers; the decoder has them in reverse.
     pub hidden: Vec<usize>,
     /// The activation between layers.
     #[serde(with = "activation")]
+    #[schemars(schema_with = "activation::schema")]
     pub activation: Activation,
     /// Whether hidden layers are normalised over the batch.
     #[serde(skip_serializing_if = "is_default")]

@@ -6,6 +6,7 @@
 //! References: He et al. (arXiv 1603.05027); Zhang et al., *Fixup initialization* (arXiv 1901.09321).
 
 use latent_kernels::Activation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{ConvConfig, DenseConfig, Layer, image};
@@ -16,7 +17,7 @@ use crate::member::{Context, Named, Role, Settings, Wiring};
 use crate::weights::Init;
 
 /// Channels, depth and activation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResidualSettings {
     /// Channels after each halving; the decoder has them in reverse.
@@ -25,6 +26,7 @@ pub struct ResidualSettings {
     pub blocks: usize,
     /// The activation.
     #[serde(with = "activation")]
+    #[schemars(schema_with = "activation::schema")]
     pub activation: Activation,
 }
 

@@ -10,6 +10,7 @@
 //! Diffusion Models* (arXiv 2112.10752), without attention.
 
 use latent_kernels::Activation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{BatchNorm, ConvConfig, GroupNorm, Layer, image};
@@ -21,7 +22,7 @@ use crate::member::{Context, Named, Role, Settings, Wiring};
 use crate::weights::Init;
 
 /// Channels, depth and normalisation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpatialSettings {
     /// Channels at each scale from the image's down; the last goes on where there are more scales.
@@ -34,11 +35,12 @@ pub struct SpatialSettings {
     pub groups: usize,
     /// The activation.
     #[serde(with = "activation")]
+    #[schemars(schema_with = "activation::schema")]
     pub activation: Activation,
 }
 
 /// Which normalisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Norm {
     /// Groups of channels of each row.

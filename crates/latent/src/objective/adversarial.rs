@@ -10,7 +10,10 @@
 
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use toml::Table;
 
 use super::{Pass, Term, Value};
 use crate::batch::Noise;
@@ -22,12 +25,13 @@ use crate::optimizer::{LearningRate, MODEL, OptimizerSettings, Player};
 use crate::weights::{Init, Weights};
 
 /// The critic and how it moves.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdversarialSettings {
     /// The widths of the critic's hidden layers.
     pub hidden: Vec<usize>,
     /// How its weights move.
+    #[serde(deserialize_with = "over_own")]
     pub optimizer: OptimizerSettings,
     /// Its learning rate over the run.
     pub learning_rate: LearningRate,
@@ -35,6 +39,13 @@ pub struct AdversarialSettings {
     pub every: u64,
     /// How often it moves in its turn.
     pub moves_a_turn: u64,
+}
+
+/// Keys of a critic's optimiser go over the critic's defaults, which are not every optimiser's.
+fn over_own<'de, D: Deserializer<'de>>(table: D) -> Result<OptimizerSettings, D::Error> {
+    let mut all = Table::try_from(AdversarialSettings::default().optimizer).map_err(D::Error::custom)?;
+    all.extend(Table::deserialize(table)?);
+    all.try_into().map_err(D::Error::custom)
 }
 
 impl Default for AdversarialSettings {
@@ -81,7 +92,9 @@ impl Settings<dyn Term> for AdversarialSettings {
         self.optimizer.check()?;
         // Its key here; `schedule` is that of the term's weight.
         self.learning_rate.check().map_err(|error| match error {
-            ConfigError::Value { what, remedy, .. } => ConfigError::value("learning_rate", what, remedy),
+            ConfigError::Value { key, what, remedy } => {
+                ConfigError::value(&key.replacen("schedule", "learning_rate", 1), what, remedy)
+            }
             other => other,
         })
     }

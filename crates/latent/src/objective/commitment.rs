@@ -5,6 +5,7 @@
 //!
 //! Reference: van den Oord, Vinyals & Kavukcuoglu, *Neural Discrete Representation Learning* (arXiv 1711.00937).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Pass, Term, Value};
@@ -13,7 +14,7 @@ use crate::member::{Context, Life, Named, Settings};
 use crate::weights::Init;
 
 /// No settings; β is the term's weight.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommitmentSettings {}
 

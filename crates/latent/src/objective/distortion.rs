@@ -1,5 +1,6 @@
 //! Distortion: −log p(x|z) in nats, summed over features.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Pass, Term, Value};
@@ -8,7 +9,7 @@ use crate::member::{Context, Life, Named, Settings};
 use crate::weights::Init;
 
 /// No settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DistortionSettings {}
 

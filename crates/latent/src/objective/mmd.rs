@@ -8,6 +8,7 @@
 //! References: Gretton et al. (JMLR 2012); Tolstikhin et al., *Wasserstein Auto-Encoders* (arXiv 1711.01558).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Pass, Term, Value};
@@ -17,7 +18,7 @@ use crate::member::{Context, Life, Named, Settings};
 use crate::weights::Init;
 
 /// Kernel and scales.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MmdSettings {
     /// Which kernel.
@@ -27,7 +28,7 @@ pub struct MmdSettings {
 }
 
 /// A positive-definite kernel of ‖a − b‖².
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernel {
     /// Inverse multiquadratic: heavy tails, so that far codes are still pulled.

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use burn::tensor::Tensor;
 
-use crate::batch::{Batch, Draw, Noise};
+use crate::batch::{Batch, Draw};
 use crate::density::Density;
 use crate::key::Key;
 use crate::model::{Rate, View};
@@ -64,8 +64,7 @@ impl<'a> Pass<'a> {
 
     /// The codes, `k` of each row.
     pub fn draw(&self) -> &Draw {
-        self.draw
-            .get_or_init(|| self.q.draw(self.draws, Noise::new(self.key.fold("posterior"), &self.batch.ids)))
+        self.draw.get_or_init(|| self.q.draw(self.draws, self.batch.noise(self.key.fold("posterior"))))
     }
 
     /// The decoder's outputs, `[k·n, parameters · features]`.

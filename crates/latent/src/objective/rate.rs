@@ -5,6 +5,7 @@
 //!
 //! References: β as in Higgins et al. (ICLR 2017); free bits in Kingma et al. (arXiv 1606.04934).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Pass, Term, Value};
@@ -13,7 +14,7 @@ use crate::member::{Context, Life, Named, Settings};
 use crate::weights::Init;
 
 /// Free bits.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateSettings {
     /// λ in nats per dimension; 0 for none.

@@ -2,13 +2,14 @@
 //!
 //! References: linear warm-up in Sønderby et al. (arXiv 1602.02282); cyclic in Fu et al. (arXiv 1903.10145).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::member::Progress;
 
 /// The factor of a weight as training goes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
     /// 1 from the start.

@@ -1,5 +1,6 @@
 //! `[objective]`: an estimator and terms, each read and checked once.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -9,7 +10,7 @@ use crate::member::{Context, Registry, TermFacts};
 use crate::weights::Init;
 
 /// Keys that every term has.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CommonSettings {
     /// What the term counts in the end.

@@ -12,39 +12,52 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Gradients, Tensor};
 use latent_kernels::AdamStep;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::weights::{WeightId, Weights};
 
 /// Which Adam.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerSettings {
     /// How weight decay acts.
     pub kind: OptimizerKind,
-    /// η
+    /// η, the length of a step, before the schedule's factor.
     pub learning_rate: f64,
-    /// β₁
+    /// β₁, how long the mean of gradients remembers.
     pub beta1: f64,
-    /// β₂
+    /// β₂, how long the mean of their squares remembers.
     pub beta2: f64,
-    /// ε
+    /// ε, what keeps the division from 0.
     pub epsilon: f64,
-    /// λ
+    /// λ, how strongly weights are drawn to 0; 0 for not at all.
     pub weight_decay: f64,
-    /// Where v starts.
+    /// What it acts on.
+    pub decay: Decay,
+    /// Where v, the mean of squares, starts.
     pub initial_second_moment: f64,
 }
 
 /// How weight decay acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
     /// λ w is added to the gradient.
     Adam,
     /// The weights shrink by η λ.
     AdamW,
+}
+
+/// Which weights decay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// What layers multiply by: biases, gains, the prior and the likelihood's own numbers are left alone.
+    Matrices,
+    /// Every weight.
+    All,
 }
 
 impl Default for OptimizerSettings {
@@ -56,6 +69,7 @@ impl Default for OptimizerSettings {
             beta2: 0.999,
             epsilon: 1e-8,
             weight_decay: 0.0,
+            decay: Decay::Matrices,
             initial_second_moment: 0.0,
         }
     }
@@ -69,20 +83,30 @@ impl OptimizerSettings {
     pub fn check(&self) -> Result<(), ConfigError> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         let from_zero = |v: f64| v.is_finite() && v >= 0.0;
-        let right = positive(self.learning_rate)
-            && (0.0..1.0).contains(&self.beta1)
-            && (0.0..1.0).contains(&self.beta2)
-            && positive(self.epsilon)
-            && from_zero(self.weight_decay)
-            && from_zero(self.initial_second_moment);
-        if right {
-            return Ok(());
+        let share = |v: f64| (0.0..1.0).contains(&v);
+        for (key, value, right, remedy) in [
+            (
+                "learning_rate",
+                self.learning_rate,
+                positive(self.learning_rate),
+                "give a positive number, such as 1e-3",
+            ),
+            ("beta1", self.beta1, share(self.beta1), "give 0 or more and less than 1, such as 0.9"),
+            ("beta2", self.beta2, share(self.beta2), "give 0 or more and less than 1, such as 0.999"),
+            ("epsilon", self.epsilon, positive(self.epsilon), "give a positive number, such as 1e-8"),
+            ("weight_decay", self.weight_decay, from_zero(self.weight_decay), "give 0 or more"),
+            (
+                "initial_second_moment",
+                self.initial_second_moment,
+                from_zero(self.initial_second_moment),
+                "give 0 or more",
+            ),
+        ] {
+            if !right {
+                return Err(ConfigError::value(key, format!("{value}"), remedy).within("optimizer"));
+            }
         }
-        Err(ConfigError::Value {
-            key: "optimizer".into(),
-            what: format!("{self:?} cannot step"),
-            remedy: "learning_rate and epsilon are positive, betas in [0, 1), the rest not negative".into(),
-        })
+        Ok(())
     }
 }
 
@@ -131,13 +155,34 @@ impl Optimizer {
         gradients: FlatGradients,
     ) {
         self.steps += 1;
+        let decays = |weights: &Weights, id: WeightId| {
+            settings.weight_decay > 0.0 && (settings.decay == Decay::All || weights.entry(id).is_matrix())
+        };
+        let (decaying, others): (FlatGradients, FlatGradients) =
+            gradients.into_iter().partition(|(id, _)| decays(weights, *id));
+        self.move_by(settings, rate, settings.weight_decay, weights, decaying);
+        self.move_by(settings, rate, 0.0, weights, others);
+    }
+
+    /// One step of weights that decay alike.
+    fn move_by(
+        &mut self,
+        settings: &OptimizerSettings,
+        rate: f64,
+        decay: f64,
+        weights: &mut Weights,
+        gradients: FlatGradients,
+    ) {
+        if gradients.is_empty() {
+            return;
+        }
         let decoupled = settings.kind == OptimizerKind::AdamW;
         let step = AdamStep {
             learning_rate: rate,
             beta1: settings.beta1,
             beta2: settings.beta2,
             epsilon: settings.epsilon,
-            weight_decay: if decoupled { settings.weight_decay } else { 0.0 },
+            weight_decay: if decoupled { decay } else { 0.0 },
             step: self.steps,
         };
         let (ids, all) = gradients
@@ -148,8 +193,8 @@ impl Optimizer {
                     second: gradient.zeros_like() + settings.initial_second_moment,
                 });
                 let flat = weights.take(id);
-                if settings.weight_decay > 0.0 && !decoupled {
-                    gradient = gradient + flat.clone() * settings.weight_decay;
+                if decay > 0.0 && !decoupled {
+                    gradient = gradient + flat.clone() * decay;
                 }
                 (id, [flat, gradient, moments.first, moments.second])
             })

@@ -11,6 +11,8 @@ mod player;
 mod schedule;
 
 pub(crate) use adam::Moments;
-pub use adam::{FlatGradients, Optimizer, OptimizerKind, OptimizerSettings, flat_gradients, global_norm};
+pub use adam::{
+    Decay, FlatGradients, Optimizer, OptimizerKind, OptimizerSettings, flat_gradients, global_norm,
+};
 pub use player::{MODEL, Player};
 pub use schedule::LearningRate;

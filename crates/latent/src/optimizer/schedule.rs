@@ -1,11 +1,12 @@
 //! The learning rate over a run, as a factor of the optimiser's rate: a function of the step alone.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 
 /// The factor of the learning rate at each step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LearningRate {
     /// 1 throughout.
@@ -98,26 +99,30 @@ impl LearningRate {
     /// Refuses what makes no sense.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] with the key `schedule`.
+    /// [`ConfigError::Value`] with a key of `schedule`.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let share = |last: f64| last.is_finite() && last >= 0.0;
-        let right = match self {
-            Self::Constant | Self::Noam { .. } => true,
-            Self::Linear { last, .. } | Self::Cosine { last, .. } => share(*last),
-            Self::Exponential { gamma } => gamma.is_finite() && *gamma > 0.0,
-            Self::Step { milestones, gamma } => {
-                gamma.is_finite() && *gamma > 0.0 && milestones.iter().all(|m| m.is_finite())
-            }
-            Self::OneCycle { rise, last } => (0.0..1.0).contains(rise) && share(*last),
+        let wrong = |key: &str, value: f64, remedy: &str| {
+            Err(ConfigError::value(&format!("schedule.{key}"), format!("{value}"), remedy))
         };
-        if right {
-            return Ok(());
+        let factor = |v: f64| v.is_finite() && v > 0.0;
+        match self {
+            Self::Linear { last, .. } | Self::Cosine { last, .. } | Self::OneCycle { last, .. }
+                if !(last.is_finite() && *last >= 0.0) =>
+            {
+                wrong("last", *last, "give 0 or more")
+            }
+            Self::Exponential { gamma } | Self::Step { gamma, .. } if !factor(*gamma) => {
+                wrong("gamma", *gamma, "give a positive number, such as 0.5")
+            }
+            Self::OneCycle { rise, .. } if !(0.0..1.0).contains(rise) => {
+                wrong("rise", *rise, "give 0 or more and less than 1, such as 0.3")
+            }
+            Self::Step { milestones, .. } => match milestones.iter().find(|m| !m.is_finite()) {
+                Some(milestone) => wrong("milestones", *milestone, "give epochs, such as [10, 20]"),
+                None => Ok(()),
+            },
+            _ => Ok(()),
         }
-        Err(ConfigError::Value {
-            key: "schedule".into(),
-            what: format!("{self:?} is no schedule"),
-            remedy: "factors are not negative and finite, shares lie in [0, 1)".into(),
-        })
     }
 }
 

@@ -153,5 +153,5 @@ fn check_normalisation(run: &Run) -> Result<(), String> {
     if normalisation.scale.contains(&0.0) {
         return Err("facts.normalisation.scale has a zero".into());
     }
-    Ok(())
+    run.facts.check_constants()
 }

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::preset;
-use crate::config::{ConfigError, merge, nearest, parse_table, table_of};
+use super::hint::explain;
+use super::seed::seed_of;
+use super::{older, preset};
+use crate::config::{ConfigError, likeness, merge, nearest, parse_table, table_of};
 use crate::data::DataSettings;
-use crate::member::Member;
+use crate::member::{Member, Registry};
 use crate::model::likelihood::LikelihoodSettings;
 use crate::model::posterior::PosteriorSettings;
 use crate::model::prior::PriorSettings;
@@ -16,7 +18,7 @@ use crate::objective::{CommonSettings, EstimatorSettings, TermSettings};
 use crate::train::TrainSettings;
 
 /// The tables that a run may have at its top.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "preset",
     "paper",
     "about",
@@ -29,7 +31,11 @@ const SECTIONS: [&str; 12] = [
     "encoder",
     "decoder",
     "objective",
+    "train",
 ];
+
+/// Where all noise starts unless asked otherwise.
+pub(super) const SEED: u64 = 1;
 
 /// A configuration under way: each layer laid over the ones before.
 #[derive(Clone, Debug, Default)]
@@ -54,18 +60,25 @@ impl Layers {
     /// Lays a preset over what is there.
     ///
     /// # Errors
-    /// [`ConfigError::UnknownMember`], which names the nearest.
+    /// [`ConfigError::UnknownMember`], which names the nearest; [`ConfigError::Combination`] where there is another already.
     pub fn preset(&mut self, name: &str) -> Result<(), ConfigError> {
         let preset = preset(name)?;
+        if let Some(other) = self.table.get("preset").and_then(Value::as_str).filter(|other| *other != name) {
+            return Err(ConfigError::combination(
+                format!("the presets `{other}` and `{name}` are both asked for, and a run starts from one"),
+                "leave one out, in the file or on the command line",
+            ));
+        }
         merge(&mut self.table, &preset.table()?);
         self.table.insert("preset".into(), preset.name.into());
         Ok(())
     }
 
-    /// Lays a TOML file over what is there. A `preset` key in it is laid under the file's own keys.
+    /// Lays a TOML file over what is there. A `preset` key in it is laid under the file's own keys. A `run.toml` holds every
+    /// setting already: it stands alone, and its preset is a name.
     ///
     /// # Errors
-    /// A file that cannot be read or is no TOML; an unknown section or preset.
+    /// A file that cannot be read or is no TOML; an unknown section or preset; another preset before a `run.toml`.
     pub fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
@@ -74,14 +87,45 @@ impl Layers {
             message: error.to_string(),
         })?;
         // A run.toml is a configuration too: what was resolved from its data is resolved anew.
+        let is_resolved = table.contains_key("format");
+        if is_resolved {
+            older::as_configuration(&mut table);
+        }
         for derived in ["format", "program", "facts"] {
             table.remove(derived);
         }
         check_sections(&table)?;
-        if let Some(Value::String(name)) = table.get("preset").cloned() {
-            self.preset(&name)?;
+        let named = match table.get("preset") {
+            None => None,
+            Some(Value::String(name)) => Some(name.clone()),
+            Some(other) => {
+                let what = format!("{other} is not the name of a preset");
+                return Err(ConfigError::value("preset", what, "`latent presets` lists them"));
+            }
+        };
+        match named {
+            Some(name) if !is_resolved => self.preset(&name)?,
+            name if is_resolved => self.stands_alone(path, name)?,
+            _ => {}
         }
         self.explicit(&table);
+        Ok(())
+    }
+
+    /// Forgets the preset under a `run.toml`, which it can add nothing to; another one would be a claim without effect.
+    fn stands_alone(&mut self, path: &Path, named: Option<String>) -> Result<(), ConfigError> {
+        if let Some(asked) = self.table.get("preset").and_then(Value::as_str)
+            && named.as_deref() != Some(asked)
+        {
+            return Err(ConfigError::combination(
+                format!(
+                    "{} holds every setting of its run, so the preset `{asked}` would change nothing",
+                    path.display()
+                ),
+                "leave the preset out, or the file",
+            ));
+        }
+        self.table = self.explicit.clone();
         Ok(())
     }
 
@@ -98,6 +142,22 @@ impl Layers {
             });
         };
         let (key, value) = (key.trim(), value.trim());
+        if let "preset" | "paper" | "about" = key {
+            return Err(match key {
+                "preset" => ConfigError::value(
+                    key,
+                    format!(
+                        "a preset is laid under the settings, and {value} as one of them would change nothing"
+                    ),
+                    format!("write --preset {value}, or preset = \"{value}\" in the file of --config"),
+                ),
+                _ => ConfigError::value(
+                    key,
+                    "it says something about a file of settings, and sets nothing",
+                    "leave it out",
+                ),
+            });
+        }
         let value = format!("v = {value}")
             .parse::<Table>()
             .ok()
@@ -124,15 +184,19 @@ impl Layers {
         Ok(())
     }
 
-    /// The `[data]` settings.
+    /// The `[data]` settings; data that is given no seed has [`DataSettings::SEED`].
     ///
     /// # Errors
     /// Unknown keys and values that cannot be.
     pub fn data(&self) -> Result<DataSettings, ConfigError> {
-        match self.table.get("data") {
-            Some(Value::Table(table)) => parse_table(table, "data"),
-            _ => Ok(DataSettings::default()),
-        }
+        let settings: DataSettings = match self.table.get("data") {
+            Some(Value::Table(table)) => {
+                parse_table(table, "data").map_err(|error| explain(error, &Registry::default()))?
+            }
+            Some(other) => return Err(no_table("data", other)),
+            None => DataSettings::default(),
+        };
+        Ok(DataSettings { seed: settings.seed.or(Some(DataSettings::SEED)), ..settings })
     }
 
     /// The seed, 1 unless asked otherwise.
@@ -140,15 +204,12 @@ impl Layers {
     /// # Errors
     /// [`ConfigError::Value`] for what is no whole number from 0.
     pub fn seed(&self) -> Result<u64, ConfigError> {
-        match self.table.get("seed") {
-            None => Ok(1),
-            Some(Value::Integer(seed)) if *seed >= 0 => Ok(*seed as u64),
-            Some(other) => Err(ConfigError::Value {
-                key: "seed".into(),
-                what: format!("{other} is not a seed"),
-                remedy: "give a whole number from 0".into(),
-            }),
-        }
+        let Some(value) = self.table.get("seed") else { return Ok(SEED) };
+        seed_of(value).ok_or_else(|| ConfigError::Value {
+            key: "seed".into(),
+            what: format!("{value} is not a seed"),
+            remedy: format!("give a whole number from 0 to {}", u64::MAX),
+        })
     }
 
     /// Lays `[data]` settings over what is there, from Rust.
@@ -231,6 +292,16 @@ impl Layers {
     }
 
     fn explicit(&mut self, table: &Table) {
+        // `network` is short for both parts: it goes over what was said of either before.
+        if let Some(Value::Table(network)) = table.get("network") {
+            for own in [&mut self.table, &mut self.explicit] {
+                for part in ["encoder", "decoder"] {
+                    if let Some(Value::Table(part)) = own.get_mut(part) {
+                        merge(part, network);
+                    }
+                }
+            }
+        }
         merge(&mut self.table, table);
         merge(&mut self.explicit, table);
     }
@@ -243,14 +314,53 @@ fn member<S: ?Sized, T: Member<S>>(settings: &T, path: &str) -> Result<Table, Co
     Ok(table)
 }
 
-fn check_sections(table: &Table) -> Result<(), ConfigError> {
-    for key in table.keys() {
-        if key != "train" && !SECTIONS.contains(&key.as_str()) {
-            return Err(ConfigError::UnknownKey {
-                key: key.clone(),
-                nearest: nearest(key, SECTIONS.into_iter().chain(["train"])),
-            });
+/// The refusal of what should be a table of settings.
+pub(super) fn no_table(name: &str, found: &Value) -> ConfigError {
+    let remedy = match (name, found) {
+        ("data", Value::String(source)) => format!("write data.source = {source:?}"),
+        ("train" | "objective", _) | (_, Value::Integer(_) | Value::Float(_)) => {
+            format!("write [{name}] and its keys below")
         }
+        (_, found) => format!("write {name}.kind = {found}"),
+    };
+    ConfigError::value(
+        name,
+        format!("{found} is not a table"),
+        format!("{remedy}; `latent settings {name}` lists its keys"),
+    )
+}
+
+fn check_sections(table: &Table) -> Result<(), ConfigError> {
+    let Some((key, value)) = table.iter().find(|(key, _)| !SECTIONS.contains(&key.as_str())) else {
+        return Ok(());
+    };
+    let section = nearest(key, SECTIONS);
+    if section.as_ref().is_some_and(|section| likeness(key, section) > 0.9) {
+        return Err(ConfigError::UnknownKey { key: key.clone(), nearest: section });
     }
-    Ok(())
+    // Not the section is misspelt: the key is looked for.
+    let (mut key, mut value) = (key.clone(), value);
+    while let Some((inner, next)) = value.as_table().and_then(|table| table.iter().next()) {
+        key = format!("{key}.{inner}");
+        value = next;
+    }
+    Err(explain(ConfigError::UnknownKey { key, nearest: section }, &Registry::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sections_are_those_of_the_schema() {
+        let sections = crate::run::sections(&Registry::default());
+        let above = sections[0].settings.iter().map(|setting| setting.key.as_str());
+        let tables = sections[1..].iter().filter(|s| s.is_of_run()).filter_map(|s| s.name.split('.').next());
+        let mut all: Vec<&str> = above.chain(tables).collect();
+        all.sort_unstable();
+        all.dedup();
+        let mut known = SECTIONS.to_vec();
+        known.sort_unstable();
+        assert_eq!(all, known);
+    }
 }

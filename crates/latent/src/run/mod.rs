@@ -13,25 +13,35 @@
 //! registry   what the names of members stand for: those that ship
 //! presets    papers
 //! layers     what is asked for, laid over each other
+//! seed       every number of 64 bits in TOML
+//! older      what runs of version 0.1 did without a key for it;  splits: whether two runs hold the same rows out
 //! resolve    layers and facts → Checked; suggest: what the data itself asks for
+//! schema     every key with its default and meaning; hint: what an unknown key was meant to be
 //! training   from a configuration to a model, in a run folder or in memory
 //! file       the model file
 //! ```
 
 mod file;
+mod hint;
 mod layers;
+mod older;
 mod presets;
 mod registry;
 mod resolve;
+mod schema;
+mod seed;
+mod splits;
 mod suggest;
 mod training;
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+pub use hint::meant;
 pub use layers::Layers;
 pub use presets::{Preset, preset, presets};
 pub use resolve::{Checked, resolve};
+pub use schema::{Found, Section, find, sections};
 pub use training::{Options, Training};
 
 use crate::config::{ConfigError, parse_table};
@@ -51,7 +61,8 @@ pub struct Run {
     /// The paper that the preset follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<String>,
-    /// What all noise descends from.
+    /// What weights and the noise of training descend from; held-out rows have `data.seed`.
+    #[serde(with = "seed")]
     pub seed: u64,
     /// `[data]`
     pub data: DataSettings,
@@ -100,14 +111,17 @@ impl Run {
     /// What is no TOML, no run, or of a later version.
     pub fn from_toml(text: &str, path: &std::path::Path) -> Result<Self, ConfigError> {
         let syntax = |message: String| ConfigError::Syntax { path: path.into(), message };
-        let table: Table = text.parse().map_err(|error: toml::de::Error| syntax(error.to_string()))?;
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| syntax(error.to_string()))?;
         match table.get("format").and_then(toml::Value::as_integer) {
             Some(format) if format > i64::from(FORMAT) => Err(syntax(format!(
                 "written by a newer version ({}; format {format}, this program reads up to {FORMAT}); \
                  install that version to use it",
                 table.get("program").and_then(toml::Value::as_str).unwrap_or("unknown")
             ))),
-            Some(_) => parse_table(&table, ""),
+            Some(_) => {
+                older::complete(&mut table);
+                parse_table(&table, "")
+            }
             None => Err(syntax("not a run of latent: the key `format` is missing".into())),
         }
     }

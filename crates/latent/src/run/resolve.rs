@@ -2,6 +2,8 @@
 
 use toml::{Table, Value};
 
+use super::hint::explain;
+use super::layers::no_table;
 use super::suggest::{fit, suggestion};
 use super::{FORMAT, Layers, Run};
 use crate::config::{ConfigError, check_sizes, merge, parse_table};
@@ -81,6 +83,14 @@ pub fn resolve(
     facts: &Facts,
     registry: &Registry,
 ) -> Result<(Checked, Vec<String>), ConfigError> {
+    resolve_layers(layers, facts, registry).map_err(|error| explain(error, registry))
+}
+
+fn resolve_layers(
+    layers: &Layers,
+    facts: &Facts,
+    registry: &Registry,
+) -> Result<(Checked, Vec<String>), ConfigError> {
     let mut notes = Vec::new();
     let mut table = layers.table.clone();
     let (suggested, reasons) = suggestion(facts);
@@ -92,10 +102,18 @@ pub fn resolve(
         );
     }
     let named = table.remove("network");
+    if let Some(other) = named.as_ref().filter(|named| !named.is_table()) {
+        return Err(no_table("network", other));
+    }
     fit(&mut table, &named, layers, facts, registry, &suggested, &mut notes)?;
 
     let mut resolved = suggested;
     forget_latent(&mut resolved, &table, registry);
+    if layers.explicit.get("posterior").is_none_or(|own| own.get("latent").is_none()) {
+        // Nor does the preset's outlive a posterior of another kind, chosen over it.
+        let asked = table.clone();
+        forget_latent(&mut table, &asked, registry);
+    }
     // A list of terms that has a distortion is a whole objective, not an addition to the suggested one.
     if table.get("objective").and_then(|o| o.get("terms")?.get("distortion")).is_some() {
         resolved.remove("objective");
@@ -109,11 +127,7 @@ pub fn resolve(
     let section = |name: &str| match resolved.get(name) {
         Some(Value::Table(table)) => Ok(table.clone()),
         None => Ok(Table::new()),
-        Some(other) => Err(ConfigError::Value {
-            key: name.into(),
-            what: format!("{other} is not a table"),
-            remedy: format!("write [{name}] and its keys below"),
-        }),
+        Some(other) => Err(no_table(name, other)),
     };
     let mut tables = Table::new();
     for name in MEMBERS {
@@ -153,13 +167,13 @@ pub fn resolve(
     Ok((Checked { run, parts, objective }, notes))
 }
 
-/// The suggested size of the code is for posteriors that have one: others find theirs in what they are made of.
-fn forget_latent(suggested: &mut Table, asked: &Table, registry: &Registry) {
+/// The size of the code that nobody asked for is for posteriors that have one: others find theirs in what they are made of.
+fn forget_latent(table: &mut Table, asked: &Table, registry: &Registry) {
     let kind = asked.get("posterior").and_then(|posterior| posterior.get("kind")?.as_str());
     let axis = registry.members::<PosteriorSettings>();
     if let (Some(kind), Some(axis)) = (kind, axis)
         && !axis.knows(kind, "latent", registry)
-        && let Some(Value::Table(posterior)) = suggested.get_mut("posterior")
+        && let Some(Value::Table(posterior)) = table.get_mut("posterior")
     {
         posterior.remove("latent");
     }

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use latent_kernels::instructions;
 use toml::{Table, Value};
 
-use super::{Checked, Layers, Run, resolve};
+use super::{Checked, Layers, Run, resolve, splits};
 use crate::config::{merge, parse_table, table_of};
 use crate::data::Data;
 use crate::device::Device;
@@ -17,7 +18,7 @@ use crate::member::{Progress, Registry};
 use crate::model::{Model, View};
 use crate::train::{
     Autoencoder, Board, Counters, Event, Keep, Outcome, Plan, Preflight, RunFolder, TrainError, Trainer,
-    check_outline, load_weights, memory_limit, save_weights,
+    check_outline, kernels_of, load_weights, memory_limit, save_weights,
 };
 
 /// How a run is started.
@@ -71,7 +72,7 @@ impl Training {
         notes.into_iter().for_each(&mut *note);
         let mut task = built(&checked, &data, &options.device, note)?;
         if let Some(path) = options.init_from {
-            init_from(&mut task, path, &options.registry, note)?;
+            init_from((&mut task, &checked.run, &data), path, &options.registry, note)?;
         }
         Ok(Self { run: checked.run, data: Arc::new(data), task, folder: None, resume: false })
     }
@@ -80,13 +81,15 @@ impl Training {
     /// chosen or changed to fit, a line each.
     ///
     /// # Errors
-    /// Data that can't be read, a configuration that makes no sense with it, a folder that holds another run.
+    /// Data that can't be read, a configuration that makes no sense with it, a folder that holds another run or files
+    /// which no run wrote.
     pub fn prepare(
         layers: &Layers,
         folder: &Path,
         options: Options<'_>,
         note: &mut dyn FnMut(String),
     ) -> Result<Self> {
+        RunFolder::check(folder)?;
         let (run_path, last_path) = (folder.join("run.toml"), folder.join("checkpoints/last.safetensors"));
         // What has no checkpoint and no model holds nothing that could be lost: it may be begun anew.
         let holds_work = || last_path.exists() || folder.join("model.safetensors").exists();
@@ -101,28 +104,42 @@ impl Training {
         // A folder that is there is locked before it is read; a new one is made once everything else is right.
         let mut locked = if exists { Some(RunFolder::open(folder)?) } else { None };
         let (checked, data) = if exists {
-            let text = std::fs::read_to_string(&run_path).map_err(TrainError::io(&run_path))?;
+            let text = std::fs::read_to_string(&run_path).map_err(TrainError::read(&run_path))?;
             let (run, data) = Self::again(Run::from_toml(&text, &run_path)?, layers, folder, note)?;
             (Checked::new(run, &options.registry)?, data)
         } else {
             let settings = layers.data()?;
             let data = Data::open(&settings, Key::from_seed(layers.seed()?), note)?;
+            data.leaked().into_iter().for_each(&mut *note);
             let (checked, notes) = resolve(layers, data.facts(), &options.registry)?;
             notes.into_iter().for_each(&mut *note);
             (checked, data)
         };
         let mut task = built(&checked, &data, &options.device, note)?;
         if let Some(path) = options.init_from.filter(|_| !exists) {
-            init_from(&mut task, path, &options.registry, note)?;
+            init_from((&mut task, &checked.run, &data), path, &options.registry, note)?;
         }
         let run = checked.run;
         let folder = match locked.take() {
-            Some(folder) => folder,
+            Some(folder) => {
+                missing(&folder, note);
+                folder
+            }
             None => RunFolder::open(folder)?,
         };
         if !exists && holds_work() {
             // Somebody else made a run here while the data was read.
             return Err(TrainError::Exists { path: folder.path().into() }.into());
+        }
+        if exists
+            && let Some(before) = kernels_of(&folder.last())
+            && before != instructions()
+        {
+            note(format!(
+                "kernels: {before} before, {} from here on: the last digits may differ from those of a run that \
+                 stayed where it was",
+                instructions()
+            ));
         }
         // What a run starts from is on disk before the run counts as begun.
         if options.init_from.is_some() && !exists {
@@ -179,7 +196,7 @@ impl Training {
         if let Some(Value::Table(data)) = after.get("data") {
             old.data = parse_table(data, "data")?;
         }
-        let data = Data::open(&old.data, Key::from_seed(old.seed), note)?;
+        let data = Data::open_again(&old.facts, &old.data, Key::from_seed(old.seed), note)?;
         if data.facts().hash != old.facts.hash {
             return Err(TrainError::DataChanged {
                 path: folder.into(),
@@ -206,9 +223,8 @@ impl Training {
     /// # Errors
     /// As [`Training::preflight`].
     pub fn preflight_within(&mut self, available: Option<u64>) -> Result<Preflight> {
-        let last = self.folder.as_ref().map(RunFolder::last).filter(|last| self.resume && last.exists());
-        let done = match last {
-            Some(last) => Counters::load(&last)?.step,
+        let done = match self.folder.as_ref().filter(|folder| self.resume && folder.has_checkpoint()) {
+            Some(folder) => Counters::of(folder)?.step,
             None => 0,
         };
         let stop = AtomicBool::new(false);
@@ -265,6 +281,23 @@ impl Training {
     }
 }
 
+/// Says what a folder has lost of its run.
+fn missing(folder: &RunFolder, note: &mut dyn FnMut(String)) {
+    let Ok(counters) = Counters::of(folder) else { return };
+    let (metrics, model) = (folder.metrics(), folder.model());
+    let length = std::fs::metadata(&metrics).map_or(0, |found| found.len());
+    if length < counters.metrics_bytes {
+        note(format!(
+            "warning: {} has {length} of its {} bytes: its first or last lines are lost, and curves in the report lack them",
+            metrics.display(),
+            counters.metrics_bytes
+        ));
+    }
+    if counters.finished && !model.exists() {
+        note(format!("{} is missing: it is written again from the last checkpoint", model.display()));
+    }
+}
+
 /// Builds what a run trains, if it fits into memory, and says what deserves a word.
 fn built(
     checked: &Checked,
@@ -273,7 +306,7 @@ fn built(
     note: &mut dyn FnMut(String),
 ) -> Result<Autoencoder> {
     let run = &checked.run;
-    check_outline(&checked.outline()?, memory_limit())?;
+    check_outline(&checked.outline()?, run.train.ema > 0.0, memory_limit())?;
     let (model, weights, objective) = checked.build_for_training(device)?;
     if View::evaluation(&model, &weights).rate_is_exact() == Some(false) {
         note("rate: a mean over draws, as this posterior and prior have no closed form".into());
@@ -290,16 +323,19 @@ fn built(
     Ok(Autoencoder::new(model, weights, objective))
 }
 
-/// Takes over a trained model's weights, where path and shape are the same.
+/// Takes over a trained model's weights, where path and shape are the same, and says if it held out other rows.
 fn init_from(
-    task: &mut Autoencoder,
+    (task, run, data): (&mut Autoencoder, &Run, &Data),
     path: &Path,
     registry: &Registry,
     note: &mut dyn FnMut(String),
 ) -> Result<()> {
-    task.filled = Model::load_with(path, &Device::cpu(), registry)?.give_weights(&mut task.weights);
+    let model = Model::load_with(path, &Device::cpu(), registry)?;
+    let differ = splits::differ(&model, run, data.facts());
+    task.filled = model.give_weights(&mut task.weights);
     let all = task.weights.kept().count();
     note(format!("weights: {} of {all} arrays from {}", task.filled.len(), path.display()));
+    differ.into_iter().for_each(note);
     Ok(())
 }
 

@@ -7,9 +7,12 @@ use std::path::PathBuf;
 #[allow(missing_docs, reason = "the message says what each field is")]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The operating system refused.
+    /// The operating system refused to write.
     #[error("{}", crate::files::refusal(path, source))]
     Io { path: PathBuf, source: std::io::Error },
+    /// The operating system refused to read.
+    #[error("{}", crate::files::unreadable(path, source))]
+    Read { path: PathBuf, source: std::io::Error },
     /// Not a safetensors file, or cut short.
     #[error("{}: {what}; {remedy}", path.display())]
     Malformed { path: PathBuf, what: String, remedy: String },

@@ -7,4 +7,4 @@ mod tensors;
 
 pub use error::StoreError;
 pub use tensors::TensorFile;
-pub(crate) use tensors::{TensorWriter, take_kept, take_weights};
+pub(crate) use tensors::{TensorWriter, read_header, take_kept, take_weights};

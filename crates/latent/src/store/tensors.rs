@@ -1,11 +1,12 @@
 //! A safetensors file: a header of strings and named f32 arrays. Nothing in it executes.
 //!
-//! The same content gives the same bytes: names are sorted, and a checksum of the numbers stands in the header, so
+//! The same content gives the same bytes: names are sorted, and a checksum of header and numbers stands in the header, so
 //! that damage which leaves the file's length alone is found too. Arrays are written one at a time.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -25,8 +26,14 @@ pub struct TensorFile {
     pub arrays: HashMap<String, Array>,
 }
 
-/// Where the checksum stands in the header.
-const CHECKSUM: &str = "crc32c";
+/// Where the checksum stands in the header: of header and numbers, taken with zeros in its own place.
+const CHECKSUM: &str = "crc32c_of_all";
+
+/// The checksum of the numbers alone, which version 0.1 wrote.
+const OF_NUMBERS: &str = "crc32c";
+
+/// What stands in the checksum's place while it is taken.
+const UNKNOWN: &str = "00000000";
 
 impl TensorFile {
     /// Writes the file whole or not at all.
@@ -45,9 +52,9 @@ impl TensorFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`StoreError::Io`], or as [`TensorFile::parse`].
+    /// [`StoreError::Read`], or as [`TensorFile::parse`].
     pub fn load(path: &Path) -> Result<Self, StoreError> {
-        let bytes = std::fs::read(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| StoreError::Read { path: path.into(), source })?;
         Self::parse(&bytes, path)
     }
 
@@ -65,12 +72,16 @@ impl TensorFile {
         let (header_length, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;
         let mut header = metadata.metadata().clone().unwrap_or_default();
-        if let Some(expected) = header.remove(CHECKSUM) {
-            let found = format!("{:08x}", crc32c::crc32c(&bytes[8 + header_length..]));
-            if found != expected {
-                return Err(malformed(format!(
-                    "its numbers have the checksum {found}, and {expected} was written"
-                )));
+        let (head, numbers) = (&bytes[8..8 + header_length], &bytes[8 + header_length..]);
+        let of_all = header.remove(CHECKSUM);
+        for (expected, found, what) in [
+            (of_all.clone(), of_all.map(|written| checksum(head, numbers, &written)), "it has"),
+            (header.remove(OF_NUMBERS), Some(format!("{:08x}", crc32c::crc32c(numbers))), "its numbers have"),
+        ] {
+            if let (Some(expected), Some(found)) = (expected, found)
+                && found != expected
+            {
+                return Err(malformed(format!("{what} the checksum {found}, and {expected} was written")));
             }
         }
         let mut arrays = HashMap::new();
@@ -133,12 +144,14 @@ impl<'a> TensorWriter<'a> {
 
     /// `length of the header, header, numbers`, as the safetensors format has it.
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut checksum = 0;
+        let mut of_numbers = 0;
+        let mut length = 0;
         let mut entries = Map::new();
         let mut end = 0;
         for (name, (shape, fetch)) in &self.arrays {
             let bytes = bytes_of(&fetch());
-            checksum = crc32c::crc32c_append(checksum, &bytes);
+            of_numbers = crc32c::crc32c_append(of_numbers, &bytes);
+            length += bytes.len();
             let start = end;
             end += bytes.len();
             entries.insert(
@@ -148,11 +161,13 @@ impl<'a> TensorWriter<'a> {
         }
         let mut strings: Map<String, Value> =
             self.header.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-        strings.insert(CHECKSUM.into(), format!("{checksum:08x}").into());
+        strings.insert(CHECKSUM.into(), UNKNOWN.into());
         entries.insert("__metadata__".into(), strings.into());
         let mut header = Value::Object(entries).to_string();
         // The numbers start at a multiple of 8 bytes.
         header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+        let of_all = crc32c::crc32c_combine(crc32c::crc32c(header.as_bytes()), of_numbers, length);
+        let header = header.replacen(&entry(UNKNOWN), &entry(&format!("{of_all:08x}")), 1);
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
         for (_, fetch) in self.arrays.values() {
@@ -160,6 +175,44 @@ impl<'a> TensorWriter<'a> {
         }
         Ok(())
     }
+}
+
+/// How a checksum stands in the header's text. Nothing else there can read so: quotes within strings are escaped.
+fn entry(checksum: &str) -> String {
+    format!("\"{CHECKSUM}\":\"{checksum}\"")
+}
+
+/// The checksum of a file whose header has `written` in its place.
+fn checksum(header: &[u8], numbers: &[u8], written: &str) -> String {
+    let header = String::from_utf8_lossy(header).replacen(&entry(written), &entry(UNKNOWN), 1);
+    format!("{:08x}", crc32c::crc32c_append(crc32c::crc32c(header.as_bytes()), numbers))
+}
+
+/// The header alone of a file, without its arrays; what it says is not held against the checksum.
+///
+/// # Errors
+/// [`StoreError::Io`], and [`StoreError::Malformed`] for what has no such header.
+pub(crate) fn read_header(path: &Path) -> Result<TensorFile, StoreError> {
+    let io = |source| StoreError::Io { path: path.into(), source };
+    let malformed = |what: &str| StoreError::Malformed {
+        path: path.into(),
+        what: what.into(),
+        remedy: "the file is damaged or cut short: copy it again, or train anew".into(),
+    };
+    let mut file = File::open(path).map_err(io)?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(|_| malformed("too short for a safetensors file"))?;
+    let length = u64::from_le_bytes(length);
+    if length > file.metadata().map_err(io)?.len() {
+        return Err(malformed("its header is cut short"));
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header).map_err(|_| malformed("its header is cut short"))?;
+    let entries: Map<String, Value> =
+        serde_json::from_slice(&header).map_err(|_| malformed("its header is not JSON"))?;
+    let strings = entries.get("__metadata__").and_then(Value::as_object).into_iter().flatten();
+    let header = strings.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string())));
+    Ok(TensorFile { header: header.collect(), arrays: HashMap::new() })
 }
 
 fn bytes_of(values: &[f32]) -> Vec<u8> {

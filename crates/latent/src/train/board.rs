@@ -26,7 +26,7 @@ impl Board {
             Event::Started { total, .. } => self.every = (total / POINTS).max(1),
             Event::Step { line, .. } if line.step.is_multiple_of(self.every) => self.write("train", line),
             Event::Validated { line, .. } => self.write("validation", line),
-            Event::Step { .. } | Event::Guard { .. } => {}
+            Event::Step { .. } | Event::Recovered { .. } | Event::Guard { .. } => {}
         }
     }
 

@@ -10,6 +10,11 @@
 use super::Line;
 use crate::model::ACTIVE_NATS;
 
+/// What brought collapsed codes back where it was tried: with a weight of 500 on the rate, and under a fixed σ far too large.
+/// A warm-up helped the second alone, whose code had been given up early.
+pub const COLLAPSE_REMEDY: &str = "Free bits (objective.terms.rate.free_bits = 0.1) or a lower objective.terms.rate.weight bring \
+                                   it back; under a normal likelihood of fixed σ, likelihood.scale = \"optimal\" does";
+
 /// The series of a validation that holds the mean of each bit.
 pub(super) const BIT_MEANS: &str = "bit_mean";
 
@@ -54,10 +59,7 @@ impl CollapseWatch {
             return None;
         }
         let fell = if active < self.most { format!(", after {}", self.most) } else { String::new() };
-        Some(format!(
-            "the code is collapsing: {active} active units{fell}. Free bits (objective.terms.rate.free_bits = 0.1), a warm-up \
-             (objective.terms.rate.schedule) or a lower objective.terms.rate.weight keep dimensions in use"
-        ))
+        Some(format!("the code is collapsing: {active} active units{fell}. {COLLAPSE_REMEDY}"))
     }
 }
 

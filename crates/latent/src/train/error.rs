@@ -16,6 +16,9 @@ pub enum TrainError {
     /// The folder already holds a run.
     #[error("{}: holds a run already; add --resume to go on with it, or choose another folder", path.display())]
     Exists { path: PathBuf },
+    /// The folder holds files that no run wrote.
+    #[error("{}: holds {}, so it is no run folder of latent{why}; nothing in it was touched. Choose a new or an empty folder", path.display(), file.display())]
+    Foreign { path: PathBuf, file: PathBuf, why: String },
     /// The run in the folder is of other data.
     #[error("{}: the data has changed since this run began (hash {found:.12}, was {expected:.12}); \
              train into another folder, or give back the old data", path.display())]
@@ -53,9 +56,12 @@ pub enum TrainError {
     /// Reading or writing a checkpoint.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The operating system refused.
+    /// The operating system refused to write.
     #[error("{}", crate::files::refusal(path, source))]
     Io { path: PathBuf, source: std::io::Error },
+    /// The operating system refused to read.
+    #[error("{}", crate::files::unreadable(path, source))]
+    Read { path: PathBuf, source: std::io::Error },
 }
 
 /// The result of what the loop does.
@@ -65,5 +71,10 @@ impl TrainError {
     /// An error of the file system at `path`.
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.into(), source }
+    }
+
+    /// The same while reading.
+    pub(crate) fn read(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Read { path: path.into(), source }
     }
 }

@@ -1,6 +1,6 @@
 //! `metrics.jsonl`: one JSON line a step, a validation, or a return of the guard. Nothing in it depends on the clock.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::Result;
 use super::{Counters, Finding, RunFolder, TrainError};
+use crate::files::open_in_place;
 
 /// One line: named numbers in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -148,13 +149,7 @@ impl Log {
         let mut log = Self { file: None, bytes: 0 };
         if let Some(folder) = folder {
             let path = folder.metrics();
-            let file = OpenOptions::new()
-                .create(true)
-                .read(true)
-                .write(true)
-                .truncate(false)
-                .open(&path)
-                .map_err(TrainError::io(&path))?;
+            let file = open_in_place(&path).map_err(TrainError::io(&path))?;
             let length = file.metadata().map_err(TrainError::io(&path))?.len();
             log.file = Some((BufWriter::new(file), path));
             if length >= counters.metrics_bytes {

@@ -41,9 +41,9 @@ use std::time::{Duration, Instant};
 pub use autoencoder::Autoencoder;
 pub(crate) use board::Board;
 pub use checkpoint::{Counters, State};
-pub(crate) use checkpoint::{load_weights, save_weights};
-pub use collapse::CollapseWatch;
+pub(crate) use checkpoint::{kernels_of, load_weights, save_weights};
 pub(crate) use collapse::binary_entropy;
+pub use collapse::{COLLAPSE_REMEDY, CollapseWatch};
 pub use error::{Result, TrainError};
 pub use folder::RunFolder;
 pub use log::Line;
@@ -54,7 +54,7 @@ pub use settings::{GuardSettings, Keep, TrainSettings};
 pub use trainable::{EachBatch, Finding, Moment, SomeRows, Traced, Trainable};
 
 pub use crate::member::Progress;
-pub use crate::optimizer::{LearningRate, Optimizer, OptimizerKind, OptimizerSettings, Player};
+pub use crate::optimizer::{Decay, LearningRate, Optimizer, OptimizerKind, OptimizerSettings, Player};
 
 use crate::batch::Batch;
 use crate::data::{Examples, Split};
@@ -90,6 +90,13 @@ pub enum Event<'a> {
         line: &'a Line,
         /// Whether it is the best so far.
         best: bool,
+    },
+    /// The last checkpoint cannot be read: training goes on from the one before it, to the same end.
+    Recovered {
+        /// What is wrong with the last.
+        why: &'a str,
+        /// The step of the one before it.
+        step: u64,
     },
     /// The guard found a bad number and went back.
     Guard {
@@ -140,7 +147,10 @@ impl Trainer<'_> {
     ) -> Result<Outcome> {
         let started = Instant::now();
         let plan = Plan::new(self.settings, self.examples.as_ref(), self.key)?;
-        let mut state = self.start(task, &plan, resume)?;
+        let (mut state, damaged) = self.start(task, &plan, resume)?;
+        if let Some(why) = &damaged {
+            observe(Event::Recovered { why, step: state.counters.step });
+        }
         if state.counters.finished {
             return Ok(Outcome::Finished);
         }
@@ -204,12 +214,13 @@ impl Trainer<'_> {
         self.finish(task, state, &plan, &mut log)
     }
 
-    /// The state to train from: the last checkpoint's, or that before the first step.
-    fn start(&self, task: &mut dyn Trainable, plan: &Plan, resume: bool) -> Result<State> {
-        let Some(folder) = self.folder.filter(|folder| resume && folder.last().exists()) else {
-            return self.begin(task, plan);
+    /// The state to train from: the last checkpoint's, or that before the first step; and what is wrong with the last
+    /// checkpoint where it is that of the one before.
+    fn start(&self, task: &mut dyn Trainable, plan: &Plan, resume: bool) -> Result<(State, Option<String>)> {
+        let Some(folder) = self.folder.filter(|folder| resume && folder.has_checkpoint()) else {
+            return Ok((self.begin(task, plan)?, None));
         };
-        let mut state = State::load(&folder.last(), task.weights_mut())?;
+        let (mut state, damaged) = State::load_last(folder, task.weights_mut())?;
         let wrong = |what: String| Err(TrainError::Checkpoint { path: folder.last(), what });
         let wanted: Vec<String> = task.players().into_iter().map(|player| player.name).collect();
         let found: Vec<&String> = state.optimizers.keys().collect();
@@ -234,7 +245,7 @@ impl Trainer<'_> {
             Some(kept) if counters.finished => task.weights_mut().keep(kept),
             _ => {}
         }
-        Ok(state)
+        Ok((state, damaged))
     }
 
     /// Before the first step: hooks, and a checkpoint that the guard can always go back to.
@@ -299,7 +310,7 @@ impl Trainer<'_> {
             // The checkpoint keeps the last weights beside those kept, so that a finished run can be lengthened.
             state.kept = Some(task.weights().clone());
             state.counters.metrics_bytes = log.sync()?;
-            state.save(&last, &folder.last())?;
+            state.save_finished(&last, folder)?;
         }
         Ok(Outcome::Finished)
     }

@@ -56,6 +56,24 @@ impl fmt::Display for Preflight {
     }
 }
 
+/// Training that takes longer is worth a word before it starts.
+const LONG: f64 = 3600.0;
+
+impl Preflight {
+    /// A warning of training that takes more than an hour, with what to do; none where `minutes` (0 for no limit) cuts it
+    /// before.
+    pub fn warning(&self, minutes: f64) -> Option<String> {
+        let is_cut = minutes > 0.0 && 60.0 * minutes <= LONG;
+        (self.seconds > LONG && !is_cut).then(|| {
+            format!(
+                "LONG: training will take about {} on this machine. To stop earlier and keep what was learned, add --minutes \
+                 60, or fewer --epochs; Ctrl-C saves the state, and --resume goes on",
+                duration(if minutes > 0.0 { self.seconds.min(60.0 * minutes) } else { self.seconds })
+            )
+        })
+    }
+}
+
 /// peak(rows) = at + per_row · rows
 #[derive(Clone, Copy, Debug, Default)]
 struct Line {
@@ -80,6 +98,12 @@ const SHARE: f64 = 0.95;
 
 /// Full steps are timed until this much time is over.
 const PROBE: Duration = Duration::from_millis(500);
+
+/// Where a row or two take longer than this, few are tried.
+const SLOW_ROW: Duration = Duration::from_secs(1);
+
+/// A step that would take longer than this is not tried: its time follows from those of fewer rows.
+const SLOW_STEP: Duration = Duration::from_secs(20);
 
 impl Trainer<'_> {
     /// Tries a few steps and says what training will take, `done` steps having been taken; the task is as before.
@@ -117,12 +141,25 @@ impl Trainer<'_> {
         let beside = move |rows: usize, pieces: bool| {
             waiting as f64 * rows as f64 + if pieces { (weights + row * (rows as u64)) as f64 } else { 0.0 }
         };
-        let sizes = [(piece / 8).max(2).min(piece), (piece / 4).max(4).min(piece)];
-        let mut peaks = Vec::new();
-        for rows in sizes {
-            peaks.push((rows, self.probe(task, plan, rows, 1)?.peak));
+        // Terms that couple rows want two.
+        let few = 2.min(piece);
+        let least = self.probe(task, plan, few, 1)?;
+        if let Some(available) = available.filter(|&available| least.peak as f64 > available as f64 * SHARE) {
+            return Err(TrainError::MemoryOneRow { needed: bytes(least.peak), available: bytes(available) });
         }
-        let step = Line::through(peaks[0], peaks[1]);
+        let sizes = match least.step > SLOW_ROW {
+            true => [few, 3.min(piece)],
+            false => [(piece / 8).max(2).min(piece), (piece / 4).max(4).min(piece)],
+        };
+        let mut probes = Vec::new();
+        for rows in sizes {
+            probes.push((rows, self.probe(task, plan, rows, 1)?));
+        }
+        let step = Line::through((probes[0].0, probes[0].1.peak), (probes[1].0, probes[1].1.peak));
+        // Of a whole batch, by the same line.
+        let seconds = |(rows, probe): &(usize, Probe)| (*rows, probe.step.as_micros() as u64);
+        let step_micros = Line::through(seconds(&probes[0]), seconds(&probes[1])).peak(batch).max(0.0);
+        let is_slow = step_micros > SLOW_STEP.as_micros() as f64;
         let held = self.examples.len(Split::Validation);
         let held =
             if self.settings.validate_rows == 0 { held } else { held.min(self.settings.validate_rows) };
@@ -149,11 +186,14 @@ impl Trainer<'_> {
             return Err(refusal(available, batch, peak, &|rows| needs(rows, false)));
         }
 
-        let mut probe = self.probe(task, plan, batch, self.settings.accumulate)?;
-        let begun = Instant::now();
-        while begun.elapsed() < PROBE {
-            let again = self.probe(task, plan, batch, self.settings.accumulate)?;
-            probe.step = probe.step.min(again.step);
+        let mut probe = Probe { step: Duration::from_micros(step_micros as u64), ..least };
+        if !is_slow {
+            probe = self.probe(task, plan, batch, self.settings.accumulate)?;
+            let begun = Instant::now();
+            while begun.elapsed() < PROBE {
+                let again = self.probe(task, plan, batch, self.settings.accumulate)?;
+                probe.step = probe.step.min(again.step);
+            }
         }
         let loading = probe.loading.as_secs_f64() / self.examples.workers().max(1) as f64;
         let seconds_per_step = probe.step.as_secs_f64() + loading;
@@ -163,8 +203,11 @@ impl Trainer<'_> {
             parameters: task.weights().trained_count(),
             model_bytes: weights,
             // The process has just had this size, but for the copy of the weights.
-            peak_bytes: ((probe.peak as f64 + beside(batch, false)).max(rest) as u64)
-                .max(memory::high_water().saturating_sub(weights)),
+            peak_bytes: match is_slow {
+                true => peak as u64,
+                false => ((probe.peak as f64 + beside(batch, false)).max(rest) as u64)
+                    .max(memory::high_water().saturating_sub(weights)),
+            },
             available,
             seconds_per_step,
             steps,
@@ -234,13 +277,15 @@ fn refusal(available: u64, batch: usize, needed: f64, needs: &dyn Fn(usize) -> f
     TrainError::Memory { batch, needed, available, fits: least, accumulate: batch.div_ceil(least) }
 }
 
-/// Refuses weights that alone, with gradients and moments, would not fit: before they are made.
+/// Refuses weights that alone, with gradients, moments, the copy that is put aside while steps are tried and the average of
+/// `averaged` weights, would not fit: before they are made.
 pub(crate) fn check_outline(
     arrays: &[(String, Vec<usize>)],
+    averaged: bool,
     available: Option<u64>,
 ) -> Result<(), TrainError> {
     let numbers: f64 = arrays.iter().map(|(_, shape)| shape.iter().map(|&n| n as f64).product::<f64>()).sum();
-    let needed = 4.0 * 4.0 * numbers;
+    let needed = if averaged { 6.0 } else { 5.0 } * 4.0 * numbers;
     match available {
         Some(available) if needed > available as f64 * SHARE => {
             Err(TrainError::MemoryOneRow { needed: bytes(needed as u64), available: bytes(available) })
@@ -260,5 +305,27 @@ fn bytes(bytes: u64) -> String {
         _ if value >= 1e9 => format!("{:.1} GB", value / 1e9),
         _ if value >= 1e6 => format!("{:.0} MB", value / 1e6),
         _ => format!("{:.0} kB", value / 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_of_hours_is_said_before_it_starts() {
+        let of = |seconds: f64| Preflight {
+            parameters: 1,
+            model_bytes: 4,
+            peak_bytes: 0,
+            available: None,
+            seconds_per_step: 0.25,
+            steps: 300_000,
+            seconds,
+        };
+        let said = of(83_000.0).warning(0.0).unwrap();
+        assert!(said.contains(&duration(83_000.0)) && said.contains("--minutes"), "{said}");
+        assert!(of(1800.0).warning(0.0).is_none() && of(83_000.0).warning(30.0).is_none());
+        assert!(of(83_000.0).warning(120.0).unwrap().contains(&duration(7200.0)));
     }
 }

@@ -1,12 +1,13 @@
 //! `[train]`: how long, how fast, how careful.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::optimizer::{LearningRate, OptimizerSettings};
 
 /// The settings of the loop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSettings {
     /// Passes over the training rows.
@@ -42,7 +43,7 @@ pub struct TrainSettings {
 }
 
 /// Which weights a run ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
     /// Those with the lowest validation loss.
@@ -52,7 +53,7 @@ pub enum Keep {
 }
 
 /// What to do about a number that is not finite.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardSettings {
     /// Give up after this many returns to a checkpoint.

@@ -230,7 +230,8 @@ fn a_critic_is_in_every_checkpoint_and_in_nothing_that_is_kept() {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("best-"))
         .collect();
-    assert_eq!(best.len(), 1);
+    // The last checkpoint's, and that of the one before it where it is another.
+    assert!((1..=2).contains(&best.len()), "{best:?}");
     for file in [best[0].clone(), root.path().join("model.safetensors")] {
         let names = arrays(&file);
         assert!(names.iter().any(|name| name == "weights/encoder.0.weight"));
@@ -336,8 +337,8 @@ fn errors_name_the_keys_of_the_term() {
         ("every = 0", "every"),
         ("moves_a_turn = 101", "moves_a_turn"),
         ("hidden = [3, 0]", "hidden"),
-        ("optimizer = { beta1 = 1.0 }", "optimizer"),
-        ("learning_rate = { kind = 'exponential', gamma = 0.0 }", "learning_rate"),
+        ("optimizer = { beta1 = 1.0 }", "optimizer.beta1"),
+        ("learning_rate = { kind = 'exponential', gamma = 0.0 }", "learning_rate.gamma"),
         ("weight = -1.0", "weight"),
     ] {
         let said = said(keys);

@@ -134,6 +134,7 @@ fn judge(model: &Model, data: &Data, foreign: &Data, seconds: f64) -> latent::Re
         features: None,
         seconds: Some(seconds),
         set: None,
+        rows: None,
         key: Key::from_seed(93),
         progress: &|_, share| assert!((0.0..=1.0).contains(&share)),
     })

@@ -61,26 +61,28 @@ fn an_importance_bound_of_a_point() {
 
 #[test]
 fn codes_and_prior_on_different_spaces() {
-    let remedy = "choose a posterior and a prior on the same space";
+    let remedy = |kind: &str| {
+        format!("set prior.kind = \"{kind}\", or choose a posterior whose codes lie where the prior does")
+    };
     let cases = [
-        ("prior.kind = 'uniform'", "the reals", "the unit cube"),
-        ("prior.kind = 'bits'", "the reals", "bits"),
-        ("posterior.kind = 'bits'", "bits", "the reals"),
-        ("posterior.kind = 'bits'\nprior.kind = 'mixture'", "bits", "the reals"),
-        ("posterior.kind = 'bits'\nprior.kind = 'uniform'", "bits", "the unit cube"),
+        ("prior.kind = 'uniform'", "the reals", "the unit cube", "standard-normal"),
+        ("prior.kind = 'bits'", "the reals", "bits", "standard-normal"),
+        ("posterior.kind = 'bits'", "bits", "the reals", "bits"),
+        ("posterior.kind = 'bits'\nprior.kind = 'mixture'", "bits", "the reals", "bits"),
+        ("posterior.kind = 'bits'\nprior.kind = 'uniform'", "bits", "the unit cube", "bits"),
     ];
-    for (text, ours, theirs) in cases {
+    for (text, ours, theirs, kind) in cases {
         let what = format!(
             "the posterior's codes are {ours} and the prior lives on {theirs}, so the rate is infinite"
         );
-        refused(text, &table(), &what, remedy);
+        refused(text, &table(), &what, &remedy(kind));
     }
     // Where there is no rate, nothing is infinite, and still no discrepancy would ever vanish.
     let wae = "posterior = { kind = 'point', unit_interval = true }\n\
                objective = { estimator.kind = 'plain', terms = { distortion = {}, mmd = {} } }";
     let what =
         "the posterior's codes are the unit cube and the prior lives on the reals, so the rate is infinite";
-    refused(wae, &table(), what, remedy);
+    refused(wae, &table(), what, &remedy("uniform"));
     try_make(&format!("{wae}\nprior.kind = 'uniform'"), &table(), &Device::cpu()).unwrap();
 }
 

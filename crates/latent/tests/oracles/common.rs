@@ -56,6 +56,7 @@ pub fn facts(shape: SampleShape, kind: ValueKind) -> Facts {
             whole: Vec::new(),
         },
         columns: Vec::new(),
+        constant: Vec::new(),
         classes: Vec::new(),
         rows: [100, 10, 10],
         mean: vec![centre; shape.features()],

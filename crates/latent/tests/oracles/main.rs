@@ -6,6 +6,7 @@
 
 mod annealing;
 mod anomaly;
+mod authors;
 mod bits;
 mod combinations;
 mod common;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use latent::Key;
 use latent::data::{DataError, Examples, Rows, Split, ValueKind};
 use latent::device::host_f64;
-use latent::train::{Autoencoder, Optimizer, OptimizerKind, OptimizerSettings, Trainer};
+use latent::train::{Autoencoder, Decay, Optimizer, OptimizerKind, OptimizerSettings, Trainer};
 use latent::weights::{Init, Initial, Weights};
 
 use crate::common::*;
@@ -26,6 +26,7 @@ fn adam_is_its_recurrence() {
             beta2: 0.95,
             epsilon: 1e-3,
             weight_decay,
+            decay: Decay::All,
             initial_second_moment,
         };
         let mut weights = Weights::new(&double());
@@ -54,6 +55,34 @@ fn adam_is_its_recurrence() {
                 w[i] -= rate * m_hat / (v_hat.sqrt() + 1e-3);
             }
             all_close(&values(&weights, id), &w, 1e-13);
+        }
+    }
+}
+
+#[test]
+fn matrices_decay_and_the_rest_does_not() {
+    let text = "likelihood = { kind = 'normal', scale = 'learned' }\nposterior.latent = 2\n\
+                prior = { kind = 'mixture', components = 3 }\n\
+                network = { kind = 'mlp', hidden = [4], batch_norm = true }";
+    for (decay, kind) in [
+        (Decay::Matrices, OptimizerKind::Adam),
+        (Decay::Matrices, OptimizerKind::AdamW),
+        (Decay::All, OptimizerKind::Adam),
+        (Decay::All, OptimizerKind::AdamW),
+    ] {
+        let made = make(text, &facts(vector(3), ValueKind::Real)).randomised(Key::from_seed(124), 1.0);
+        let settings = OptimizerSettings { kind, weight_decay: 0.1, decay, ..OptimizerSettings::default() };
+        let mut weights = made.weights.clone();
+        // Gradients of 0: what moves decays.
+        let trained = weights.iter().filter(|(_, w)| w.is_trained());
+        let zero = trained.map(|(id, w)| (id, w.flat() * 0.0)).collect();
+        Optimizer::default().step(&settings, 1e-3, &mut weights, zero);
+        for ((_, old), (_, new)) in
+            made.weights.iter().zip(weights.iter()).filter(|((_, w), _)| w.is_trained())
+        {
+            let is_layer = old.path().starts_with("encoder") || old.path().starts_with("decoder");
+            let decays = decay == Decay::All || (is_layer && old.shape().len() == 2);
+            assert_eq!(host_f64(&old.flat()) != host_f64(&new.flat()), decays, "{decay:?}: {}", old.path());
         }
     }
 }

@@ -17,11 +17,8 @@ const SIZES: [usize; 5] = [1, 2, 4, 8, 32];
 const SHOWN: usize = 12;
 
 pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
-    let mut text = String::from(
-        "Compress: x is 784 grey levels in [0, 1]; z = f(x) is d numbers; x̂ = g(z).\n\
-         Root mean square error of x̂ on 1,000 held-out images:\n\n   d   numbers for each pixel   autoencoder   best linear map (PCA)",
-    );
-    let (mut rows, mut numbers, mut pca) = (Vec::new(), Vec::new(), Vec::new());
+    let mut text = String::new();
+    let (mut rows, mut numbers, mut pca, mut last) = (Vec::new(), Vec::new(), Vec::new(), f64::NAN);
     for d in SIZES {
         let (model, data) = lesson.learn(
             &format!("compress-{d}"),
@@ -43,17 +40,27 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
         let error = found.squared_error.value.sqrt();
         let shown = first_rows(&data, Split::Validation, SHOWN)?;
         rows.push((format!("d = {d}"), model.reconstruct(&shown)?.x));
+        if text.is_empty() {
+            text = format!(
+                "Compress: x is 784 grey levels in [0, 1]; z = f(x) is d numbers; x̂ = g(z).\n\
+                 Root mean square error of x̂ on {} held-out images:\n\n   \
+                 d   numbers for each pixel   autoencoder   best linear map (PCA)",
+                found.rows
+            );
+        }
         let linear = pca.get(d).copied().unwrap_or(f64::NAN);
         text.push_str(&format!(
             "\n  {d:2}   {:>22.4}   {error:>11.3}   {linear:>21.3}",
             d as f64 / (SIDE * SIDE) as f64
         ));
         numbers.push(json!({ "d": d, "error": error, "pca_error": linear }));
+        last = error;
     }
     let none = pca.first().copied().unwrap_or(f64::NAN);
     text.push_str(&format!(
-        "\n\nWithout any code the best guess is the mean image: {none:.3}. One number says what sort of thing it is, a few \
-         more its\nshape; what is lost first is texture. No P(X) yet: nothing says which z belong to an image."
+        "\n\nWithout any code the best guess is the mean image: {none:.3}. With {} numbers {last:.3} remain: look in the \
+         picture for\nwhat comes back first, and what last. No P(X) yet: nothing says which z belong to an image.",
+        SIZES[SIZES.len() - 1]
     ));
     let figure = picture("An image as d numbers, and back", "Held-out images and g(f(x))", Vec::new(), rows)?;
     let picture = lesson.draw("compress", &figure)?;

@@ -21,19 +21,21 @@ use clap::{Args, ValueEnum};
 use latent::Layers;
 use latent::data::{Data, Rows, Split};
 use latent::figure::{Figure, GridLabels, Images, sample_grid};
+use latent::train::RunFolder;
 use latent::{Key, Model};
 use latent::{Options, Training};
 use serde_json::{Value, json};
 
 use crate::failure::{Done, Failure};
 use crate::options::Seeded;
-use crate::output::Output;
+use crate::output::{Output, json_paths, path};
 
 const EXAMPLES: &str = "\
 Examples:
   latent textbook
   latent textbook one-bit
   latent textbook one-bit --seed 2 --json
+  latent textbook all --quick
 
 docs/textbook.md explains each step. What a step trains stays under FOLDER/runs: asked again, it is read.";
 
@@ -47,6 +49,9 @@ pub struct Textbook {
     /// Where pictures and trained models go
     #[arg(long, value_name = "FOLDER", default_value = "textbook")]
     out: PathBuf,
+    /// One epoch on 600 images a model, into FOLDER/quick: shows that all runs, the numbers mean nothing
+    #[arg(long)]
+    quick: bool,
     #[command(flatten)]
     seeded: Seeded,
 }
@@ -68,6 +73,8 @@ pub enum Step {
     Vae,
     /// The Wasserstein autoencoder
     Wae,
+    /// Every step, one after the other
+    All,
 }
 
 impl Textbook {
@@ -77,27 +84,60 @@ impl Textbook {
             list(out);
             return Ok(ExitCode::SUCCESS);
         };
-        std::fs::create_dir_all(&self.out)
-            .map_err(|source| latent::train::TrainError::Io { path: self.out.clone(), source })?;
-        let lesson = Lesson { out, folder: &self.out, seed: self.seeded.seed };
-        let taught = match step {
-            Step::Compress => compress::run(&lesson)?,
-            Step::OneBit => one_bit::run(&lesson)?,
-            Step::Probability => probability::run(&lesson)?,
-            Step::Sigma => sigma::run(&lesson)?,
-            Step::Regions => regions::run(&lesson)?,
-            Step::Vae => vae::run(&lesson)?,
-            Step::Wae => wae::run(&lesson)?,
+        let folder = if self.quick { self.out.join("quick") } else { self.out };
+        refuse_foreign_pictures(&folder)?;
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| latent::train::TrainError::Io { path: folder.clone(), source })?;
+        let lesson = Lesson { out, folder: &folder, seed: self.seeded.seed, quick: self.quick };
+        let steps: Vec<Step> = match step {
+            Step::All => Step::value_variants().iter().copied().filter(|step| *step != Step::All).collect(),
+            one => vec![one],
         };
-        let mut text = taught.text;
-        for picture in &taught.pictures {
-            text.push_str(&format!("\npicture: {}", picture.display()));
+        for &one in &steps {
+            let taught = match one {
+                Step::Compress => compress::run(&lesson)?,
+                Step::OneBit => one_bit::run(&lesson)?,
+                Step::Probability => probability::run(&lesson)?,
+                Step::Sigma => sigma::run(&lesson)?,
+                Step::Regions => regions::run(&lesson)?,
+                Step::Vae => vae::run(&lesson)?,
+                Step::Wae => wae::run(&lesson)?,
+                Step::All => continue,
+            };
+            let mut text = taught.text;
+            for picture in &taught.pictures {
+                text.push_str(&format!("\npicture: {}", path(picture)));
+            }
+            if steps.len() > 1 {
+                text = format!("{}: {}\n\n{text}\n", name(one), about(one));
+            }
+            let value = json!({
+                "step": name(one), "seed": lesson.seed, "quick": lesson.quick, "numbers": taught.numbers,
+                "pictures": json_paths(&taught.pictures),
+            });
+            out.result(text, &value);
         }
-        let value = json!({
-            "step": name(step), "seed": self.seeded.seed, "numbers": taught.numbers, "pictures": taught.pictures,
-        });
-        out.result(text, &value);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A picture in a folder where no step has trained a model is somebody else's, and a step might write over it.
+fn refuse_foreign_pictures(folder: &Path) -> Result<(), Failure> {
+    let listed = |folder: &Path| folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_picture =
+        |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    match listed(folder).find(is_picture) {
+        Some(picture) if !listed(&folder.join("runs")).any(|run| RunFolder::is_ours(&run)) => {
+            Err(Failure::path(
+                folder,
+                format!(
+                    "holds {}, and no step has written here",
+                    path(picture.file_name().unwrap_or_default().as_ref())
+                ),
+                "give a new folder",
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -105,18 +145,19 @@ fn name(step: Step) -> String {
     step.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
 }
 
+fn about(step: Step) -> String {
+    let value = step.to_possible_value();
+    value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
+}
+
 fn list(out: &Output) {
-    let about = |step: &Step| {
-        let value = step.to_possible_value();
-        value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
-    };
     let steps = Step::value_variants();
     let mut text = String::from("Steps, in reading order (docs/textbook.md explains them):");
     for step in steps {
-        text.push_str(&format!("\n  latent textbook {:<12}  {}", name(*step), about(step)));
+        text.push_str(&format!("\n  latent textbook {:<12}  {}", name(*step), about(*step)));
     }
     let values: Vec<_> =
-        steps.iter().map(|step| json!({ "step": name(*step), "about": about(step) })).collect();
+        steps.iter().map(|step| json!({ "step": name(*step), "about": about(*step) })).collect();
     out.result(text, &json!({ "steps": values }));
 }
 
@@ -135,6 +176,8 @@ struct Lesson<'a> {
     out: &'a Output,
     folder: &'a Path,
     seed: u64,
+    /// Whether it is only to be seen to run.
+    quick: bool,
 }
 
 impl Lesson<'_> {
@@ -154,7 +197,8 @@ impl Lesson<'_> {
             "train.optimizer.learning_rate=2e-3",
             "train.schedule={kind=\"cosine\", last=0.05}",
         ];
-        for setting in common.iter().chain(settings) {
+        let quick: &[&str] = if self.quick { &["train.epochs=1", "data.limit=600"] } else { &[] };
+        for setting in common.iter().chain(settings).chain(quick) {
             layers.set(setting)?;
         }
         layers.set(&format!("seed={}", self.seed))?;
@@ -164,7 +208,7 @@ impl Lesson<'_> {
             let data = model.open_own(&mut |_| {})?;
             return Ok((model, Arc::new(data)));
         }
-        self.out.note(format!("training {} …", folder.display()));
+        self.out.note(format!("training {} …", path(&folder)));
         let options = Options { resume: true, ..Options::default() };
         let mut training = Training::prepare(&layers, &folder, options, &mut |_| {})?;
         training.train(&AtomicBool::new(false), &mut |_| {})?;

@@ -70,14 +70,15 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
     let picture = lesson.draw("one-bit", &figure)?;
 
     let text = format!(
-        "One bit: z ∈ {{0, 1}}, learned without labels from {} and {}, 200 held-out images of them.\n\n\
+        "One bit: z ∈ {{0, 1}}, learned without labels from {} and {}, {} held-out images of them.\n\n\
          {:>24} {:>12} {:>8}\n  z = 0, P(z) = {:.3} {:>14} {:>8}\n  z = 1, P(z) = {:.3} {:>14} {:>8}\n\n\
          I(z; label) = {:.3} bit of H(label) = {:.3} bit: how much of the label the code found.\n\n\
          log P(x), nats per image:\n  exactly, ln Σ_z p(z) p(x|z)          {:9.2} ± {:.2}\n  \
          by the ELBO, −distortion − rate      {:9.2}\n  without a code, independent pixels   {:9.2}\n\n\
-         One bit holds at most ln 2 = 0.69 nats, and buys {:.0}: it pays for every pixel that depends on it.",
+         One bit holds at most ln 2 = 0.69 nats, and changes log P(x) by {:+.0}: every pixel may depend on it.",
         names[0],
         names[1],
+        bits.len(),
         "",
         names[0],
         names[1],

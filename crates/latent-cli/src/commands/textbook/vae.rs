@@ -2,8 +2,8 @@
 //!
 //! log P(x) = E_q[log p(x|z)] − KL(q(z|x) ‖ p(z)) + KL(q(z|x) ‖ p(z|x)) ≥ −distortion − rate
 //!
-//! z = μ(x) + σ_q(x) ε, ε ~ N(0, I), so that gradients pass the draw. Against a plain autoencoder of the same size: the
-//! same reconstructions nearly, and only one of them can dream.
+//! f(x) gives μ(x) and ln σ_q²(x); z = μ(x) + σ_q(x) ε, ε ~ N(0, I), so that gradients pass the draw. Against a plain
+//! autoencoder of the same size: what do both reconstruct, and which of them can dream?
 //!
 //! References: Kingma & Welling (arXiv 1312.6114), Rezende et al. (arXiv 1401.4082).
 
@@ -56,7 +56,7 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
         ("".into(), vae.sample(SHOWN, key.fold("more"))?.x),
     ];
     let figure = picture(
-        "Reconstructions look alike, samples do not",
+        "An autoencoder and a VAE of the same size",
         "Held-out images, both models' g(z) at their codes, and g(z) at codes drawn from the prior",
         Vec::new(),
         rows,
@@ -64,15 +64,17 @@ pub fn run(lesson: &Lesson<'_>) -> Result<Taught, Failure> {
     let picture = lesson.draw("vae", &figure)?;
     let spread = |variance: &[f64]| (variance.iter().sum::<f64>() / variance.len().max(1) as f64).sqrt();
     let text = format!(
-        "VAE, 8 latents, black and white pixels, {ROWS} held-out images, nats per image:\n\n  \
+        "VAE, 8 latents, black and white pixels, {} held-out images, nats per image:\n\n  \
          distortion, −E_q log p(x|z)         {:8.2}\n  rate, KL(q ‖ p)                     {rate:8.2}\n  \
-         −ELBO, their sum                    {:8.2}\n\nOn the first {SCORED} of them, log P(x) is at least\n  \
+         −ELBO, their sum                    {:8.2}\n\nOn the first {} of them, log P(x) is at least\n  \
          {:8.2} ± {:.2} by the ELBO\n  {:8.2} ± {:.2} by importance sampling with {DRAWS} draws\n  \
-         the difference, {:.2}, is most of KL(q(z|x) ‖ p(z|x)): what a diagonal normal q leaves on the table.\n\n\
-         A plain autoencoder of the same size: distortion {:.2}, rate without bound; its codes have standard deviation {:.1}\n\
-         where the prior has 1 (the VAE's: {:.2}), so that a draw from the prior is no code of anything.",
+         the difference, {:.2}, is how much of KL(q(z|x) ‖ p(z|x)), the ELBO's gap, so many draws close.\n\n\
+         A plain autoencoder of the same size: distortion {:.2}, no rate. Its codes have standard deviation {:.1}, the VAE's\n\
+         {:.2}, the prior 1: where codes are spread much wider than the prior, a draw from the prior is the code of nothing.",
+        found.rows,
         found.distortion.value,
         -bound,
+        scored.len(),
         same_rows.value,
         same_rows.error,
         tighter.value,

@@ -121,19 +121,21 @@ fn missing_values_are_left_out_and_masked() {
     let mean = kept.iter().sum::<f64>() / kept.len() as f64;
     let variance = kept.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / kept.len() as f64;
     let normalisation = &data.facts().normalisation;
-    assert!((f64::from(normalisation.offset[0]) - mean).abs() < 1e-5);
-    assert!((f64::from(normalisation.scale[0]) - variance.sqrt()).abs() < 1e-5);
+    assert!((normalisation.offset[0] - mean).abs() < 1e-5);
+    assert!((normalisation.scale[0] - variance.sqrt()).abs() < 1e-5);
     assert!(data.facts().mean[0].abs() < 1e-6 && (data.facts().variance[0] - 1.0).abs() < 1e-5);
-    assert_eq!(normalisation.whole, [0, 1]);
+    // The constant is put back, and is no number of x.
+    assert_eq!((normalisation.whole.as_slice(), data.features()), ([0].as_slice(), 1));
+    assert_eq!(data.facts().constant[0].column, 1);
     for split in Split::ALL {
         let positions: Vec<usize> = (0..data.len(split)).collect();
         let rows = data.rows(split, &positions, 0).unwrap();
         assert_eq!(rows.mask.len(), rows.x.len());
-        for ((id, x), mask) in rows.ids.iter().zip(rows.x.chunks(2)).zip(rows.mask.chunks(2)) {
-            let expected =
-                if observed(*id as usize) { data_row(&data, &[*id as f64, 5.0]) } else { vec![0.0; 2] };
-            assert_eq!((x[0], x[1]), (expected[0], 0.0));
-            assert_eq!(mask, [f32::from(u8::from(observed(*id as usize))), 1.0]);
+        for ((id, x), mask) in rows.ids.iter().zip(&rows.x).zip(&rows.mask) {
+            let is_there = observed(*id as usize);
+            let expected = (*id as f64 - normalisation.offset[0]) / normalisation.scale[0];
+            assert_eq!(*x, if is_there { expected as f32 } else { 0.0 });
+            assert_eq!(*mask, f32::from(u8::from(is_there)));
         }
     }
     // What stands in a gap is never read; that it is a gap is part of the hash.
@@ -158,7 +160,7 @@ fn missing_values_are_left_out_and_masked() {
     let empty =
         Data::memory_for(data.facts(), empty, &DataSettings::default(), Key::from_seed(1), &mut |_| {});
     let rows = empty.unwrap().rows(Split::Test, &[0, 1], 0).unwrap();
-    assert_eq!((rows.x, rows.mask), (vec![0.0; 4], vec![0.0; 4]));
+    assert_eq!((rows.x, rows.mask), (vec![0.0; 2], vec![0.0; 2]));
 }
 
 #[test]
@@ -185,7 +187,7 @@ fn masks_of_images_turn_with_them() {
     // A picture as a whole is standardised by the pixels that are there: 40, 80, 160, 200.
     let whole = from_memory("normalise = 'standardise'", memory()).unwrap();
     assert_eq!(whole.facts().normalisation.offset, [120.0]);
-    assert!((whole.facts().normalisation.scale[0] - 4000f32.sqrt()).abs() < 1e-4);
+    assert!((whole.facts().normalisation.scale[0] - 4000f64.sqrt()).abs() < 1e-4);
     assert_eq!(whole.facts().mean[0], 0.0);
     // Fixed bits are counted where they are there.
     let bits = from_memory("binarize = 'threshold'", memory()).unwrap();
@@ -224,7 +226,7 @@ fn rows_count_by_their_weights() {
     plain.ids(Split::Test).iter().for_each(|id| test_alone[*id as usize] = 1.0);
     assert_eq!(
         message(from_memory("", memory(test_alone))),
-        "memory: the weights of all 16 rows of the train split are 0; leave rows of weight 0 out, or try another seed"
+        "memory: the weights of all 16 rows of the train split are 0; leave rows of weight 0 out, or try another data.seed"
     );
 }
 

@@ -40,7 +40,7 @@ impl Coupling {
         }
         let mut init = init.scope("last");
         // Near the identity at the start.
-        let weight = init.weight("weight", &[width, 2 * dims], Initial::Uniform(0.01));
+        let weight = init.matrix("weight", &[width, 2 * dims], Initial::Uniform(0.01));
         let bias = init.weight("bias", &[2 * dims], Initial::Constant(0.0));
         Self { hidden: layers, weight, bias, stays }
     }

@@ -80,7 +80,7 @@ impl Levels {
         let (least, most) = facts.normalisation.range.unwrap_or((0.0, 1.0));
         let levels = match facts.kind {
             ValueKind::Binary => 2.0,
-            _ => f64::from(most - least) + 1.0,
+            _ => most - least + 1.0,
         };
         let of = |value: f64| {
             let count = self.counts.get(&(value.round() as i64)).copied().unwrap_or(0);

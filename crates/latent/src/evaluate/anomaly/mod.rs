@@ -178,7 +178,7 @@ impl Judge<'_> {
             return Ok(Some(scores.iter().map(|score| score.log_p_lower).collect()));
         }
         let (q, n) = (view.encode(batch), batch.len());
-        let draw = q.draw(DRAWS, crate::batch::Noise::new(key, &batch.ids));
+        let draw = q.draw(DRAWS, batch.noise(key));
         let value = view.log_likelihood(batch, &draw.z).reshape([DRAWS, n]).mean_dim(0).reshape([n]);
         let rate = Rate::new(q.as_ref(), view.prior(batch.given()).as_ref(), &draw, DRAWS);
         Ok(Some(host_f64(&match rate {

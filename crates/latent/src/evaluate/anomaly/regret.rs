@@ -11,7 +11,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::batch::{Batch, Noise, Support};
+use crate::batch::{Batch, Support};
 use crate::density::{Density, DiagonalNormal};
 use crate::device::{host_f64, untracked};
 use crate::key::Key;
@@ -55,7 +55,7 @@ pub fn regret(view: &View<'_>, batch: &Batch, climb: &Climb, key: Key) -> Result
     };
     let prior = view.prior(batch.given());
     let bound = |q: &DiagonalNormal, draws: usize, key: Key| -> Tensor<1> {
-        let draw = q.draw(draws, Noise::new(key, &batch.ids));
+        let draw = q.draw(draws, batch.noise(key));
         let n = batch.len();
         let log_likelihood = view.log_likelihood(batch, &draw.z).reshape([draws, n]).mean_dim(0).reshape([n]);
         match Rate::new(q, prior.as_ref(), &draw, draws) {

@@ -5,6 +5,7 @@
 //! runs in that row of the table. Measures that rank nothing are shown and not ranked, and numbers that are not of one kind
 //! (unit, base measure of a likelihood, features, number of rows where the expectation depends on it) are refused a rank.
 
+mod against;
 mod seeds;
 mod table;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 use std::collections::HashMap;
 
 pub use super::statistics::student::{holm, paired, student_quantile, student_tail, welch};
+pub use against::compare_against;
 pub use seeds::{compare_methods, method_and_seed, methods};
 
 use super::{Better, Estimate, Evaluation, Mean, Measure, Section, Z_95};
@@ -32,6 +34,8 @@ pub struct Comparison {
     pub rows: Vec<Compared>,
     /// How differences were tested.
     pub test: String,
+    /// The method that each other was held against; none where the best was looked for.
+    pub against: Option<String>,
 }
 
 /// One measure of all runs.
@@ -62,8 +66,11 @@ pub struct Cell {
     pub n: usize,
     /// Whether it is better than every other, significantly.
     pub best: bool,
-    /// The Holm-corrected p-value of its difference from the leading run; none for that run, and where it cannot be tested.
+    /// The Holm-corrected p-value of its difference from the leading run, or from the one that all are held against; none for
+    /// that run, and where it cannot be tested.
     pub p: Option<f64>,
+    /// Whether it is better (or worse) than the one that all are held against, significantly; none where neither is known.
+    pub differs: Option<bool>,
 }
 
 /// A measure of a run, with its section.
@@ -76,17 +83,17 @@ struct Found<'a> {
 /// The p-value of each pair of columns (a < b).
 type Pairs = HashMap<(usize, usize), Option<f64>>;
 
-/// The cells of a row, value and count, and the p-values of its pairs.
-type Tested = (Vec<Option<(Estimate, usize)>>, Pairs);
+/// The cells of a row, from what its runs have found, which way is better, and whether it ranks.
+type Cells<'a> = dyn Fn(&[Option<Found<'_>>], Better, bool) -> Vec<Option<Cell>> + 'a;
 
 /// Runs × measures, each run by its name and the sections of its evaluation.
 pub fn compare(runs: &[(String, Vec<Section>)]) -> Comparison {
     let names = runs.iter().map(|(name, _)| name.clone()).collect();
     let test = "paired t over shared rows, else Welch's t from the intervals; Holm-corrected";
-    compared(runs, names, test, &|found| {
+    compared(runs, names, test, &|found, better, ranks| {
         let cells = found.iter().map(|f| f.map(|f| (f.measure.estimate, f.measure.n))).collect();
         let p = |a: usize, b: usize| difference(found[a]?.measure, found[b]?.measure);
-        (cells, pairs(found.len(), p))
+        ranked(cells, &pairs(found.len(), p), better, ranks)
     })
 }
 
@@ -127,7 +134,7 @@ fn compared(
     runs: &[(String, Vec<Section>)],
     names: Vec<String>,
     test: &str,
-    tested: &dyn Fn(&[Option<Found<'_>>]) -> Tested,
+    cells: &Cells<'_>,
 ) -> Comparison {
     let mut order: Vec<(&str, &str)> = Vec::new();
     for section in runs.iter().flat_map(|(_, sections)| sections) {
@@ -155,7 +162,6 @@ fn compared(
             })
             .collect();
         let one = found.iter().flatten().next()?;
-        let (cells, p) = tested(&found);
         let refused = refusal(&found);
         let ranks = refused.is_none() && one.measure.better != Better::Neither;
         Some(Compared {
@@ -164,12 +170,12 @@ fn compared(
             title: one.measure.title.clone(),
             unit: one.measure.unit.clone(),
             better: one.measure.better,
-            cells: ranked(cells, &p, one.measure.better, ranks),
+            cells: cells(&found, one.measure.better, ranks),
             refused,
         })
     };
     let rows = sorted.into_iter().filter_map(row).collect();
-    Comparison { runs: names, rows, test: test.into() }
+    Comparison { runs: names, rows, test: test.into(), against: None }
 }
 
 /// Marks the best, if it is.
@@ -202,7 +208,7 @@ fn ranked(
         });
     let cell = |i: usize| {
         let (estimate, n) = cells[i]?;
-        Some(Cell { estimate, n, best: wins && leader == Some(i), p: from_leader(i) })
+        Some(Cell { estimate, n, best: wins && leader == Some(i), p: from_leader(i), differs: None })
     };
     (0..cells.len()).map(cell).collect()
 }

@@ -47,16 +47,14 @@ pub fn compare_methods(runs: &[(String, Vec<Section>)]) -> Comparison {
     };
     let names = methods.iter().map(|(name, _)| (*name).to_string()).collect();
     let test = "Welch's t over training seeds, Holm-corrected";
-    compared(runs, names, test, &|found| {
+    compared(runs, names, test, &|found, better, ranks| {
         let cells = replicates(found);
         let p = |a: usize, b: usize| match (&cells[a], &cells[b]) {
             (Some((_, a, na)), Some((_, b, nb))) => welch((*a, *na), (*b, *nb)),
             _ => None,
         };
-        (
-            cells.iter().map(|cell| cell.map(|(estimate, _, n)| (estimate, n))).collect(),
-            super::pairs(cells.len(), p),
-        )
+        let shown = cells.iter().map(|cell| cell.map(|(estimate, _, n)| (estimate, n))).collect();
+        super::ranked(shown, &super::pairs(cells.len(), p), better, ranks)
     })
 }
 

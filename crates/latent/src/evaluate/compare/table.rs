@@ -49,7 +49,8 @@ impl Comparison {
         out
     }
 
-    /// A line a cell: section, measure, unit, better, run, value, low, high, n, best, p, refused.
+    /// A line a cell: section, measure, unit, better, run, value, low, high, n, best, p, refused, differs (whether it is better
+    /// than the one that all are held against).
     pub fn csv(&self) -> String {
         let quoted = |text: &str| {
             if text.contains([',', '"', '\n']) {
@@ -58,7 +59,8 @@ impl Comparison {
                 text.into()
             }
         };
-        let mut out = String::from("section,measure,unit,better,run,value,low,high,n,best,p,refused\n");
+        let mut out =
+            String::from("section,measure,unit,better,run,value,low,high,n,best,p,refused,differs\n");
         for row in &self.rows {
             let better = match row.better {
                 Better::Lower => "lower",
@@ -71,8 +73,9 @@ impl Comparison {
                 let p = cell.p.map(|p| p.to_string()).unwrap_or_default();
                 let texts = [&row.section.0, &row.name, &row.unit, better, run].map(quoted).join(",");
                 let refused = quoted(row.refused.as_deref().unwrap_or(""));
+                let differs = cell.differs.map(|better| better.to_string()).unwrap_or_default();
                 out.push_str(&format!(
-                    "{texts},{value},{low},{high},{},{},{p},{refused}\n",
+                    "{texts},{value},{low},{high},{},{},{p},{refused},{differs}\n",
                     cell.n, cell.best
                 ));
             }
@@ -97,7 +100,7 @@ impl Comparison {
                     .map(|(row, label)| {
                         let cells = row.cells.iter().map(|cell| match cell {
                             Some(cell) if cell.best => format!("**{}**", short(cell.estimate)),
-                            Some(cell) => short(cell.estimate),
+                            Some(cell) => marked(cell),
                             None => "—".into(),
                         });
                         [label].into_iter().chain(cells).collect()
@@ -114,6 +117,9 @@ impl Comparison {
     }
 
     fn legend(&self) -> String {
+        if self.against.is_some() {
+            return format!("+ is better and − worse at 5 %, {}.", self.test);
+        }
         format!("The best is marked where it differs from each other at 5 %: {}.", self.test)
     }
 
@@ -161,7 +167,13 @@ fn label(row: &Compared) -> String {
 }
 
 fn marked(cell: &Cell) -> String {
-    format!("{}{}", short(cell.estimate), if cell.best { "*" } else { "" })
+    let mark = match (cell.best, cell.differs) {
+        (true, _) => "*",
+        (false, Some(true)) => "+",
+        (false, Some(false)) => "−",
+        (false, None) => "",
+    };
+    format!("{}{mark}", short(cell.estimate))
 }
 
 /// `247.7 ± 0.9`, or `0.98 [0.95, 0.99]` where the sides differ, to two digits of the interval.

@@ -10,8 +10,8 @@
 use super::votes::Pool;
 use crate::Key;
 use crate::array::Array;
-use crate::evaluate::statistics::logistic::Logistic;
 use crate::evaluate::{Estimate, proportion};
+use crate::logistic::Logistic;
 
 const TRAIN: usize = 10_000;
 const TEST: usize = 5000;

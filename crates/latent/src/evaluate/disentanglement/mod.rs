@@ -137,7 +137,9 @@ fn measure(subject: &Subject, codes: &Array, factors: &[Vec<u32>], section: &mut
             dci(&codes, &factors, key.fold("dci"))
         })
         .collect();
-    let of = |pick: fn(&Dci) -> f64| jackknife(pick(&whole), &each.iter().map(pick).collect::<Vec<_>>());
+    let of = |pick: fn(&Dci) -> f64| {
+        jackknife(pick(&whole), &each.iter().map(pick).collect::<Vec<_>>()).within(0.0, 1.0)
+    };
     let note = "Gini importance of ten bagged classification trees; the library boosts them";
     add("dci_disentanglement", "DCI disentanglement", of(|d| d.disentanglement), note);
     add("dci_completeness", "DCI completeness", of(|d| d.completeness), note);
@@ -179,7 +181,7 @@ fn with_interval(
             metric(&codes, &factors)
         })
         .collect();
-    jackknife(metric(codes, factors), &each)
+    jackknife(metric(codes, factors), &each).within(0.0, 1.0)
 }
 
 /// All rows but those of one group.

@@ -6,7 +6,22 @@ use dci::{completeness, disentanglement as disentangled};
 
 /// Codes of 4 dimensions and 3 factors of 3, 4 and 8 values, by a generator that the script repeats.
 fn made(n: usize) -> (Array, Vec<Vec<u32>>) {
-    let mut state = 12345u64;
+    drawn(n, 12345, |[a, b, c], u| {
+        [a + 0.8 * u[0], c + u[1], 0.9 * b + 0.25 * c + 0.4 * u[2], (1.5 * b).sin() + u[3]]
+    })
+}
+
+/// A factor a dimension under noise that hides most of it, on scales of 1, 0.3 and 3, beside one of noise alone: no score is
+/// near 1 here, and votes by a wrong rule get another.
+fn hard(n: usize) -> (Array, Vec<Vec<u32>>) {
+    drawn(n, 54321, |[a, b, c], u| [a + 6.0 * u[0], 0.3 * (b + 7.0 * u[1]), 3.0 * (c + 16.0 * u[2]), u[3]])
+}
+
+/// The code of factors and of four uniform numbers.
+type Code = fn([f64; 3], [f64; 4]) -> [f64; 4];
+
+fn drawn(n: usize, seed: u64, code: Code) -> (Array, Vec<Vec<u32>>) {
+    let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         state >> 33
@@ -14,10 +29,8 @@ fn made(n: usize) -> (Array, Vec<Vec<u32>>) {
     let (mut codes, mut factors) = (Vec::new(), vec![Vec::new(); 3]);
     for _ in 0..n {
         let v = [next() % 3, next() % 4, next() % 8];
-        let [a, b, c] = v.map(|v| v as f64);
-        let u = (0..4).map(|_| next() as f64 / 2f64.powi(31)).collect::<Vec<f64>>();
-        let z = [a + 0.8 * u[0], c + u[1], 0.9 * b + 0.25 * c + 0.4 * u[2], (1.5 * b).sin() + u[3]];
-        codes.extend(z.map(|v| v as f32));
+        let u = [0; 4].map(|_| next() as f64 / 2f64.powi(31));
+        codes.extend(code(v.map(|v| v as f64), u).map(|v| v as f32));
         factors.iter_mut().zip(v).for_each(|(factor, v)| factor.push(v as u32));
     }
     (Array::matrix(codes, 4), factors)
@@ -67,6 +80,11 @@ fn votes_are_those_of_the_published_definitions() {
     let key = Key::from_seed(2);
     close(factor_vae_score(&codes, &factors, key).unwrap().value, FACTOR_VAE, 0.02);
     close(beta_vae_score(&codes, &factors, key).unwrap().value, BETA_VAE, 0.02);
+    // Where scores are not near 1, other rules give others: votes by the least variance in no units 0.33, by the greatest 0.44;
+    // lines through signed differences 0.33, through those of one pair 0.36.
+    let (codes, factors) = hard(3000);
+    close(factor_vae_score(&codes, &factors, key).unwrap().value, FACTOR_VAE_HARD, 0.02);
+    close(beta_vae_score(&codes, &factors, key).unwrap().value, BETA_VAE_HARD, 0.02);
 }
 
 #[test]
@@ -151,4 +169,7 @@ const COMPLETE: f64 = 0.327_047_201_377_630_7;
 const FOREST: [f64; 3] = [0.943_7, 0.812_6, 0.995];
 const FACTOR_VAE: f64 = 0.999_8;
 const BETA_VAE: f64 = 1.0;
+/// Means of two runs of the script, 0.7628 and 0.7588, 0.6874 and 0.6814.
+const FACTOR_VAE_HARD: f64 = 0.760_8;
+const BETA_VAE_HARD: f64 = 0.684_4;
 const UDR: [f64; 3] = [0.587_524_326_720_602_8, 0.587_524_326_720_602_8, 0.420_137_594_334_355_27];

@@ -13,6 +13,7 @@
 
 use std::path::Path;
 
+use latent_efficientnet::WEIGHTS;
 use latent_kernels::host::{Layer, depthwise, map, pointwise, same_padding};
 use safetensors::tensor::{Dtype, SafeTensors};
 
@@ -39,8 +40,6 @@ const GROUP: usize = 4;
 
 /// What stands in titles.
 pub(super) const NAME: &str = "EfficientNet-Lite0";
-
-const WEIGHTS: &[u8] = include_bytes!("../../../assets/efficientnet-lite0.safetensors");
 
 /// The network, batch norms folded in.
 pub struct EfficientNetLite0 {
@@ -102,7 +101,7 @@ impl EfficientNetLite0 {
     /// # Errors
     /// Where the file cannot be read, or lacks an array, or one has another shape.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| StoreError::Read { path: path.into(), source })?;
         let name = path.file_stem().map_or_else(|| "features".into(), |stem| stem.to_string_lossy());
         Ok(Self::parse(&bytes, &name, path)?)
     }
@@ -341,6 +340,7 @@ pub(super) mod tests {
                 whole: Vec::new(),
             },
             columns: Vec::new(),
+            constant: Vec::new(),
             classes: Vec::new(),
             rows: [0; 3],
             mean: Vec::new(),

@@ -203,7 +203,7 @@ impl OnnxFeatures {
     /// Where the file cannot be read, is no ONNX file, has an operator that tract does not know, or is no network from one
     /// batch of pictures to features.
     pub fn open(path: &Path, settings: OnnxSettings) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| StoreError::Read { path: path.into(), source })?;
         let malformed = |fault: Fault| StoreError::Malformed {
             path: path.into(),
             what: fault.what,

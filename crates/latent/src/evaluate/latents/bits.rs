@@ -42,7 +42,8 @@ pub fn usage(codes: &Array) -> Usage {
     // The delta method: Var Ĥ = Var(ln p)/n, and exp of the ends.
     let corrected = (entropy + (counts.len() as f64 - 1.0) / (2.0 * n)).min(n.ln());
     let log = Estimate::normal(corrected, ((second - entropy * entropy).max(0.0) / n).sqrt());
-    let perplexity = Estimate { value: log.value.exp(), low: log.low.exp(), high: log.high.exp().min(n) };
+    let perplexity =
+        Estimate { value: log.value.exp(), low: log.low.exp(), high: log.high.exp() }.within(1.0, n);
     Usage { bits, codes: counts.len(), perplexity }
 }
 

@@ -32,7 +32,8 @@ pub fn book_usage(codes: &Array, columns: Range<usize>, size: usize) -> BookUsag
     let rows: Vec<f64> = (0..codes.rows()).map(|r| row(r).map(surprise).sum::<f64>() / places).collect();
     let entropy = Estimate::mean(&rows);
     let Estimate { value, low, high } = entropy;
-    let perplexity = Estimate { value: value.exp(), low: low.exp(), high: high.exp().min(size as f64) };
+    let perplexity =
+        Estimate { value: value.exp(), low: low.exp(), high: high.exp() }.within(1.0, size as f64);
     BookUsage { codes: counts.iter().filter(|count| **count > 0).count(), perplexity }
 }
 

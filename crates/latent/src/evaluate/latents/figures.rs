@@ -38,13 +38,19 @@ pub fn rates(rates: &[f64]) -> Result<Picture> {
     ))
 }
 
-/// Eigenvalues of the covariance of the means and of draws, greatest first; `standard` where the prior is N(0, I).
+/// Eigenvalues of the covariance of the means and of draws, greatest first; `standard` where the prior is N(0, I). None where
+/// neither varies.
 ///
 /// # Errors
-/// Where no eigenvalue is positive.
-pub fn spectra(means: &[f64], draws: &[f64], standard: bool) -> Result<Picture> {
+/// Where it cannot be drawn.
+pub fn spectra(means: &[f64], draws: &[f64], standard: bool) -> Result<Option<Picture>> {
     // A logarithm shows nothing of 0: what is less than a billionth of the greatest is left out.
-    let least = 1e-9 * means.first().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
+    let greatest =
+        [means, draws].into_iter().filter_map(|values| values.first()).fold(0.0, |a: f64, b| a.max(*b));
+    if greatest <= 0.0 {
+        return Ok(None);
+    }
+    let least = 1e-9 * greatest;
     let points = |values: &[f64]| {
         values
             .iter()
@@ -63,13 +69,13 @@ pub fn spectra(means: &[f64], draws: &[f64], standard: bool) -> Result<Picture> 
         marks: standard.then(|| Mark::Y(1.0, "N(0, I)".into())).into_iter().collect(),
         ..Plot::default()
     })?;
-    Ok((
+    Ok(Some((
         "latents-spectrum".into(),
         "Eigenvalues of the covariance of the codes. Draws that follow a standard normal prior have 1 everywhere; means \
          fall to 0 in the directions that the model doesn't use."
             .into(),
         figure,
-    ))
+    )))
 }
 
 /// The codes on a map by t-SNE.

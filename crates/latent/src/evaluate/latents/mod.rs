@@ -12,7 +12,6 @@ mod probe;
 mod realism;
 mod spectrum;
 mod surgery;
-mod two_sample;
 
 pub use activity::active_units;
 pub use bits::{Usage, usage};
@@ -21,14 +20,15 @@ pub use discrepancy::mmd;
 pub use probe::{linear_probe, majority, nearest_neighbours, neighbour_accuracy};
 pub use spectrum::{participation_ratio, spectrum};
 pub use surgery::{Surgery, surgery};
-pub use two_sample::two_sample;
 
 use super::{Better, Estimate, Measure, Section, Subject, overlap, regions, tsne};
 use crate::array::Array;
 use crate::batch::{Given, Support};
 use crate::error::Result;
+use crate::generate::sampler::two_sample;
 use crate::generate::{Codes, Told};
 use crate::proportion::{proportion, proportion_of};
+use crate::train::COLLAPSE_REMEDY;
 use encoded::{Encoded, first};
 
 /// The mass of a region's ellipse.
@@ -128,11 +128,9 @@ fn activity_of(_: &Subject, encoded: &Encoded, section: &mut Section) -> Result<
          intervals of the variance. The log of training counts dimensions with a rate above 0.01 nats",
     ));
     if active.value == 0.0 {
-        section.warnings.push(
-            "No unit is active: the code is the same for all rows. Try free bits, a longer warm-up of the rate, or a lower \
-             weight of the rate."
-                .into(),
-        );
+        let remedy = if encoded.rate.is_empty() { "" } else { COLLAPSE_REMEDY };
+        let warning = format!("No unit is active: the code is the same for all rows. {remedy}");
+        section.warnings.push(warning.trim_end().into());
     }
     Ok(())
 }
@@ -217,12 +215,14 @@ fn prior_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Resu
     }
     let n = if subject.seconds.is_some() { encoded.len().min(5000) } else { encoded.len() };
     match two_sample(&first(&encoded.draws, n), &first(&prior, n), key.fold("two-sample")) {
-        Some(value) if n >= 40 => {
+        Ok(found) if n >= 40 => {
+            let value =
+                Estimate { value: found.accuracy, low: found.accuracy_low, high: found.accuracy_high };
             let title = "classifier two-sample accuracy, aggregate posterior against prior";
             section.add(
-                Measure::new("two_sample_accuracy", title, "", value, 2 * (n - n % 2), Better::Lower)
+                Measure::new("two_sample_accuracy", title, "", value, found.n, Better::Lower)
                     .note("½: not told apart; ridge logistic regression on z, squares, products and random rectified projections, cross-fitted")
-                    .within(format!("n = {}", 2 * (n - n % 2))),
+                    .within(format!("n = {}", found.n)),
             );
             if value.low > 0.6 {
                 section.warnings.push(format!(
@@ -232,7 +232,7 @@ fn prior_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Resu
                 ));
             }
         }
-        _ => section.absent.push("classifier two-sample test: fewer than 40 finite codes".into()),
+        _ => section.absent.push("classifier two-sample test: fewer than 40 codes".into()),
     }
     Ok(())
 }
@@ -251,7 +251,7 @@ fn regions_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> Re
             "overlap",
             "overlap of a region with its 5 nearest",
             "",
-            Estimate::normal(value.value, value.error),
+            Estimate::normal(value.value, value.error).within(0.0, 1.0),
             n,
             Better::Neither,
         );
@@ -350,7 +350,10 @@ fn spectrum_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> R
     }
     if let (Some(means), Some(draws)) = (spectrum(&encoded.codes.mean), spectrum(&encoded.draws)) {
         let standard = subject.model.functions.prior.is_standard_normal();
-        section.figures.push(figures::spectra(&means, &draws, standard)?);
+        match figures::spectra(&means, &draws, standard)? {
+            Some(picture) => section.figures.push(picture),
+            None => section.absent.push("the spectrum of the codes: all rows have the same code".into()),
+        }
     }
     Ok(())
 }

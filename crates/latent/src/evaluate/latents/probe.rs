@@ -9,9 +9,9 @@
 //! Reference: Alain & Bengio, *Understanding intermediate layers using linear classifier probes* (arXiv 1610.01644).
 
 use crate::array::Array;
-use crate::evaluate::statistics::logistic;
 use crate::evaluate::statistics::student::student_quantile;
 use crate::evaluate::{Estimate, Mean};
+use crate::logistic;
 use crate::proportion::proportion_of;
 
 /// Neighbours that are asked.

@@ -38,7 +38,7 @@ pub fn participation_ratio(codes: &Array) -> Option<Estimate> {
             rest.participation_ratio()
         })
         .collect();
-    Some(jackknife(value, &without?))
+    Some(jackknife(value, &without?).within(1.0, dims as f64))
 }
 
 /// The eigenvalues of the codes' covariance, greatest first; none where a code is not finite.

@@ -1,25 +1,31 @@
-//! A mean over few rows, tied to a bound that many rows have.
+//! A mean over few rows, tied to a cheaper bound that many rows have.
 
 use crate::evaluate::{Estimate, Mean};
 
-/// The mean of an estimate that only the first n of N rows have, by way of the ELBO e that all have:
+/// The mean of an estimate that only the first n of N rows have, by way of a bound b that all have:
 ///
-/// ē_N + d̄_n, d = y − e, with variance var(e)/N + var(d)/n + 2 cov(e, d)/N
+/// b̄_N + d̄_n, d = y − b, with variance var(b)/N + var(d)/n + 2 cov(b, d)/N
 ///
 /// Rows differ by far more nats than estimators do, so that a plain mean of n rows would tell which rows these are. The
-/// plain mean where there is no ELBO, or on all of its rows.
-pub(super) fn anchored(elbo: &[f64], values: &[f64]) -> Estimate {
-    let (all, n) = (elbo.len() as f64, values.len());
-    if elbo.len() <= n || n < 2 {
+/// plain mean where there is no bound, or on all of its rows.
+pub(super) fn anchored(bound: &[f64], values: &[f64]) -> Estimate {
+    let differences: Vec<f64> = values.iter().zip(bound).map(|(value, bound)| value - bound).collect();
+    if bound.len() <= values.len() || values.len() < 2 {
         return Estimate::mean(values);
     }
-    let differences: Vec<f64> = values.iter().zip(elbo).map(|(value, elbo)| value - elbo).collect();
-    let (bound, difference) = (Mean::of(elbo), Mean::of(&differences));
-    let here = Mean::of(&elbo[..n]).value;
-    let products = differences.iter().zip(elbo).map(|(d, e)| (d - difference.value) * (e - here));
-    let covariance = products.sum::<f64>() / (n - 1) as f64;
-    let variance = bound.error.powi(2) + difference.error.powi(2) + 2.0 * covariance / all;
-    Estimate::normal(bound.value + difference.value, variance.max(0.0).sqrt())
+    raised(bound, &differences)
+}
+
+/// b̄_N + d̄_n, where d is known otherwise than by subtraction: as what the dear bound gains over the cheap one on the same
+/// draws, which is never less than 0, so that neither is their mean.
+pub(super) fn raised(bound: &[f64], gains: &[f64]) -> Estimate {
+    let (all, n) = (bound.len() as f64, gains.len());
+    let (mean, gain) = (Mean::of(bound), Mean::of(gains));
+    let here = Mean::of(&bound[..n.min(bound.len())]).value;
+    let products = gains.iter().zip(bound).map(|(d, b)| (d - gain.value) * (b - here));
+    let covariance = products.sum::<f64>() / n.saturating_sub(1).max(1) as f64;
+    let variance = mean.error.powi(2) + gain.error.powi(2) + 2.0 * covariance / all;
+    Estimate::normal(mean.value + gain.value, variance.max(0.0).sqrt())
 }
 
 #[cfg(test)]

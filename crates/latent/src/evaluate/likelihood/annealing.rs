@@ -6,7 +6,8 @@
 //!
 //! The bias of the logarithm is small where neighbouring densities overlap and transitions mix. For an x that the
 //! model made itself, the z that made it is an exact draw of p(z|x): the same chain run backward from there has
-//! E 1/w = 1/P(x), so that −log mean 1/w is an upper bound. True log P(x) lies between the two.
+//! E 1/w = 1/P(x), so that −log mean 1/w is an upper bound. True log P(x) lies between the two. For an x of the data no such
+//! draw is known: what annealing is off there at most, nobody can say.
 //!
 //! The step size follows the acceptance rate in a separate warm-up, whose noise the chains that count never see: a chain
 //! that tuned its own transitions would no longer leave f_β as it is.
@@ -122,10 +123,16 @@ pub fn anneal(
     let mut all = Vec::with_capacity(batch.len());
     for piece in parts(batch, settings) {
         let path = Path::new(*view, &piece, start)?;
-        let steps = StepSizes::tuned(&path, &piece.ids, settings, key.fold("warm-up"));
+        let steps = StepSizes::tuned(&path, piece.noise(key).ids, settings, key.fold("warm-up"));
         let chains = settings.chains.max(1);
-        let state = path.start(chains, Noise::new(key.fold("start"), &piece.ids));
-        let walk = Walk { path: &path, settings, steps: &steps, key: key.fold("forward"), ids: &piece.ids };
+        let state = path.start(chains, piece.noise(key.fold("start")));
+        let walk = Walk {
+            path: &path,
+            settings,
+            steps: &steps,
+            key: key.fold("forward"),
+            ids: piece.noise(key).ids,
+        };
         let (weights, acceptance) = walk.forward(state);
         all.extend(
             means(&weights, piece.len())
@@ -163,15 +170,15 @@ pub fn bidirectional(
     for piece in parts(batch, settings) {
         let n = piece.len();
         let path = Path::new(*view, &piece, start)?;
-        let steps = StepSizes::tuned(&path, &piece.ids, settings, key.fold("warm-up"));
+        let steps = StepSizes::tuned(&path, piece.noise(key).ids, settings, key.fold("warm-up"));
         let walk = |purpose: &str| Walk {
             path: &path,
             settings,
             steps: &steps,
             key: key.fold(purpose),
-            ids: &piece.ids,
+            ids: piece.noise(key).ids,
         };
-        let state = path.start(chains, Noise::new(key.fold("start"), &piece.ids));
+        let state = path.start(chains, piece.noise(key.fold("start")));
         let (below, _) = walk("forward").forward(state);
         let exact = z.z.clone().narrow(0, first, n).repeat_dim(0, chains);
         let above = walk("backward").backward(path.at(exact));
@@ -196,7 +203,7 @@ pub(super) fn seconds_per_transition(
 ) -> Result<f64, ModelError> {
     let batch = batch.slice(0, batch.len().min((PART_ROWS / settings.chains.max(1)).max(1)));
     let path = Path::new(*view, &batch, start)?;
-    let noise = Noise::new(Key::from_seed(0), &batch.ids);
+    let noise = batch.noise(Key::from_seed(0));
     let mut state = path.start(settings.chains.max(1), noise);
     let rows = state.slope.len();
     let epsilon = vec![0.1; batch.len()];

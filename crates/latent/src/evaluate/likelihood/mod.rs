@@ -3,7 +3,8 @@
 //! ELBO = −(distortion + rate) ≤ importance-weighted bound of k draws ≤ log P(X) ≈ annealed importance sampling
 //!
 //! Each stands on as many rows as its share of the time allows; the rows of a dearer estimator are among those of the
-//! cheaper ones, so that their differences are paired. Bidirectional chains say how far off annealing itself is.
+//! cheaper ones, so that their differences are paired: a mean over few rows is the cheap bound's over many and the mean
+//! gain on the few. Bidirectional chains say how far off annealing is on rows that the model makes.
 //!
 //! Reference: Wu, Burda, Salakhutdinov & Grosse, *On the quantitative analysis of decoder-based generative models*
 //! (arXiv 1611.04273), who find importance sampling more than a nat low at 10⁵ draws.
@@ -47,6 +48,8 @@ pub fn likelihood(subject: &Subject<'_>) -> Result<Section> {
         units: Units::of(subject.model),
         order: stratified(data, split, subject.key),
         elbo: Vec::new(),
+        cheap: Vec::new(),
+        levels: Vec::new(),
     };
     if judge.order.is_empty() {
         judge.section.absent.push(format!("everything: the {split} split has no rows"));
@@ -81,6 +84,10 @@ struct Judge<'a> {
     order: Vec<usize>,
     /// The ELBO of the first of them; empty where there is none.
     elbo: Vec<f64>,
+    /// Their cheap importance-weighted bound, which dearer estimates on fewer rows are tied to.
+    cheap: Vec<f64>,
+    /// Bits per dimension of levels under a density.
+    levels: Vec<Measure>,
 }
 
 impl Judge<'_> {
@@ -96,10 +103,20 @@ impl Judge<'_> {
         self.units.measure != BaseMeasure::None
     }
 
-    /// How a number on `n` rows is tied to the ELBO on more.
+    /// How many rows an estimator reads that takes so long for one, in its share of the time.
+    fn rows_within(&self, share: f64, per_row: f64, bounds: [usize; 2]) -> usize {
+        match self.subject.rows {
+            Some(rows) => rows.min(self.order.len()),
+            None => rows_within(self.seconds(share), per_row, bounds, self.order.len()),
+        }
+    }
+
+    /// How a number on `n` rows is tied to the cheap bound on more.
     fn anchor(&self, n: usize) -> String {
-        match self.elbo.len() {
-            more if more > n => format!("; the ELBO of {more} rows plus the mean difference on {n} of them"),
+        match self.cheap.len() {
+            more if more > n => {
+                format!("; the bound with k = {} of {more} rows plus the mean gain on {n} of them", DRAWS[0])
+            }
             _ => String::new(),
         }
     }
@@ -123,22 +140,32 @@ impl Judge<'_> {
         for_batches(self.subject.model, rows, positions, &done, each)
     }
 
-    /// Bits per dimension, from the bound on the most rows and from the tightest estimate.
+    /// Bits per dimension, from the bound on the most rows and from the tightest estimate. Of levels under a density they
+    /// are those of the dequantised rows.
     fn bits_per_dimension(&mut self) {
+        if self.units.measure == BaseMeasure::None {
+            return;
+        }
+        if self.units.measure == BaseMeasure::Lebesgue {
+            let absent = match self.units.dequantised {
+                None => "bits per dimension: the columns are real numbers, each with a unit of its own",
+                Some(_) if self.levels.is_empty() => {
+                    "bits per dimension: a density of levels has them by a bound of its dequantised rows, and a point \
+                     posterior gives none"
+                }
+                Some(_) => "",
+            };
+            self.section.absent.extend((!absent.is_empty()).then(|| absent.to_string()));
+            return self.section.measures.append(&mut self.levels);
+        }
         let sources = [
             ("bits_per_dimension_elbo", vec!["elbo"]),
             ("bits_per_dimension", vec!["log_p", "ais_encoder", "ais_prior", "iw_5000"]),
         ];
         for (name, from) in sources {
             let Some(source) = from.iter().find_map(|from| self.section.get(from)).cloned() else { continue };
-            let bits = |nats: f64| self.units.bits_per_dimension(nats);
             let Estimate { value, low, high } = source.estimate;
-            let (Some(value), Some(low), Some(high)) = (bits(value), bits(high), bits(low)) else {
-                self.section.absent.push(
-                    "bits per dimension: the columns are real numbers, each with a unit of its own".into(),
-                );
-                return;
-            };
+            let [value, low, high] = [value, high, low].map(|nats| self.units.bits(nats));
             let title = format!("bits per dimension, from `{}`", source.name);
             let estimate = Estimate { value, low, high };
             let measure = Measure::new(name, &title, "bits per dimension", estimate, source.n, Better::Lower);

@@ -3,7 +3,7 @@
 //! A density of real numbers changes with their unit: for values v = s x + o, log p(v) = log p(x) − Σ_i ln s_i. All
 //! densities are given for v, the numbers in the user's files; probabilities of levels have no unit.
 
-use crate::data::{Binarize, Normalisation};
+use crate::data::{Binarize, StoredType};
 use crate::model::BaseMeasure;
 use crate::model::Model;
 
@@ -18,7 +18,8 @@ pub struct Units {
     pub features: usize,
     /// The measure in words.
     pub words: String,
-    levels_in_files: bool,
+    /// How many levels a number in the files may have, where a density is given for numbers that are levels there.
+    pub(super) dequantised: Option<usize>,
 }
 
 impl Units {
@@ -26,10 +27,7 @@ impl Units {
     pub fn of(model: &Model) -> Self {
         let measure = model.functions.likelihood.measure();
         let (facts, features) = (&model.facts, model.functions.sample.features());
-        let log_scale = match measure {
-            BaseMeasure::Lebesgue => log_scale(&facts.normalisation, features),
-            _ => 0.0,
-        };
+        let log_scale = model.log_scale();
         let levels_in_files = facts.normalisation.stored.is_integer();
         let words = match measure {
             BaseMeasure::Counting { levels } => {
@@ -51,7 +49,13 @@ impl Units {
             ),
             BaseMeasure::None => "a cross-entropy, no density".into(),
         };
-        Self { measure, log_scale, features, words, levels_in_files }
+        let is_drawn = model.data.binarize != Binarize::None;
+        let dequantised = match (measure, facts.normalisation.stored) {
+            (BaseMeasure::Lebesgue, StoredType::U8) if !is_drawn => Some(1 << 8),
+            (BaseMeasure::Lebesgue, StoredType::U16) if !is_drawn => Some(1 << 16),
+            _ => None,
+        };
+        Self { measure, log_scale, features, words, dequantised }
     }
 
     /// log p(x) of normalised x, in the user's units.
@@ -59,21 +63,8 @@ impl Units {
         log_p - self.log_scale
     }
 
-    /// −log₂ P / D of a log-likelihood in the user's units, where that has a meaning: levels of images and bits. None for
-    /// columns of real numbers, each with a unit of its own, and where there is no density.
-    pub fn bits_per_dimension(&self, log_p: f64) -> Option<f64> {
-        let defined = match self.measure {
-            BaseMeasure::Counting { .. } => true,
-            BaseMeasure::Lebesgue => self.levels_in_files,
-            BaseMeasure::None => false,
-        };
-        defined.then(|| -log_p / (self.features.max(1) as f64 * std::f64::consts::LN_2))
+    /// −log₂ P / D of a log-probability.
+    pub(super) fn bits(&self, log_p: f64) -> f64 {
+        -log_p / (self.features.max(1) as f64 * std::f64::consts::LN_2)
     }
-}
-
-/// Σ_i ln s_i over the numbers of a row.
-fn log_scale(normalisation: &Normalisation, features: usize) -> f64 {
-    let scale = &normalisation.scale;
-    let sum: f64 = scale.iter().map(|s| f64::from(s.abs()).ln()).sum();
-    if scale.len() == 1 { sum * features as f64 } else { sum }
 }

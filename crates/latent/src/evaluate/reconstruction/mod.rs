@@ -180,7 +180,7 @@ fn columns(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Res
     in_parts(subject, order, |rows| {
         let rebuilt = subject.model.reconstruct(&rows)?;
         let original = Samples::new(rows.x, &subject.model.facts);
-        names = original.columns();
+        names = subject.model.facts.names_of_x();
         let (a, b) = (standard.of(&original)?, standard.of(&rebuilt)?);
         for (a, b) in a.values.chunks_exact(dims).zip(b.values.chunks_exact(dims)) {
             let squares: Vec<f64> =

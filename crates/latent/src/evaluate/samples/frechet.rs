@@ -2,129 +2,124 @@
 //!
 //! d² = ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½)
 //!
-//! Σ₁ = U S Uᵀ, B = S^½ Uᵀ; then (Σ₁Σ₂)^½ has the eigenvalues √m of B Σ₂ Bᵀ = V M Vᵀ. Estimated means and covariances
-//! make d² too large, by about Σ dims/n: it is a number *at n*, compared at equal n alone.
+//! The centred rows of the sets are X = Q A and Y = P B, with orthonormal columns in Q and P and as few rows in A and B as
+//! may be (Q = 1 where a set has fewer rows than features). Then Tr (Σ₁Σ₂)^½ is the sum of the singular values S of
+//! A Bᵀ = U S Vᵀ, over √((n − 1)(m − 1)). Estimated means and covariances make d² too large, by about Σ dims/n: it is a
+//! number *at n*, compared at equal n alone.
 //!
-//! Its standard error follows from how each row pulls at it (the infinitesimal jackknife). With T the map that carries
-//! N(0, Σ₂) to N(0, Σ₁), T = Bᵀ V M^−½ Vᵀ B, a row y of the second set, centred, has the influence
+//! Its standard error follows from how each row pulls at it (the infinitesimal jackknife): with x = Aᵀq a centred row,
 //!
-//! −2 (μ₁ − μ₂)·y + ‖y‖² − yᵀ T y, less its mean; of the first set, 2 (μ₁ − μ₂)·x + ‖x‖² − xᵀ T⁻¹ x.
+//! 2 (μ₁ − μ₂)·x + ‖x‖² − √((n − 1)/(m − 1)) ‖S^½ Uᵀ q‖², less its mean,
+//!
+//! and for a row of the second set the same from its side.
 //!
 //! References: Dowson & Landau, *The Fréchet distance between multivariate normal distributions* (1982); Heusel et al.,
 //! *GANs trained by a two time-scale update rule* (arXiv 1706.08500); Jaeckel, *The infinitesimal jackknife* (1972).
 
-use faer::{Mat, Side};
+use faer::Mat;
 use latent_kernels::host::map;
 
 use crate::array::Array;
 use crate::evaluate::Estimate;
 
-/// Directions whose share of the greatest eigenvalue is less are taken for rounding.
-const RELATIVE_RANK: f64 = 1e-12;
-
 /// d² between two sets of rows, with the interval for its expectation at these numbers of rows (both sets drawn anew). None
 /// where a set has fewer than two rows or a number that is not finite.
 pub fn frechet(first: &Array, second: &Array) -> Option<Estimate> {
-    let dims = first.width();
-    let usable =
-        |set: &Array| set.rows() >= 2 && set.width() == dims && set.values.iter().all(|v| v.is_finite());
-    if dims == 0 || !usable(first) || !usable(second) {
-        return None;
+    Some(Distance::of(first, second)?.estimate())
+}
+
+/// A distance and how each row pulls at it.
+#[derive(Clone, Debug)]
+pub struct Distance {
+    /// d²
+    pub value: f64,
+    /// The influence of each row of both sets; their mean is 0.
+    pub pulls: [Vec<f64>; 2],
+}
+
+impl Distance {
+    /// Between two sets of rows; none as for [`frechet`].
+    pub fn of(first: &Array, second: &Array) -> Option<Self> {
+        let dims = first.width();
+        let usable =
+            |set: &Array| set.rows() >= 2 && set.width() == dims && set.values.iter().all(|v| v.is_finite());
+        if dims == 0 || !usable(first) || !usable(second) {
+            return None;
+        }
+        let sets = [first, second];
+        let [one, two] = <[Factored; 2]>::try_from(map(2, |index| Factored::of(sets[index]))).ok()?;
+        let svd = (&one.a * two.a.transpose()).thin_svd().ok()?;
+        let s: Vec<f64> = (0..svd.S().dim()).map(|j| svd.S()[j]).collect();
+        let difference: Vec<f64> = one.mean.iter().zip(&two.mean).map(|(a, b)| a - b).collect();
+        let freedom = [first, second].map(|set| set.rows() as f64 - 1.0);
+        let root = s.iter().sum::<f64>() / (freedom[0] * freedom[1]).sqrt();
+        let value = difference.iter().map(|d| d * d).sum::<f64>() + one.trace() + two.trace() - 2.0 * root;
+        let pulls = map(2, |index| {
+            let (set, vectors, sign) = [(&one, svd.U(), 2.0), (&two, svd.V(), -2.0)][index];
+            let scaled =
+                Mat::from_fn(vectors.nrows(), s.len(), |i, j| s[j].max(0.0).sqrt() * vectors[(i, j)]);
+            let scale = (freedom[index] / freedom[1 - index]).sqrt();
+            set.pulls(&difference, sign, &scaled, scale)
+        });
+        Some(Self { value: value.max(0.0), pulls: <[Vec<f64>; 2]>::try_from(pulls).ok()? })
     }
-    let sets = [first, second];
-    let [one, two] = <[Moments; 2]>::try_from(map(2, |index| Moments::of(sets[index]))).ok()?;
 
-    let eigen = one.covariance.self_adjoint_eigen(Side::Lower).ok()?;
-    let spread: Vec<f64> = (0..dims).map(|j| eigen.S()[j].max(0.0)).collect();
-    let least = RELATIVE_RANK * spread.iter().copied().fold(0.0, f64::max);
-    let b = Mat::from_fn(dims, dims, |i, j| spread[i].sqrt() * eigen.U()[(j, i)]);
-    let middle = &b * &two.covariance * b.transpose();
-    let inner = middle.self_adjoint_eigen(Side::Lower).ok()?;
-    let m: Vec<f64> = (0..dims).map(|j| inner.S()[j].max(0.0)).collect();
-    let smallest = RELATIVE_RANK * m.iter().copied().fold(0.0, f64::max);
-
-    let difference: Vec<f64> = one.mean.iter().zip(&two.mean).map(|(a, b)| a - b).collect();
-    let root: f64 = m.iter().map(|v| v.sqrt()).sum();
-    let value = difference.iter().map(|d| d * d).sum::<f64>() + one.trace() + two.trace() - 2.0 * root;
-
-    // yᵀ T y = ‖M^−¼ Vᵀ B y‖², xᵀ T⁻¹ x = ‖M^¼ Vᵀ S^−½ Uᵀ x‖².
-    let scaled = |power: f64| {
-        Mat::from_fn(
-            dims,
-            dims,
-            |i, j| if m[j] > smallest { m[j].powf(power) * inner.U()[(i, j)] } else { 0.0 },
-        )
-    };
-    let inverse =
-        Mat::from_fn(
-            dims,
-            dims,
-            |i, j| {
-                if spread[i] > least { eigen.U()[(j, i)] / spread[i].sqrt() } else { 0.0 }
-            },
-        );
-    let forms = [inverse.transpose() * scaled(0.25), b.transpose() * scaled(-0.25)];
-    let signs = [2.0, -2.0];
-    let variances = map(2, |index| {
-        let moments = [&one, &two][index];
-        influence_variance(sets[index], &moments.mean, &forms[index], &difference, signs[index])
-    });
-    Some(Estimate::normal(value.max(0.0), variances.iter().sum::<f64>().sqrt()))
+    /// With its interval.
+    pub fn estimate(&self) -> Estimate {
+        let variance: f64 = self.pulls.iter().map(|pulls| variance_of_mean(pulls)).sum();
+        // A square is never negative.
+        Estimate::normal(self.value, variance.sqrt()).within(0.0, f64::INFINITY)
+    }
 }
 
-/// The mean and covariance of rows.
-struct Moments {
+/// The variance of the mean of numbers whose mean is 0.
+pub fn variance_of_mean(pulls: &[f64]) -> f64 {
+    let n = pulls.len() as f64;
+    pulls.iter().map(|v| v * v).sum::<f64>() / (n - 1.0) / n
+}
+
+/// The rows of a set, less their mean, as Q A.
+struct Factored {
     mean: Vec<f64>,
-    covariance: Mat<f64>,
+    rows: Mat<f64>,
+    /// None where Q = 1.
+    q: Option<Mat<f64>>,
+    a: Mat<f64>,
 }
 
-/// Rows that are centred at once.
-const PART: usize = 1024;
-
-impl Moments {
+impl Factored {
     fn of(set: &Array) -> Self {
-        let (n, dims) = (set.rows() as f64, set.width());
+        let (n, dims) = (set.rows(), set.width());
         let mut mean = vec![0.0; dims];
         for row in set.values.chunks_exact(dims) {
-            mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v) / n);
+            mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v) / n as f64);
         }
-        let mut covariance = Mat::<f64>::zeros(dims, dims);
-        for part in set.values.chunks(PART * dims) {
-            let centred = centred(part, &mean);
-            covariance += centred.transpose() * &centred;
+        let rows = Mat::from_fn(n, dims, |i, j| f64::from(set.values[i * dims + j]) - mean[j]);
+        if n <= dims {
+            return Self { mean, a: rows.clone(), rows, q: None };
         }
-        Self { mean, covariance: covariance * faer::Scale(1.0 / (n - 1.0)) }
+        let qr = rows.qr();
+        Self { mean, q: Some(qr.compute_thin_Q()), a: qr.thin_R().to_owned(), rows }
     }
 
+    /// Tr Σ
     fn trace(&self) -> f64 {
-        (0..self.mean.len()).map(|j| self.covariance[(j, j)]).sum()
+        self.rows.squared_norm_l2() / (self.rows.nrows() as f64 - 1.0)
     }
-}
 
-fn centred(rows: &[f32], mean: &[f64]) -> Mat<f64> {
-    let dims = mean.len();
-    Mat::from_fn(rows.len() / dims, dims, |i, j| f64::from(rows[i * dims + j]) - mean[j])
-}
-
-/// The variance of the mean influence of a set's rows.
-fn influence_variance(set: &Array, mean: &[f64], form: &Mat<f64>, difference: &[f64], sign: f64) -> f64 {
-    let (n, dims) = (set.rows() as f64, set.width());
-    let mut influences = Vec::with_capacity(set.rows());
-    for part in set.values.chunks(PART * dims) {
-        let rows = centred(part, mean);
-        let mapped = &rows * form;
-        for i in 0..rows.nrows() {
-            let (mut along, mut square, mut quadratic) = (0.0, 0.0, 0.0);
-            for (j, difference) in difference.iter().enumerate() {
-                along += difference * rows[(i, j)];
-                square += rows[(i, j)].powi(2);
-                quadratic += mapped[(i, j)].powi(2);
-            }
-            influences.push(sign * along + square - quadratic);
-        }
+    /// The influence of each row.
+    fn pulls(&self, difference: &[f64], sign: f64, vectors: &Mat<f64>, scale: f64) -> Vec<f64> {
+        let mapped = self.q.as_ref().map(|q| q * vectors);
+        let mapped = mapped.as_ref().unwrap_or(vectors);
+        let square = |m: &Mat<f64>, i: usize| (0..m.ncols()).map(|j| m[(i, j)].powi(2)).sum::<f64>();
+        let pull = |i: usize| {
+            let along: f64 = difference.iter().enumerate().map(|(j, d)| d * self.rows[(i, j)]).sum();
+            sign * along + square(&self.rows, i) - scale * square(mapped, i)
+        };
+        let pulls: Vec<f64> = (0..self.rows.nrows()).map(pull).collect();
+        let mean = pulls.iter().sum::<f64>() / pulls.len() as f64;
+        pulls.into_iter().map(|pull| pull - mean).collect()
     }
-    let centre = influences.iter().sum::<f64>() / n;
-    influences.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / (n - 1.0) / n
 }
 
 #[cfg(test)]
@@ -168,5 +163,33 @@ mod tests {
         assert!((there.high - back.high).abs() < 1e-3 * there.value && there.low > 0.0);
         assert!(frechet(&Array::matrix(vec![1.0; 40], 40), &b).is_none());
         assert!(frechet(&Array::matrix(vec![f32::NAN; 80], 40), &b).is_none());
+    }
+
+    /// The error by influences is about that of leaving each row out, with more rows than features and with fewer.
+    #[test]
+    fn what_rows_pull_is_what_leaving_them_out_changes() {
+        for (n, m, dims) in [(90, 70, 5), (40, 50, 60)] {
+            let (a, b) = (Array::matrix(normals(5, n, dims), dims), Array::matrix(normals(6, m, dims), dims));
+            let mut b = b;
+            b.values
+                .chunks_mut(dims)
+                .for_each(|row| row.iter_mut().step_by(2).for_each(|v| *v = 2.0 * *v + 0.5));
+            let found = Distance::of(&a, &b).unwrap();
+            let without = |set: &Array, row: usize| {
+                let rows = set.values.chunks(dims).enumerate().filter(|(i, _)| *i != row);
+                Array::matrix(rows.flat_map(|(_, row)| row.to_vec()).collect(), dims)
+            };
+            let left: [Vec<f64>; 2] = [
+                (0..n).map(|i| Distance::of(&without(&a, i), &b).unwrap().value).collect(),
+                (0..m).map(|i| Distance::of(&a, &without(&b, i)).unwrap().value).collect(),
+            ];
+            for (left, pulls) in left.iter().zip(&found.pulls) {
+                let count = left.len() as f64;
+                let mean = left.iter().sum::<f64>() / count;
+                let variance = (count - 1.0) / count * left.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+                let ratio = (variance_of_mean(pulls) / variance).sqrt();
+                assert!((0.75..1.15).contains(&ratio), "{ratio} for {n} rows of {dims}");
+            }
+        }
     }
 }

@@ -3,12 +3,14 @@
 //!
 //! ```text
 //! held-out rows ─┬─ reference ◀── compared with ──┬── other held-out rows: the floor, what the data itself reaches
-//!                └─ others                        ├── their reconstructions: the floor of any sampler
+//!                └─ others                        ├── decoded draws of their q(z|x): the floor of any sampler
 //!                                                 └── samples, one set a sampler
 //! ```
 //!
-//! Measures are named `frechet:prior`, `kid:held-out`, `coverage:reconstruction`: what is measured, of which set.
+//! Measures are named `frechet:prior`, `kid:held-out`, `coverage:posterior`: what is measured, of which set; and `closed:maf`,
+//! the part of the way from the prior to the floor that a fitted sampler goes.
 
+mod closed;
 mod frechet;
 mod kernel_distance;
 mod neighbours;
@@ -16,7 +18,8 @@ mod neighbours;
 use std::path::Path;
 use std::time::Instant;
 
-pub use frechet::frechet;
+pub use closed::closed;
+pub use frechet::{Distance, frechet};
 pub use kernel_distance::kernel_distance;
 pub use neighbours::{Neighbourhoods, neighbourhoods};
 
@@ -30,6 +33,7 @@ use crate::generate::{Observe, Samples, Told};
 use crate::key::Key;
 use crate::member::Registry;
 use crate::model::Model;
+use crate::words::thousands;
 
 /// Draws a sample for each row that is told of, with that key. Called for a part at a time, each with a key of its own.
 pub type SampleSource<'a> = Box<dyn Fn(&Told, Key) -> Result<Samples> + 'a>;
@@ -69,6 +73,18 @@ pub fn sources<'a>(model: &'a Model, folder: &Path) -> Result<Vec<(String, Sampl
         sources.push((name, source_of_codes(model, draw)));
     }
     Ok(sources)
+}
+
+/// Repeats the headline numbers of the sampler that `latent sample` draws from, under the name `chosen`: the one that was
+/// chosen on validation rows, so that runs are compared by samplers that no test row chose.
+pub fn name_chosen(section: &mut Section, chosen: &str) {
+    let of = |name: &str| ["frechet", "kid", "closed"].map(|what| format!("{what}:{name}"));
+    for (name, repeated) in of(chosen).iter().zip(of("chosen")) {
+        if let Some(found) = section.get(name).cloned() {
+            let title = found.title.replace(chosen, &format!("{chosen}, chosen on validation rows"));
+            section.add(Measure { name: repeated, title, ..found });
+        }
+    }
 }
 
 /// The neighbour whose distance is the radius of a ball.
@@ -112,6 +128,16 @@ pub fn samples_on(
         ));
         return Ok(section);
     }
+    if let Some(asked) = subject.set.filter(|&asked| asked > n) {
+        let why = match data.len(split) / 2 < asked {
+            true => format!(
+                "half of the {} held-out rows, as the other half is what they are compared with",
+                data.len(split)
+            ),
+            false => "the most that pairs of rows are computed for".into(),
+        };
+        section.warnings.push(format!("Sets of {asked} rows were asked for and have {n}: {why}."));
+    }
     let facts = &subject.model.facts;
     let total = samplers.len() + 3;
     let of = |what: &str, done: usize, part: &mut dyn FnMut(std::ops::Range<usize>) -> Result<Samples>| {
@@ -124,10 +150,11 @@ pub fn samples_on(
     let reference = of("the reference", 0, &mut |range| Ok(Samples::new(rows(range)?.x, facts)))?;
     let other = |range: std::ops::Range<usize>| rows(range.start + n..range.end + n);
     let floor = of("other held-out rows", 1, &mut |range| Ok(Samples::new(other(range)?.x, facts)))?;
-    let rebuilt = of("reconstructions", 2, &mut |range| {
+    // Draws, not centres: samplers are fitted on draws.
+    let posterior = of("decoded draws of q", 2, &mut |range| {
         let (model, key) = (subject.model, subject.key.fold("rebuilt").fold(range.start));
         let rows = other(range)?;
-        let codes = model.encode(&rows)?.mean;
+        let codes = model.draw_codes(&rows, key.fold("codes"))?;
         Ok(model.decode_told(&codes, &Told::of(&rows), compared(model), key)?)
     })?;
 
@@ -137,8 +164,9 @@ pub fn samples_on(
     let same =
         format!("{note}; both sets have one distribution, which makes the interval up to half too wide");
     measure(&mut section, "held-out", "held-out rows themselves", &same, &reference, &floor);
-    let words = "reconstructions of held-out rows";
-    measure(&mut section, "reconstruction", words, &note, &reference, &rebuilt);
+    let words = "decoded draws of q(z|x), the floor of any sampler";
+    let floor = measure(&mut section, "posterior", words, &note, &reference, &posterior);
+    let mut distances = Vec::new();
     for (index, (name, source)) in samplers.iter().enumerate() {
         let key = subject.key.fold("samples").fold(name.as_str());
         let set = of(&format!("samples, {name}"), index + 3, &mut |range| {
@@ -155,18 +183,36 @@ pub fn samples_on(
                 .push(format!("{name}: a sample's features are not finite numbers; no distance is defined."));
             continue;
         }
-        measure(&mut section, name, &format!("samples, {name}"), &note, &reference, &set);
+        let found = measure(&mut section, name, &format!("samples, {name}"), &note, &reference, &set);
+        distances.extend(found.map(|found| (name.as_str(), found)));
     }
-    if n < 2 * features.dims() {
-        section.warnings.push(format!(
-            "The Fréchet distance compares covariances of {} features estimated from {n} rows: it is far too large and only \
-             fit to rank sets of that size. Give more held-out rows or more time.",
-            features.dims()
-        ));
-    }
+    ways(&mut section, floor.as_ref(), &distances);
+    section.warnings.extend(too_few(&section, n, features.dims()));
     section.on(features, 0);
     (subject.progress)("distances", 1.0);
     Ok(section)
+}
+
+/// A distance that comes from too few rows is held up by two sets of one distribution, and falls about as 1/n.
+const NEGLIGIBLE: f64 = 0.05;
+
+/// That the Fréchet distance is too large at this n, and from which n on it means something by itself: where that of held-out
+/// rows from each other is a small part of that of the floor.
+fn too_few(section: &Section, n: usize, dims: usize) -> Option<String> {
+    let value = |set: &str| section.get(&format!("frechet:{set}")).map(|measure| measure.estimate.value);
+    let (chance, floor) = (value("held-out")?, value("posterior")?);
+    let wanted = n as f64 * chance / (NEGLIGIBLE * floor);
+    (n < 2 * dims && chance > NEGLIGIBLE * floor).then(|| {
+        // Two digits: it is a rough number.
+        let scale = 10f64.powf(wanted.max(10.0).log10().floor() - 1.0);
+        format!(
+            "The Fréchet distance compares covariances of {dims} features estimated from {n} rows: of one distribution two sets \
+             of that size are {chance:.1} apart. It is only fit to rank sets of that size; by itself it means something from \
+             about {} rows a set on, where chance would be {:.0} % of the floor. Give more held-out rows or more time.",
+            thousands(((wanted / scale).round() * scale) as u64),
+            100.0 * NEGLIGIBLE
+        )
+    })
 }
 
 /// How many rows a set has: as many as are asked for, or as the time allows, from the time that a first part takes; half of
@@ -189,8 +235,36 @@ fn size(subject: &Subject<'_>, features: &dyn Features, order: &[usize], sets: u
     Ok(half.min(affordable as usize).max(LEAST))
 }
 
-/// The six numbers of one set.
-fn measure(section: &mut Section, set: &str, words: &str, note: &str, reference: &Array, found: &Array) {
+/// What part of the way from the prior to the floor each fitted sampler goes.
+fn ways(section: &mut Section, floor: Option<&Distance>, samplers: &[(&str, Distance)]) {
+    let prior = samplers.iter().find(|(name, _)| *name == "prior").map(|(_, distance)| distance);
+    let (Some(prior), Some(floor)) = (prior, floor) else { return };
+    for (name, found) in samplers.iter().filter(|(name, _)| *name != "prior") {
+        let n = found.pulls[0].len();
+        let Some(estimate) = closed(prior, found, floor) else {
+            section.absent.push(format!(
+                "closed, {name}: the prior's samples are no further from the data than decoded draws of q are, so there is \
+                 no way to close"
+            ));
+            continue;
+        };
+        let title = format!("way from the prior to the floor that is closed, {name}");
+        let note = "(prior − sampler) / (prior − decoded draws of q), in Fréchet distances at this n; infinitesimal jackknife of \
+                    the ratio; above 1 by chance or where the sampler is smoother than q";
+        let measure = Measure::new(&format!("closed:{name}"), &title, "", estimate, n, Better::Higher);
+        section.add(measure.note(note).within(format!("n = {n}")));
+    }
+}
+
+/// The six numbers of one set; its Fréchet distance once more, for what is made of it.
+fn measure(
+    section: &mut Section,
+    set: &str,
+    words: &str,
+    note: &str,
+    reference: &Array,
+    found: &Array,
+) -> Option<Distance> {
     let n = found.rows();
     let mut add = |name: &str, title: &str, estimate, better, note: String| {
         let title = format!("{title}, {words}");
@@ -199,8 +273,9 @@ fn measure(section: &mut Section, set: &str, words: &str, note: &str, reference:
         let measure = Measure::new(&format!("{name}:{set}"), &title, "", estimate, n, better);
         section.add(measure.note(note).within(within));
     };
-    if let Some(estimate) = frechet(reference, found) {
-        add("frechet", "Fréchet distance", estimate, Better::Lower, note.into());
+    let distance = Distance::of(reference, found);
+    if let Some(distance) = &distance {
+        add("frechet", "Fréchet distance", distance.estimate(), Better::Lower, note.into());
     }
     if let Some(estimate) = kernel_distance(reference, found) {
         let note = format!("{note} (unbiased at any n)");
@@ -217,11 +292,29 @@ fn measure(section: &mut Section, set: &str, words: &str, note: &str, reference:
             add(name, title, estimate, Better::Higher, note.clone());
         }
     }
+    distance
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::key::Key;
+    use super::*;
+    use crate::evaluate::Estimate;
+
+    #[test]
+    fn it_is_said_from_how_many_rows_on_a_distance_means_something() {
+        let section = |chance: f64| {
+            let mut section = Section::new("samples", "How like?");
+            for (set, value) in [("held-out", chance), ("posterior", 80.0)] {
+                let name = format!("frechet:{set}");
+                section.add(Measure::new(&name, "", "", Estimate::exact(value), 475, Better::Lower));
+            }
+            section
+        };
+        // 475 · 31.9 / (0.05 · 80) = 3788.
+        let said = too_few(&section(31.9), 475, 1280).unwrap();
+        assert!(said.contains("about 3,800 rows") && said.contains("31.9 apart"), "{said}");
+        assert!(too_few(&section(2.0), 475, 1280).is_none() && too_few(&section(31.9), 5000, 1280).is_none());
+    }
 
     /// Standard normal rows.
     pub(super) fn normals(seed: u64, rows: usize, dims: usize) -> Vec<f32> {

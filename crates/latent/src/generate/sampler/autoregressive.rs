@@ -7,6 +7,7 @@
 //! indices is learned after the model; Germain et al., *MADE* (arXiv 1502.03509).
 
 use burn::tensor::{Tensor, activation::log_softmax};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::how::uniforms;
@@ -22,7 +23,7 @@ use crate::network::{Made, MadeConfig};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// The network.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AutoregressiveSettings {
     /// The widths of the hidden layers.

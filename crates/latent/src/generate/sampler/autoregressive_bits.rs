@@ -6,6 +6,7 @@
 //! (arXiv 1502.03509).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::how::uniforms;
@@ -21,7 +22,7 @@ use crate::network::{Made, MadeConfig};
 use crate::weights::{Init, Weights};
 
 /// The network.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AutoregressiveBitsSettings {
     /// The widths of the hidden layers.

@@ -76,11 +76,6 @@ impl Chart {
         Self { supports, identity: false, offset, scale }
     }
 
-    /// Keeps dimensions that never vary too, on a scale of 1.
-    pub(super) fn keep_all(&mut self) {
-        self.scale.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = 1.0);
-    }
-
     /// From a saved file, for codes of these supports.
     pub(super) fn restore(arrays: &mut Arrays, supports: Vec<Support>) -> Result<Self, String> {
         let dims = supports.len();

@@ -17,7 +17,7 @@ use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, SamplerSettin
 use crate::batch::Support;
 use crate::config::ConfigError;
 use crate::estimate::Z_95;
-use crate::files::write_whole;
+use crate::files::{takes_files, write_whole};
 use crate::generate::Result;
 use crate::key::Key;
 use crate::member::Registry;
@@ -47,10 +47,13 @@ pub struct Choice {
     pub chosen: String,
     /// Every sampler judged so far, the best first.
     pub table: Vec<Judged>,
+    /// What could not be fitted or kept in this call, and why.
+    #[serde(skip)]
+    pub failed: Vec<(String, String)>,
 }
 
-/// The format that this program writes.
-const FORMAT: u32 = 1;
+/// The format that this program writes. The first one had the judgements of another classifier.
+const FORMAT: u32 = 2;
 
 impl Choice {
     /// The choice of a run; none where no sampler was fitted, or the model has been trained since.
@@ -70,8 +73,8 @@ impl Choice {
         if !path.exists() {
             return Ok(None);
         }
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| StoreError::Read { path: path.clone(), source })?;
         let damaged = |what: String| SamplerError::Damaged { path: path.clone(), what };
         let choice: Self = toml::from_str(&text).map_err(|error| {
             damaged(format!("it cannot be read: {}", error.message().lines().next().unwrap_or_default()))
@@ -93,8 +96,34 @@ impl Choice {
         }
     }
 
+    /// What a run has so far, all of it judged by the test of today.
+    fn begun(model: &Model, run: &Path, codes: &CodeSet, options: &FitOptions<'_>) -> Result<Self> {
+        let mut new = Self::new(model);
+        let Some(old) = Self::of(model, run)? else { return Ok(new) };
+        if old.format == FORMAT {
+            return Ok(old);
+        }
+        for row in old.table {
+            // One that cannot be read any more is left out, and may be fitted anew.
+            let fitted = match row.sampler.as_str() {
+                "prior" => FittedSampler::prior(model, options.registry),
+                name => FittedSampler::load(model, run, name, options.registry),
+            };
+            if let Ok(fitted) = fitted {
+                new.take(judged(model, codes, &fitted, options)?);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Whether its table is by the test of today.
+    pub fn is_current(&self) -> bool {
+        self.format == FORMAT
+    }
+
     fn new(model: &Model) -> Self {
-        Self { format: FORMAT, model: identity(model), chosen: "prior".into(), table: Vec::new() }
+        let (model, chosen) = (identity(model), "prior".into());
+        Self { format: FORMAT, model, chosen, table: Vec::new(), failed: Vec::new() }
     }
 
     /// Takes a judged sampler in, in the place of an older fit, and chooses anew.
@@ -102,7 +131,7 @@ impl Choice {
         self.table.retain(|row| row.sampler != judged.sampler);
         self.table.push(judged);
         self.table.sort_by(|a, b| a.two_sample.accuracy.total_cmp(&b.two_sample.accuracy));
-        let Some(reach) = self.table.first().map(|best| best.two_sample.accuracy_high) else { return };
+        let Some(reach) = self.reach() else { return };
         let alike = self.table.iter().enumerate().filter(|(_, row)| row.two_sample.accuracy <= reach);
         let at_most = |row: &Judged| row.two_sample.mmd + Z_95 * row.two_sample.mmd_error;
         let best = alike.min_by(|(_, a), (_, b)| at_most(a).total_cmp(&at_most(b))).map(|(i, _)| i);
@@ -111,11 +140,43 @@ impl Choice {
         self.table.insert(0, best);
     }
 
+    /// Samplers are told apart as little as the one that is told least up to here: the upper end of its interval.
+    fn reach(&self) -> Option<f64> {
+        let least = self.table.iter().map(|row| &row.two_sample);
+        least.min_by(|a, b| a.accuracy.total_cmp(&b.accuracy)).map(|test| test.accuracy_high)
+    }
+
+    /// By what rule the chosen one is the best, in words.
+    pub fn why(&self) -> String {
+        let within = |row: &&Judged| self.reach().is_some_and(|reach| row.two_sample.accuracy <= reach);
+        let others: Vec<&str> = self
+            .table
+            .iter()
+            .filter(within)
+            .map(|row| row.sampler.as_str())
+            .filter(|name| *name != self.chosen)
+            .collect();
+        match others.len() {
+            0 => "its codes are told from validation codes least".into(),
+            _ => format!(
+                "{} are told as little from validation codes (within the 95 % interval of the least), and of these its mmd is \
+                 surely the least (mmd + 1.96 errors)",
+                [&[self.chosen.as_str()], &others[..]].concat().join(", ")
+            ),
+        }
+    }
+
     fn write(&self, run: &Path) -> Result<()> {
         let path = folder(run).join("chosen.toml");
         std::fs::create_dir_all(folder(run))
             .map_err(|source| StoreError::Io { path: folder(run), source })?;
-        let text = toml::to_string(self)
+        // What could not be kept is not drawn from.
+        let is_there =
+            |row: &Judged| row.sampler == "prior" || FittedSampler::path(run, &row.sampler).exists();
+        let mut kept = self.clone();
+        kept.table.retain(is_there);
+        kept.chosen = kept.table.first().map_or_else(|| "prior".into(), |best| best.sampler.clone());
+        let text = toml::to_string(&kept)
             .map_err(|error| ConfigError::Unwritable { key: "samplers".into(), what: error.to_string() })?;
         write_whole(&path, |out| out.write_all(text.as_bytes()))
             .map_err(|source| StoreError::Io { path, source }.into())
@@ -158,7 +219,8 @@ pub fn fit_one(
     let (_, resolved) = options.registry.resolve::<dyn SamplerSettings>(table, "sampler")?;
     let kind = resolved.get("kind").and_then(toml::Value::as_str).unwrap_or_default();
     refuse_fitted(run, kind, force)?;
-    let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
+    keepable(run)?;
+    let mut choice = Choice::begun(model, run, codes, options)?;
     if kind != "prior" && !choice.table.iter().any(|row| row.sampler == "prior") {
         let prior = FittedSampler::fit(model, codes, &kind_table("prior"), options)?;
         choice.take(judged(model, codes, &prior, options)?);
@@ -181,8 +243,10 @@ pub fn fit_auto(
     options: &FitOptions<'_>,
 ) -> Result<Choice> {
     let begun = Instant::now();
-    let mut choice = Choice::of(model, run)?.unwrap_or_else(|| Choice::new(model));
+    keepable(run)?;
+    let mut choice = Choice::begun(model, run, codes, options)?;
     let kinds = auto_kinds(model);
+    let mut first = None;
     for (index, &kind) in kinds.iter().enumerate() {
         let is_there = !force && choice.table.iter().any(|row| row.sampler == kind);
         if is_there && (kind == "prior" || FittedSampler::load(model, run, kind, options.registry).is_ok()) {
@@ -194,12 +258,28 @@ pub fn fit_auto(
             let left = (all - begun.elapsed().as_secs_f64() / 60.0).max(0.0);
             left / (kinds.len() - index) as f64
         });
-        let fitted =
-            FittedSampler::fit(model, codes, &kind_table(kind), &FitOptions { minutes, ..*options })?;
-        keep(model, run, codes, &fitted, &mut choice, options)?;
+        let options = FitOptions { minutes, ..*options };
+        let fitted = FittedSampler::fit(model, codes, &kind_table(kind), &options);
+        // One that fails does not take the others with it.
+        if let Err(error) = fitted.and_then(|fitted| keep(model, run, codes, &fitted, &mut choice, &options))
+        {
+            choice.failed.push((kind.into(), error.to_string()));
+            first.get_or_insert(error);
+        }
     }
-    choice.write(run)?;
+    match first {
+        Some(error) if choice.table.is_empty() => return Err(error),
+        _ => {}
+    }
+    if let Err(error) = choice.write(run) {
+        choice.failed.push(("the choice".into(), error.to_string()));
+    }
     Ok(choice)
+}
+
+/// Whether what is fitted can be kept, before it is.
+fn keepable(run: &Path) -> Result<()> {
+    Ok(takes_files(run).map_err(|source| StoreError::Io { path: run.into(), source })?)
 }
 
 fn refuse_fitted(run: &Path, kind: &str, force: bool) -> Result<()> {
@@ -219,11 +299,11 @@ fn keep(
     choice: &mut Choice,
     options: &FitOptions<'_>,
 ) -> Result<()> {
-    let row = judged(model, codes, fitted, options)?;
+    // Judged even where it cannot be kept: the fit's time shall not be lost without a word.
+    choice.take(judged(model, codes, fitted, options)?);
     if fitted.kind() != "prior" {
         fitted.save(model, run)?;
     }
-    choice.take(row);
     choice.write(run)
 }
 

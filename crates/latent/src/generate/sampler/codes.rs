@@ -1,9 +1,7 @@
 //! The codes that samplers are fitted on: of training rows, with those of validation rows to judge by.
 
 use crate::array::Array;
-use crate::batch::Noise;
 use crate::data::{Data, Rows, Split};
-use crate::device::host;
 use crate::generate::Result;
 use crate::key::Key;
 use crate::model::Model;
@@ -51,16 +49,11 @@ impl CodeSet {
                 labels.append(&mut rows.labels);
                 told.ids.extend_from_slice(&rows.ids);
                 told.condition.extend_from_slice(&rows.condition);
-                model.parts(&rows, |batch| -> Result<()> {
-                    let noise = Noise::new(key.fold("codes"), &batch.ids);
-                    let codes = host(&model.view().encode(batch).draw(1, noise).z.z);
-                    let width = codes.len() / batch.len().max(1);
-                    if let Some(at) = codes.iter().position(|v| !v.is_finite()) {
-                        return Err(SamplerError::NotFinite { row: batch.ids[at / width.max(1)] }.into());
-                    }
-                    values.extend(codes);
-                    Ok(())
-                })?;
+                let codes = model.draw_codes(&rows, key.fold("codes"))?;
+                if let Some(at) = codes.values.iter().position(|v| !v.is_finite()) {
+                    return Err(SamplerError::NotFinite { row: rows.ids[at / codes.width().max(1)] }.into());
+                }
+                values.extend(codes.values);
                 done += part.len();
                 progress(done as f64 / all);
             }

@@ -1,6 +1,7 @@
 //! What samplers that are flows share: the loss, the fit, the draw, the density and the limits.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -38,7 +39,9 @@ fn check_layers(layers: usize) -> Result<(), ConfigError> {
 }
 
 /// The settings of a flow.
-pub(super) trait FlowSettings: Default + Serialize + DeserializeOwned + Send + Sync {
+pub(super) trait FlowSettings:
+    Default + Serialize + DeserializeOwned + JsonSchema + Send + Sync
+{
     /// The name in configurations.
     const KIND: &'static str;
 

@@ -12,6 +12,7 @@
 
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gaussian_mixture::needs_reals;
@@ -29,7 +30,7 @@ use crate::network::{Dense, DenseConfig};
 use crate::weights::{Init, Weights};
 
 /// The network and the solver.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlowMatchingSettings {
     /// The widths of the velocity's hidden layers.

@@ -6,6 +6,7 @@
 //! Reference: Ghosh et al., *From Variational to Deterministic Autoencoders* (arXiv 1903.12436), who fit it after training.
 
 use faer::Mat;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::em::{self, Components, Effort, Points};
@@ -20,7 +21,7 @@ use crate::member::Named;
 use crate::model::View;
 
 /// How many components, and how they are found. Lengths are in standard deviations of a dimension.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GaussianMixtureSettings {
     /// The number of components; 0 lets held-out codes choose.

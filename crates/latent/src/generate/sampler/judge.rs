@@ -1,8 +1,13 @@
-//! Can a sampler's codes be told from validation codes?
+//! Can a sampler's codes be told from real ones, or the prior's from draws of q? The one test of that in the product.
 //!
-//! *Classifier two-sample test*: a small network is trained to tell one half of both from each other; its accuracy on the
-//! other half is ½ if it cannot. *Maximum mean discrepancy* with the cubic kernel k(a, b) = (aᵀb/d + 1)³ on standardised
-//! codes, unbiased, the mean over disjoint blocks (as the kernel inception distance has it, on codes):
+//! *Classifier two-sample test*: accuracy = P(the classifier names the set that z came from) is ½ where both have one law, and
+//! more than ½ proves that they have not. The classifier is logistic regression (ridge 1) on z, its squares, its products (300
+//! of them at random where there are more), and 128 random rectified projections: optimal between two normals, and able to see
+//! lumps. It is cross-fitted: each half is judged by what the other has learned, so every row counts. A small network in its
+//! place sees some shapes better and itself varies from seed to seed more (`docs/samplers.md`).
+//!
+//! *Maximum mean discrepancy* with the cubic kernel k(a, b) = (aᵀb/d + 1)³ on standardised codes, unbiased, the mean over
+//! disjoint blocks (as the kernel inception distance has it, on codes):
 //!
 //! MMD² = 1/m(m−1) Σ_{i≠j} [k(a_i, a_j) + k(b_i, b_j)] − 2/m² Σ_ij k(a_i, b_j)
 //!
@@ -11,23 +16,15 @@
 //! References: Lopez-Paz & Oquab, *Revisiting classifier two-sample tests* (arXiv 1610.06545); Bińkowski et al.,
 //! *Demystifying MMD GANs* (arXiv 1801.01401).
 
-use burn::tensor::Tensor;
-use latent_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
-use super::Pace;
-use super::learn::{RowLoss, Task, learn};
-use super::{Chart, CodeSet, SamplerError};
+use super::SamplerError;
 use crate::array::Array;
-use crate::batch::{Batch, Support};
-use crate::density::softplus;
-use crate::device::{Device, host};
 use crate::estimate::{Estimate, Z_95};
 use crate::generate::Result;
 use crate::key::Key;
-use crate::network::{Dense, DenseConfig};
-use crate::proportion::proportion;
-use crate::weights::{Init, Weights};
+use crate::logistic::{Scaling, cross_fitted};
+use crate::proportion::proportion_of;
 
 /// How well two sets of codes can be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,12 +43,11 @@ pub struct TwoSample {
     pub n: usize,
 }
 
-/// The classifier: widths of its hidden layers, and its training.
-const HIDDEN: [usize; 2] = [128, 128];
-const PACE: Pace = Pace { steps: 1000, batch: 256, learning_rate: 2e-3, ema: 0.0 };
+/// Random rectified projections.
+const PROJECTIONS: usize = 128;
 
-/// The share of the training half that chooses when the classifier stops.
-const FOR_STOPPING: usize = 5;
+/// Products of two dimensions, at most.
+const PRODUCTS: usize = 300;
 
 /// Tells `real` from `drawn`, as many rows of each as the smaller has.
 ///
@@ -59,84 +55,81 @@ const FOR_STOPPING: usize = 5;
 /// [`SamplerError::TooFew`] below eight rows of each.
 pub fn two_sample(real: &Array, drawn: &Array, key: Key) -> Result<TwoSample> {
     let n = real.rows().min(drawn.rows());
+    let too_few = || SamplerError::TooFew {
+        what: "codes to tell apart".into(),
+        rows: n,
+        wanted: 8,
+        remedy: "judge on more rows".into(),
+    };
     if n < 8 {
-        return Err(SamplerError::TooFew {
-            what: "codes to tell apart".into(),
-            rows: n,
-            wanted: 8,
-            remedy: "judge on more rows".into(),
-        }
-        .into());
+        return Err(too_few().into());
     }
+    // In a keyed order, an even number of each, in units of the real ones.
+    let n = n - n % 2;
     let dims = real.width();
-    let order = |codes: &Array, key: Key| {
-        let mut order = key.permutation(codes.rows());
-        order.truncate(n);
-        order
+    let as_f64 = |codes: &Array, key: Key| -> Vec<f64> {
+        let order = key.permutation(codes.rows());
+        order[..n].iter().flat_map(|&row| codes.row(row)).map(|v| f64::from(*v)).collect()
     };
-    let orders = [order(real, key.fold("real")), order(drawn, key.fold("drawn"))];
-    let pick = |from: usize, to: usize| {
-        let mut values = Vec::new();
-        let mut labels = Vec::new();
-        for (label, (codes, order)) in [real, drawn].into_iter().zip(&orders).enumerate() {
-            for &row in &order[from..to] {
-                values.extend_from_slice(codes.row(row));
-                labels.push(label as u32);
-            }
-        }
-        (Array::matrix(values, dims), labels)
-    };
-    let half = n / 2;
-    let stopping = (half / FOR_STOPPING).max(1);
-    // The scale is that of real codes which the classifier learns from.
-    let scale = {
-        let (learned, labels) = pick(0, half);
-        let real = learned.values.chunks(dims).zip(&labels).filter(|(_, label)| **label == 0);
-        let mut chart = Chart::fit(
-            &Array::matrix(real.flat_map(|(row, _)| row.to_vec()).collect(), dims),
-            vec![Support::Reals; dims],
-        );
-        chart.keep_all();
-        chart
-    };
-    let (train, train_labels) = pick(stopping, half);
-    let (validation, validation_labels) = pick(0, stopping);
-    let mut set =
-        scale.apply(&CodeSet { train, validation, train_labels, validation_labels, ..CodeSet::default() });
-    tame(&mut set.train.values);
-    tame(&mut set.validation.values);
-    let mut critic = Task::new(key.fold("critic"), |init| Critic::new(dims, init));
-    learn(&mut critic, set, PACE, key.fold("train"), None, &|_| ())?;
-
-    let (test, labels) = pick(half, n);
-    let mut test = scale.u_from_z(&test.values);
-    tame(&mut test);
-    let x = critic.weights.device().tensor(test, [labels.len(), dims]);
-    let logits = host(&critic.function.logits(&critic.weights, x));
-    let right = logits.iter().zip(&labels).filter(|(logit, label)| (**logit > 0.0) == (**label == 1)).count();
-    let scaled = |codes: &Array, order: &[usize]| {
-        let rows: Vec<f32> = order.iter().flat_map(|&row| codes.row(row)).copied().collect();
-        let mut rows = scale.u_from_z(&rows);
-        tame(&mut rows);
-        Array::matrix(rows, dims)
-    };
-    let mmd = cubic_mmd(&scaled(real, &orders[0]), &scaled(drawn, &orders[1]));
-    let accuracy = proportion(right, labels.len());
+    let mut sets = [as_f64(real, key.fold("real")), as_f64(drawn, key.fold("drawn"))];
+    let scale = Scaling::of(&sets[0], dims);
+    for set in &mut sets {
+        scale.apply(set);
+        tame(set);
+    }
+    let accuracy = accuracy(&sets, dims, key).ok_or_else(too_few)?;
+    let [a, b] = sets.map(|set| Array::matrix(set.into_iter().map(|v| v as f32).collect(), dims));
+    let mmd = cubic_mmd(&a, &b);
     Ok(TwoSample {
         accuracy: accuracy.value,
         accuracy_low: accuracy.low,
         accuracy_high: accuracy.high,
         mmd: mmd.value,
         mmd_error: (mmd.high - mmd.value) / Z_95,
-        n: labels.len(),
+        n: 2 * n,
     })
 }
 
 /// Codes further out than this many deviations, or at no number at all, count as this far: told apart they are anyway.
-const FARTHEST: f32 = 100.0;
+const FARTHEST: f64 = 100.0;
 
-fn tame(values: &mut [f32]) {
+fn tame(values: &mut [f64]) {
     values.iter_mut().for_each(|v| *v = if v.is_nan() { FARTHEST } else { v.clamp(-FARTHEST, FARTHEST) });
+}
+
+/// The share of rows that a classifier puts into the right set which has learned from the other half.
+fn accuracy([real, drawn]: &[Vec<f64>; 2], dims: usize, key: Key) -> Option<Estimate> {
+    let (mut z, mut y) = (Vec::with_capacity(2 * real.len()), Vec::new());
+    // Pairs of one of each set: halves by parity of pairs would tear them apart, so two of a kind follow each other.
+    for (real, drawn) in real.chunks(2 * dims).zip(drawn.chunks(2 * dims)) {
+        z.extend([real, drawn].concat());
+        y.extend([1, 1, 0, 0]);
+    }
+    let (features, width) = features(&z, dims, key);
+    Some(proportion_of(&cross_fitted(&features, width, &y, 2, 1.0)?))
+}
+
+/// z, z², z_i z_j, max(0, w·z + b), row by row, and how many.
+fn features(z: &[f64], dims: usize, key: Key) -> (Vec<f64>, usize) {
+    let mut pairs: Vec<(usize, usize)> = (0..dims).flat_map(|i| (i + 1..dims).map(move |j| (i, j))).collect();
+    if pairs.len() > PRODUCTS {
+        let order = key.fold("products").permutation(pairs.len());
+        pairs = order[..PRODUCTS].iter().map(|&place| pairs[place]).collect();
+    }
+    let mut random = vec![0.0f32; PROJECTIONS * (dims + 1)];
+    key.fold("projections").normals(&mut random);
+    let width = 2 * dims + pairs.len() + PROJECTIONS;
+    let mut out = Vec::with_capacity(z.len() / dims.max(1) * width);
+    for z in z.chunks(dims.max(1)) {
+        out.extend(z);
+        out.extend(z.iter().map(|v| v * v));
+        out.extend(pairs.iter().map(|&(i, j)| z[i] * z[j]));
+        out.extend(random.chunks(dims + 1).map(|w| {
+            let along: f64 = w.iter().zip(z).map(|(w, z)| f64::from(*w) * z).sum();
+            (along / (dims as f64).sqrt() + f64::from(w[dims])).max(0.0)
+        }));
+    }
+    (out, width)
 }
 
 /// Codes in a block of the discrepancy, at most.
@@ -170,39 +163,6 @@ fn unbiased(a: &[&[f32]], b: &[&[f32]]) -> f64 {
     within(a) + within(b) - 2.0 * across / (m * m)
 }
 
-/// A network that says to which set a code belongs, by ln P(drawn)/P(real).
-struct Critic {
-    layers: Vec<Dense>,
-}
-
-impl Critic {
-    fn new(dims: usize, init: &mut Init<'_>) -> Self {
-        let mut width = dims;
-        let mut layers = Vec::new();
-        for (index, next) in HIDDEN.into_iter().enumerate() {
-            let layer = DenseConfig::new(width, next).with_activation(Activation::Silu);
-            layers.push(layer.init(init, &index.to_string()));
-            width = next;
-        }
-        layers.push(DenseConfig::new(width, 1).init(init, "last"));
-        Self { layers }
-    }
-
-    fn logits(&self, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
-        self.layers.iter().fold(x, |hidden, layer| layer.apply(weights, hidden))
-    }
-}
-
-impl RowLoss for Critic {
-    /// −ln P(label) = softplus(ℓ) − label ℓ
-    fn loss(&self, weights: &Weights, batch: &Batch, _: Key) -> Tensor<1> {
-        let labels = batch.labels.as_deref().unwrap_or_default().iter().map(|&label| label as f32).collect();
-        let labels = Device::of(&batch.x).tensor(labels, [batch.len(), 1]);
-        let logits = self.logits(weights, batch.x.clone());
-        (softplus(logits.clone()) - labels * logits).squeeze_dim(1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,8 +178,14 @@ mod tests {
     fn what_is_alike_cannot_be_told_apart_and_what_is_not_can() {
         let real = normals(1, 2000, 4, 1.0, 2.0);
         let same = two_sample(&real, &normals(2, 2000, 4, 1.0, 2.0), Key::from_seed(3)).unwrap();
-        assert!(same.accuracy_low < 0.5 && same.accuracy_high > 0.5, "{same:?}");
+        assert!(same.accuracy_low < 0.52 && same.accuracy_high > 0.5, "{same:?}");
         assert!(same.mmd.abs() < 4.0 * same.mmd_error, "{same:?}");
+        // Of 95 % intervals one in forty lies above: 1 of 40 is expected, and 5 or more in one case of 300.
+        let above = (0..40).filter(|&seed| {
+            let of = |which| normals(100 + 2 * seed + which, 300, 3, 0.0, 1.0);
+            two_sample(&of(0), &of(1), Key::from_seed(seed)).unwrap().accuracy_low > 0.5
+        });
+        assert!(above.count() < 5);
         let wider = two_sample(&real, &normals(2, 2000, 4, 1.0, 3.0), Key::from_seed(3)).unwrap();
         // The best test between N(0, 1)⁴ and N(0, 1.5²)⁴ by ‖z‖² is right in 69.6 % of cases.
         assert!(wider.accuracy > 0.62 && wider.accuracy < 0.74, "{wider:?}");
@@ -244,5 +210,22 @@ mod tests {
         let expected = 3.0 * 0.25 + 3.0 * 0.0625 + 1.625f64.powi(2);
         let found = cubic_mmd(&normals(4, 40_000, 1, 0.0, 1.0), &normals(5, 40_000, 1, 0.5, 1.0));
         assert!(found.low < expected && expected < found.high, "{found:?} {expected}");
+    }
+
+    #[test]
+    fn two_normals_are_told_apart_as_well_as_can_be() {
+        let told = |a: &Array, b: &Array| two_sample(a, b, Key::from_seed(7)).unwrap().accuracy;
+        // Bayes: Φ(½) for a shift of 1 in one of three dimensions; by χ² for widths 0.6 and 1 in four (bench/latents.py).
+        let mut shifted = normals(1, 2000, 3, 0.0, 1.0);
+        shifted.values.chunks_mut(3).for_each(|row| row[0] += 1.0);
+        let shift = told(&shifted, &normals(2, 2000, 3, 0.0, 1.0));
+        assert!((shift - 0.691_462_461).abs() < 0.025, "{shift}");
+        let scale = told(&normals(3, 2000, 4, 0.0, 0.6), &normals(4, 2000, 4, 0.0, 1.0));
+        assert!((scale - 0.754_420_942).abs() < 0.025, "{scale}");
+        // ±0.9 with deviation 0.436: mean 0 and variance 1 as the other has.
+        let mut lumps = normals(9, 2000, 1, 0.0, 0.436);
+        lumps.values.iter_mut().enumerate().for_each(|(i, v)| *v += if i / 2 % 2 == 0 { 0.9 } else { -0.9 });
+        let lumps = two_sample(&lumps, &normals(10, 2000, 1, 0.0, 1.0), Key::from_seed(8)).unwrap();
+        assert!(lumps.accuracy_low > 0.55, "{lumps:?}");
     }
 }

@@ -6,6 +6,7 @@
 //! Reference: Parzen, *On estimation of a probability density function and mode* (Ann. Math. Stat. 33, 1962).
 
 use faer::{Mat, MatRef};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::em::log_sum_exp;
@@ -22,7 +23,7 @@ use crate::member::Named;
 use crate::model::View;
 
 /// The kernel and its centres.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KernelDensitySettings {
     /// h in standard deviations of a dimension; 0 lets held-out codes choose.

@@ -2,6 +2,7 @@
 //!
 //! Reference: Papamakarios, Pavlakou & Murray, *Masked Autoregressive Flow for Density Estimation* (arXiv 1705.07057).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow::FlowSettings;
@@ -9,7 +10,7 @@ use crate::density::{AutoregressiveFlow, Flow};
 use crate::weights::Init;
 
 /// The layers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MafSettings {
     /// The number of autoregressive layers.

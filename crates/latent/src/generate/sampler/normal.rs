@@ -3,6 +3,7 @@
 //! What linear dependence between dimensions explains, this draws; it is a [mixture](super::gaussian_mixture) of one.
 
 use faer::{Mat, MatRef};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::em::{Components, factor_of};
@@ -14,7 +15,7 @@ use crate::generate::Result;
 use crate::member::Named;
 
 /// How the covariance is kept positive definite.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NormalSamplerSettings {
     /// What is added to each variance, in variances of a dimension.

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::JsonSchema;
 use serde::de::value::StringDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
@@ -23,7 +24,7 @@ use crate::member::Named;
 use crate::train::{LearningRate, TrainSettings};
 
 /// How long and how fast a sampler learns.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Pace {
     /// Steps, however many codes there are.
     pub steps: u64,
@@ -36,7 +37,7 @@ pub struct Pace {
 }
 
 /// The settings of a sampler that is learned, without its pace.
-pub trait LearnedSettings: Default + Serialize + DeserializeOwned + Send + Sync {
+pub trait LearnedSettings: Default + Serialize + DeserializeOwned + JsonSchema + Send + Sync {
     /// The name in configurations.
     const KIND: &'static str;
 
@@ -69,7 +70,7 @@ pub trait LearnedSettings: Default + Serialize + DeserializeOwned + Send + Sync 
 }
 
 /// The settings of a sampler with its pace, the keys of both in one table.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Paced<Own> {
     /// The sampler's own.
     #[serde(flatten)]

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Arrays, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
@@ -13,7 +14,7 @@ use crate::member::Named;
 use crate::model::View;
 
 /// No settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriorSamplerSettings {}
 

@@ -2,6 +2,7 @@
 //!
 //! Reference: Dinh, Sohl-Dickstein & Bengio, *Density estimation using Real NVP* (arXiv 1605.08803).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow::FlowSettings;
@@ -11,7 +12,7 @@ use crate::generate::Result;
 use crate::weights::Init;
 
 /// The couplings.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RealNvpSettings {
     /// The number of couplings.

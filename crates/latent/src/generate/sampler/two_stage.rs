@@ -8,6 +8,7 @@
 //! Reference: Dai & Wipf, *Diagnosing and Enhancing VAE Models* (arXiv 1903.05789); as there, u has as many dimensions as z.
 
 use latent_kernels::Activation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gaussian_mixture::needs_reals;
@@ -28,7 +29,7 @@ use crate::train::Autoencoder;
 use crate::weights::{Init, Weights};
 
 /// The second VAE.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TwoStageSettings {
     /// The widths of the encoder's hidden layers; the decoder has them in reverse.
@@ -94,6 +95,7 @@ fn facts(dims: usize) -> Facts {
             whole: Vec::new(),
         },
         columns: Vec::new(),
+        constant: Vec::new(),
         classes: Vec::new(),
         condition: Vec::new(),
         rows: [0; 3],

@@ -6,6 +6,7 @@
 //! Reference: Loaiza-Ganem & Cunningham (arXiv 1907.06845).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BaseMeasure, Likelihood, mean_logits, needs_unit_interval, repeat_x, sum_observed};
@@ -19,7 +20,7 @@ use crate::model::View;
 use crate::weights::Init;
 
 /// No settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContinuousBernoulliSettings {}
 

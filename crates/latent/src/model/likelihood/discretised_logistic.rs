@@ -7,6 +7,7 @@
 
 use burn::tensor::Tensor;
 use latent_kernels::sigmoid;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BaseMeasure, Likelihood, mean_logits, needs_unit_interval, repeat_x, sum_observed};
@@ -20,7 +21,7 @@ use crate::model::View;
 use crate::weights::{Init, Initial, WeightId};
 
 /// Where the scale comes from.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscretisedLogisticSettings {
     /// Whether the decoder gives ln s for each feature; otherwise one is learned for each channel.

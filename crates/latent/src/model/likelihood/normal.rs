@@ -11,6 +11,7 @@
 
 use burn::tensor::Tensor;
 use latent_kernels::sigmoid;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BaseMeasure, Likelihood, mean_logits, repeat_x};
@@ -24,7 +25,7 @@ use crate::model::View;
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// Which σ.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NormalSettings {
     /// How σ is found.
@@ -36,7 +37,7 @@ pub struct NormalSettings {
 }
 
 /// Where the decoder's mean may lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MeanRange {
     /// In [0, 1] for images, anywhere for other data.
@@ -49,7 +50,7 @@ pub enum MeanRange {
 }
 
 /// How σ is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scale {
     /// Given.

@@ -4,6 +4,7 @@
 //! a gradient passes a bit.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Posterior;
@@ -16,7 +17,7 @@ use crate::model::View;
 use crate::weights::Init;
 
 /// How many bits and which gradient.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BitsSettings {
     /// The number of bits.
@@ -28,7 +29,7 @@ pub struct BitsSettings {
 }
 
 /// How the gradient passes a bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Surrogate {
     /// Hard bits, the gradient of their probability.

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Posterior, PosteriorSettings};
@@ -24,7 +25,7 @@ use crate::model::View;
 use crate::weights::{Init, Weights};
 
 /// Which posterior for which block.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlocksSettings {
     /// A posterior for each name, in the order of names.

@@ -3,6 +3,7 @@
 //! Reference: Kingma & Welling, *Auto-Encoding Variational Bayes* (arXiv 1312.6114).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Posterior;
@@ -15,7 +16,7 @@ use crate::model::View;
 use crate::weights::Init;
 
 /// The number of dimensions.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiagonalNormalSettings {
     /// The number of latent dimensions.

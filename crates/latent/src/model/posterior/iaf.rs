@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use latent_kernels::sigmoid;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DiagonalNormalSettings, Posterior, PosteriorSettings};
@@ -26,12 +27,12 @@ use crate::network::{Made, MadeConfig};
 use crate::weights::{Init, Weights};
 
 /// The base and the steps.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct IafSettings {
     /// The posterior that the flow starts from.
     pub base: Nested<PosteriorSettings>,
-    /// T
+    /// T, the steps of the flow.
     pub steps: usize,
     /// The widths of each step's hidden layers.
     pub hidden: Vec<usize>,

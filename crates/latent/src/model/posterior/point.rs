@@ -2,6 +2,7 @@
 //! autoencoders'.
 
 use burn::tensor::{Tensor, activation::sigmoid};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Posterior;
@@ -14,7 +15,7 @@ use crate::model::View;
 use crate::weights::Init;
 
 /// The size of the code.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PointSettings {
     /// The number of latent dimensions.

@@ -11,6 +11,7 @@
 //! A.1; Razavi, van den Oord & Vinyals (arXiv 1906.00446); revival as in Zeghidour et al. (arXiv 2107.03312).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Posterior;
@@ -27,17 +28,17 @@ use crate::nearest::k_means;
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// The book and how it moves.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuantizedSettings {
     /// The encoder's outputs: maps, whose channels at each place are one vector, or a vector of so many numbers.
     pub latent: LatentSize,
-    /// K
+    /// K, the number of vectors in the book.
     pub codes: usize,
     /// Numbers in a vector, where the outputs are no maps; 0 for one vector of all of them.
     #[serde(skip_serializing_if = "is_zero")]
     pub width: usize,
-    /// γ
+    /// γ, how long the book's moving averages remember.
     pub decay: f64,
     /// A code whose moving count falls below this is revived.
     pub revive: f64,

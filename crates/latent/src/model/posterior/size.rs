@@ -1,5 +1,6 @@
 //! How large a code is: so many dimensions, or so many channels at each place of a smaller image.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
@@ -8,7 +9,7 @@ use crate::member::Context;
 
 /// The size of a code: `latent = 16`, or `latent = { channels = 4, factor = 4 }` for maps of 4 channels whose sides are
 /// a quarter of the image's, rounded up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a number of dimensions, or { channels = 4, factor = 4 } for maps")]
 pub enum LatentSize {
     /// A vector of so many dimensions.
@@ -18,7 +19,7 @@ pub enum LatentSize {
 }
 
 /// Maps of a size that follows the image's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MapSize {
     /// Numbers at each place.

@@ -1,5 +1,6 @@
 //! p(z) = Π_j Bernoulli(z_j; sigmoid(ℓ_j)): fair bits, or bits whose probability is learned.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Prior, needs_support};
@@ -11,7 +12,7 @@ use crate::model::View;
 use crate::weights::{Init, Initial, WeightId};
 
 /// Fair or learned.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BitsPriorSettings {
     /// Whether the probability of each bit is learned; fair bits otherwise.

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Prior, PriorSettings};
@@ -22,7 +23,7 @@ use crate::model::View;
 use crate::weights::{Init, Weights};
 
 /// Which prior for which block.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlocksPriorSettings {
     /// A prior for each block of the posterior, by its name.

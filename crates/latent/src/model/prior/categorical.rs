@@ -1,5 +1,6 @@
 //! p(z) = Π_j softmax(ℓ_j)_{z_j}: each index alike, or with learned probabilities.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Prior, needs_support};
@@ -11,7 +12,7 @@ use crate::model::View;
 use crate::weights::{Init, Initial, WeightId};
 
 /// Uniform or learned.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CategoricalPriorSettings {
     /// Whether the probabilities of each dimension are learned; all alike otherwise.

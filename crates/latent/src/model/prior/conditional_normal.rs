@@ -6,6 +6,7 @@
 //! 2015), its conditional prior network.
 
 use latent_kernels::Activation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Prior, needs_support};
@@ -18,7 +19,7 @@ use crate::network::{Dense, DenseConfig};
 use crate::weights::{Init, Initial, WeightId};
 
 /// The layers from the condition to μ and σ.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConditionalNormalSettings {
     /// The widths of hidden layers; none for an affine map.

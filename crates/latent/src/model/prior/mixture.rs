@@ -2,6 +2,7 @@
 //!
 //! Reference: Dilokthanakul et al. (arXiv 1611.02648); as a plain baseline in Tomczak & Welling (arXiv 1705.07120).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Prior, needs_support};
@@ -13,7 +14,7 @@ use crate::model::View;
 use crate::weights::{Init, Initial, WeightId};
 
 /// How many components and where they start.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MixtureSettings {
     /// The number of components.

@@ -65,11 +65,21 @@ pub(crate) fn needs_support(
     let Some(block) = context.latent.blocks.iter().find(|block| !fits(block.support)) else {
         return Ok(());
     };
+    let kind = match block.support {
+        _ if context.latent.blocks.len() > 1 => "blocks",
+        Support::Reals => "standard-normal",
+        Support::UnitInterval => "uniform",
+        Support::Bits => "bits",
+        Support::Index(_) => "categorical",
+    };
     Err(ConfigError::combination(
         format!(
             "the posterior's codes are {} and the prior lives on {lives_on}, so the rate is infinite",
             block.support.name()
         ),
-        "choose a posterior and a prior on the same space",
+        format!(
+            "set {}.kind = \"{kind}\", or choose a posterior whose codes lie where the prior does",
+            context.path
+        ),
     ))
 }

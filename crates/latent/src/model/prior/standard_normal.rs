@@ -1,5 +1,6 @@
 //! p(z) = N(0, I).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Prior, needs_support};
@@ -11,7 +12,7 @@ use crate::model::View;
 use crate::weights::Init;
 
 /// No settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StandardNormalSettings {}
 

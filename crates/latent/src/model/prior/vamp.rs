@@ -6,6 +6,7 @@
 //! Reference: Tomczak & Welling, *VAE with a VampPrior* (arXiv 1705.07120).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Prior, needs_support};
@@ -19,10 +20,10 @@ use crate::model::View;
 use crate::weights::{Init, Initial, WeightId};
 
 /// How many pseudo-inputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VampSettings {
-    /// K
+    /// K, the number of pseudo-inputs.
     pub components: usize,
 }
 

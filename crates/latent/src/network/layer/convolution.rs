@@ -84,7 +84,7 @@ impl ConvConfig {
         };
         let mut init = init.scope(name);
         Conv {
-            weight: init.weight("weight", &[outputs, inputs, kernel, kernel], law),
+            weight: init.matrix("weight", &[outputs, inputs, kernel, kernel], law),
             bias: init.weight("bias", &[outputs], bias.map_or(Initial::Constant(0.0), Initial::Values)),
             kernel,
             activation,
@@ -162,7 +162,7 @@ impl ConvTransposeConfig {
         let mut init = init.scope(name);
         let law = Initial::glorot(inputs * 16, outputs * 16);
         ConvTranspose {
-            weight: init.weight("weight", &[inputs, outputs, 4, 4], law),
+            weight: init.matrix("weight", &[inputs, outputs, 4, 4], law),
             bias: init.weight("bias", &[outputs], bias.map_or(Initial::Constant(0.0), Initial::Values)),
             activation,
             outputs,

@@ -51,7 +51,7 @@ impl DenseConfig {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let mut init = init.scope(name);
         Dense {
-            weight: init.weight("weight", &[inputs, outputs], Initial::glorot(inputs, outputs)),
+            weight: init.matrix("weight", &[inputs, outputs], Initial::glorot(inputs, outputs)),
             bias: init.weight("bias", &[outputs], self.bias.map_or(Initial::Constant(0.0), Initial::Values)),
             activation: self.activation,
             outputs,

@@ -238,7 +238,14 @@ pub(super) fn couples_rows(layers: &[Layer]) -> bool {
 /// Activations by name in settings.
 pub mod activation {
     use latent_kernels::Activation;
+    use schemars::{Schema, SchemaGenerator, json_schema};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// The names.
+    pub fn schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<_> = Activation::ALL.iter().map(|activation| activation.name()).collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
 
     /// Writes the name.
     ///

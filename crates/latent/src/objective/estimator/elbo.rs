@@ -4,6 +4,7 @@
 //!
 //! Reference: Kingma & Welling, *Auto-Encoding Variational Bayes* (arXiv 1312.6114).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::plain::WeightedSum;
@@ -13,7 +14,7 @@ use crate::member::{Context, Named, Settings};
 use crate::weights::Init;
 
 /// How many codes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ElboSettings {
     /// Codes drawn for each row.

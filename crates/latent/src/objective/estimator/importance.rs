@@ -7,6 +7,7 @@
 //! Reference: Burda, Grosse & Salakhutdinov, *Importance Weighted Autoencoders* (arXiv 1509.00519).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Estimator, check_draws};
@@ -16,7 +17,7 @@ use crate::objective::{Pass, Values};
 use crate::weights::Init;
 
 /// How many codes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImportanceSettings {
     /// Codes drawn for each row, k.

@@ -1,6 +1,7 @@
 //! A weighted sum of terms without a claim: what autoencoders and Wasserstein autoencoders minimise.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Estimator, check_draws};
@@ -10,7 +11,7 @@ use crate::objective::{Pass, Values};
 use crate::weights::Init;
 
 /// How many codes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlainSettings {
     /// Codes drawn for each row.
