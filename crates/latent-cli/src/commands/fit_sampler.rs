@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use latent::Registry;
+use latent::data::Data;
+use latent::{Key, Model, Registry};
 use latent::generate::sampler::{
     Choice, CodeSet, FitOptions, FittedSampler, Judged, SamplerSettings, auto_kinds, fit_auto, fit_one,
 };
@@ -50,7 +51,7 @@ pub struct FitSampler {
     #[arg(long)]
     minutes: Option<f64>,
     /// Rows whose codes are used, at most, of each split
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = ROWS)]
     rows: usize,
     #[command(flatten)]
     on: Computing,
@@ -66,6 +67,9 @@ fn help() -> String {
     let lines: Vec<String> = samplers.map(|(name, about)| format!("  {name:20} {about}")).collect();
     EXAMPLES.replace("SAMPLERS", &lines.join("\n"))
 }
+
+/// Rows whose codes are used, at most.
+const ROWS: usize = 60_000;
 
 /// What `auto` takes unless told otherwise.
 const AUTO_MINUTES: f64 = 2.0;
@@ -114,7 +118,8 @@ impl FitSampler {
         };
         bar.end();
         let choice = choice?;
-        self.say(&choice, folder, model.facts.shape.is_image(), out);
+        let (text, value) = said(&choice, folder, model.facts.shape.is_image(), self.on.trained.seed());
+        out.result(text, &value);
         Ok(if choice.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -137,46 +142,72 @@ impl FitSampler {
         }
         Ok(table)
     }
+}
 
-    fn say(&self, choice: &Choice, folder: &Path, is_image: bool, out: &Output) {
-        let mut text =
-            format!("{:20} {:>24} {:>20} {:>9}\n", "sampler", "told apart (95 %)", "mmd ± error", "fit");
-        for row in &choice.table {
-            let t = &row.two_sample;
-            text.push_str(&format!(
-                "{:20} {:>24} {:>20} {:>9}{}\n",
-                row.sampler,
-                format!(
-                    "{:.1} % [{:.1}, {:.1}]",
-                    100.0 * t.accuracy,
-                    100.0 * t.accuracy_low,
-                    100.0 * t.accuracy_high
-                ),
-                format!("{:.4} ± {:.4}", t.mmd, t.mmd_error),
-                if row.sampler == "prior" { "–".into() } else { duration(row.seconds) },
-                if row.sampler == choice.chosen { "  best" } else { "" },
-            ));
-        }
-        let files: Vec<PathBuf> = choice
-            .table
-            .iter()
-            .filter(|row| row.sampler != "prior")
-            .map(|row| FittedSampler::path(folder, &row.sampler))
-            .collect();
-        text.push_str(&format!(
-            "best: {}: {}\ndraw from it by: latent sample {} --out samples.{}",
-            choice.chosen,
-            choice.why(),
-            path(folder),
-            if is_image { "png" } else { "csv" }
-        ));
-        for (name, why) in &choice.failed {
-            text.push_str(&format!("\nFAILED: {name}: {why}"));
-        }
-        let rows: Vec<&Judged> = choice.table.iter().collect();
-        out.result(
-            text,
-            &json!({ "chosen": choice.chosen, "why": choice.why(), "table": rows, "failed": choice.failed, "files": json_paths(&files), "run": json_path(folder), "seed": self.on.trained.seed() }),
-        );
+/// Fits what a run for samples is drawn from, within so many minutes: the choice, or none where one was made already.
+pub fn fit_after_training(
+    folder: &Path,
+    data: &Data,
+    seed: u64,
+    minutes: f64,
+    out: &Output,
+) -> Result<Option<Choice>, Failure> {
+    let model = Model::load(folder)?;
+    if Choice::of(&model, folder)?.is_some() {
+        return Ok(None);
     }
+    let registry = Registry::default();
+    let bar = Bar::new(out);
+    let key = Key::from_seed(seed).fold("fit-sampler");
+    let codes = CodeSet::of(&model, data, ROWS, key, &|share| bar.show("encoding", share))?;
+    let options = FitOptions {
+        seed,
+        minutes: Some(minutes),
+        registry: &registry,
+        progress: &|what, share| bar.show(what, share),
+    };
+    let choice = fit_auto(&model, folder, &codes, false, &options);
+    bar.end();
+    Ok(Some(choice?))
+}
+
+/// The table of samplers and which is the best, for people and for programs.
+pub fn said(choice: &Choice, folder: &Path, is_image: bool, seed: u64) -> (String, serde_json::Value) {
+    let mut text =
+        format!("{:20} {:>24} {:>20} {:>9}\n", "sampler", "told apart (95 %)", "mmd ± error", "fit");
+    for row in &choice.table {
+        let t = &row.two_sample;
+        text.push_str(&format!(
+            "{:20} {:>24} {:>20} {:>9}{}\n",
+            row.sampler,
+            format!(
+                "{:.1} % [{:.1}, {:.1}]",
+                100.0 * t.accuracy,
+                100.0 * t.accuracy_low,
+                100.0 * t.accuracy_high
+            ),
+            format!("{:.4} ± {:.4}", t.mmd, t.mmd_error),
+            if row.sampler == "prior" { "–".into() } else { duration(row.seconds) },
+            if row.sampler == choice.chosen { "  best" } else { "" },
+        ));
+    }
+    let files: Vec<PathBuf> = choice
+        .table
+        .iter()
+        .filter(|row| row.sampler != "prior")
+        .map(|row| FittedSampler::path(folder, &row.sampler))
+        .collect();
+    text.push_str(&format!(
+        "best: {}: {}\ndraw from it by: latent sample {} --out samples.{}",
+        choice.chosen,
+        choice.why(),
+        path(folder),
+        if is_image { "png" } else { "csv" }
+    ));
+    for (name, why) in &choice.failed {
+        text.push_str(&format!("\nFAILED: {name}: {why}"));
+    }
+    let rows: Vec<&Judged> = choice.table.iter().collect();
+    let value = json!({ "chosen": choice.chosen, "why": choice.why(), "table": rows, "failed": choice.failed, "files": json_paths(&files), "run": json_path(folder), "seed": seed });
+    (text, value)
 }

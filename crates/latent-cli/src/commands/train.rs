@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use latent::Layers;
+use latent::run::Purpose;
 use latent::Registry;
 use latent::device::Device;
 use latent::evaluate::{RunReport, is_current, report};
@@ -15,6 +16,7 @@ use latent::words::{duration, shown};
 use latent::{Options, Training};
 use serde_json::json;
 
+use super::fit_sampler::{fit_after_training, said as said_of_samplers};
 use super::key;
 use crate::failure::{Done, Failure};
 use crate::options::text;
@@ -36,8 +38,13 @@ DATA is one of
   a .csv table (--set data.label=NAME names its column of classes)
   a name: embedded, fashion-mnist, mnist, shapes (dSprites' factors, made as needed)
 
-Without --preset, likelihood and network follow from the data; what was chosen
-is printed with the reason. `latent settings` lists all that can be set.
+Without --preset, likelihood and network follow from the data and from what the
+model is for (--for; images: samples, which ends in a sampler fitted on the
+codes); what was chosen is printed with the reason. `latent settings` lists all
+that can be set.
+
+--minutes N without --epochs becomes as many steps as fit, once, before the
+first; a model for samples has a little over half of them, its sampler the rest.
 
 Ctrl-C, SIGTERM and SIGHUP save and end with exit code 128 + signal (Ctrl-C:
 130); a second one ends at once. Under nohup SIGHUP stays ignored.";
@@ -52,6 +59,9 @@ pub struct Train {
     /// The run folder to write
     #[arg(long)]
     out: PathBuf,
+    /// What the model is for: samples, codes, likelihood or anomalies
+    #[arg(long = "for", value_name = "WHAT")]
+    purpose: Option<String>,
     /// A paper's settings to start from; see `latent presets`
     #[arg(long)]
     preset: Option<String>,
@@ -64,7 +74,7 @@ pub struct Train {
     /// Passes over the training rows (short for --set train.epochs=N)
     #[arg(long)]
     epochs: Option<f64>,
-    /// Stop after this many minutes
+    /// How long it may take in all, in minutes
     #[arg(long)]
     minutes: Option<f64>,
     /// What weights and noise descend from; the split has a seed of its own,
@@ -109,6 +119,7 @@ impl Train {
             self.epochs.map(|v| format!("train.epochs={v}")),
             self.minutes.map(|v| format!("train.minutes={v}")),
             self.seed.map(|v| format!("seed={v}")),
+            self.purpose.as_ref().map(|v| format!("purpose={}", toml::Value::String(v.clone()))),
         ];
         for flag in flags.into_iter().flatten() {
             layers.set(&flag)?;
@@ -140,6 +151,8 @@ pub fn train(
 ) -> Done {
     let begun = Instant::now();
     let mut training = Training::prepare(layers, folder, options, &mut |line| out.told(line))?;
+    // Of everything; what is left of it after training is the sampler's.
+    let asked = training.run.train.minutes;
     let facts = &training.run.facts;
     out.told(format!(
         "data: {}, {} training, {} validation and {} test rows of {}",
@@ -185,6 +198,15 @@ pub fn train(
         true => format!("{}: trained already; lengthen it with --epochs N", path(folder)),
         false => format!("trained in {}: {}", duration(took), path(&model)),
     };
+    if training.run.purpose == Some(Purpose::Samples) {
+        let minutes = minutes_for_sampler(asked, begun.elapsed().as_secs_f64() / 60.0);
+        out.note(format!("fitting a sampler on the codes, {} at most", duration(60.0 * minutes)));
+        if let Some(choice) = fit_after_training(folder, &training.data, seed, minutes, out)? {
+            let (said, table) = said_of_samplers(&choice, folder, training.run.facts.shape.is_image(), seed);
+            out.note(said);
+            value["samplers"] = table;
+        }
+    }
     if reports && !(is_over && is_current(folder)) {
         out.note("drawing figures and the report");
         let written = report(folder, &training.data, key(seed, "report"))?;
@@ -202,6 +224,15 @@ pub fn train(
     out.result(text, &value);
     Ok(ExitCode::SUCCESS)
 }
+
+/// What is left of the minutes that a run was given, or as long as training took; never so little that nothing is learned.
+fn minutes_for_sampler(asked: f64, taken: f64) -> f64 {
+    const LEAST: f64 = 0.2;
+    if asked > 0.0 { (asked - taken).max(LEAST) } else { taken.clamp(LEAST, MOST_FOR_SAMPLER) }
+}
+
+/// Minutes that a sampler takes at most where nobody said how long.
+const MOST_FOR_SAMPLER: f64 = 15.0;
 
 /// The verdicts of a report, a line each.
 pub fn said(written: &RunReport) -> String {

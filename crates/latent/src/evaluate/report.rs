@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::judged::judged;
-use super::sampled::sampled;
+use super::sampled::{self, Best};
 use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
 use crate::batch::{Given, Latent, Support};
 use crate::data::{Data, SampleShape, Split};
@@ -88,14 +88,21 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
         book.report = book.report.verdict(verdict.level, &verdict.headline, &verdict.evidence);
     }
     match model.functions.sample {
-        SampleShape::Image { .. } => pictures(&mut book, &model, data, &findings, key)?,
-        SampleShape::Vector { .. } => tables(&mut book, &model, data, key)?,
-    }
-    if let Some((section, figure)) = sampled(&model, folder, key)? {
-        if let Some(figure) = figure {
-            book.save("samples-fitted", &figure)?;
+        SampleShape::Image { .. } => {
+            let best = sampled::best(&model, folder, data, key)?;
+            pictures(&mut book, &model, data, best.as_ref(), &findings, key)?;
+            if let Some(section) = sampled::table(&model, folder)? {
+                let section = match best {
+                    Some(_) => the_priors_own(&mut book, &model, data, section, key)?,
+                    None => section,
+                };
+                book.section(section);
+            }
         }
-        book.section(section);
+        SampleShape::Vector { .. } => {
+            tables(&mut book, &model, data, key)?;
+            sampled::table(&model, folder)?.into_iter().for_each(|section| book.section(section));
+        }
     }
     codes(&mut book, &model, data, key)?;
     curves(&mut book, &run, &log, best.map(|(step, _)| step))?;
@@ -191,21 +198,69 @@ fn opening(model: &Model, run: &Run, findings: &Findings) -> Report {
     Report::new(format!("{kind} of {}", facts.source)).lead(lead)
 }
 
+/// What the prior draws, below a table of samplers that are better.
+fn the_priors_own(
+    book: &mut Book,
+    model: &Model,
+    data: &Data,
+    section: Section,
+    key: Key,
+) -> Result<Section> {
+    let grid = prior_samples(model, data, key)?;
+    book.save("samples-prior", &grid)?;
+    let section = section.paragraph(
+        "For comparison, the prior's own: codes of rows never lie quite as the prior does, and the more a code tells of its row, \
+         the less they do.",
+    );
+    Ok(section.figure(grid, "Samples from the prior.", "A grid of 64 generated images"))
+}
+
+fn prior_samples(model: &Model, data: &Data, key: Key) -> Result<Figure> {
+    let told = told_as(model, data, Split::Validation, 64, key)?;
+    let samples = model.sample_told(&told, model.observe(), key.fold("samples"))?;
+    Ok(samples.grid("64 samples: codes drawn from the prior, decoded")?)
+}
+
 /// Samples, reconstructions, an interpolation, traversals.
-fn pictures(book: &mut Book, model: &Model, data: &Data, findings: &Findings, key: Key) -> Result<()> {
-    let samples = model.sample_told(
-        &told_as(model, data, Split::Validation, 64, key)?,
-        model.observe(),
-        key.fold("samples"),
-    )?;
-    let grid = samples.grid("64 samples: codes drawn from the prior, decoded")?;
-    book.save("samples", &grid)?;
-    let mut section = Section::new("Samples")
-        .paragraph(
-            "Each picture is a code drawn from the prior p(z) and decoded. None of them is in the data. Codes of rows never \
-             lie quite as the prior does: `latent fit-sampler` learns where they lie, for better samples.",
-        )
-        .figure(grid, "Samples from the prior.", "A grid of 64 generated images");
+fn pictures(
+    book: &mut Book,
+    model: &Model,
+    data: &Data,
+    best: Option<&Best>,
+    findings: &Findings,
+    key: Key,
+) -> Result<()> {
+    let mut section = Section::new("Samples");
+    section = match best {
+        Some(best) => {
+            book.save("samples", &best.grid)?;
+            book.save("samples-nearest", &best.nearest)?;
+            let text = format!(
+                "Each picture is a code drawn from {}, which learned where codes of training rows lie, and decoded. None of them \
+                 is in the data: the nearest training rows stand below the second picture's samples.",
+                best.name
+            );
+            section
+                .paragraph(text)
+                .figure(
+                    best.grid.clone(),
+                    format!("Samples by {}.", best.name),
+                    "A grid of 64 generated images",
+                )
+                .figure(
+                    best.nearest.clone(),
+                    "Samples above the training rows that are nearest to them.",
+                    "Pairs of generated images and training rows",
+                )
+        }
+        None => {
+            let grid = prior_samples(model, data, key)?;
+            book.save("samples", &grid)?;
+            let text = "Each picture is a code drawn from the prior p(z) and decoded. None of them is in the data. Codes of \
+                        rows never lie quite as the prior does: `latent fit-sampler` learns where they lie, for better samples.";
+            section.paragraph(text).figure(grid, "Samples from the prior.", "A grid of 64 generated images")
+        }
+    };
 
     let rows = some_rows(data, Split::Validation, 16, key)?;
     let originals = Samples::new(rows.x.clone(), &model.facts).pictures()?;

@@ -59,30 +59,35 @@ pub fn reconstructions(
     reconstructed: &Images,
     title: &str,
 ) -> Result<Figure, FigureError> {
+    pairs(originals, reconstructed, ["original", "reconstruction"], title)
+}
+
+/// Pairs of images, one above the other, with what they are called.
+///
+/// # Errors
+/// Images of different numbers or sizes, or none.
+pub fn pairs(
+    originals: &Images,
+    reconstructed: &Images,
+    called: [&str; 2],
+    title: &str,
+) -> Result<Figure, FigureError> {
     if !originals.same_size(reconstructed) || originals.len() != reconstructed.len() {
-        let what = format!(
-            "{} originals and {} reconstructions, or different sizes",
-            originals.len(),
-            reconstructed.len()
-        );
-        return Err(FigureError::input(
-            "reconstructions",
-            what,
-            "hand over one reconstruction of the same size an original",
-        ));
+        let what = format!("{} above and {} below, or different sizes", originals.len(), reconstructed.len());
+        return Err(FigureError::input("pairs", what, "hand over one of the same size for each"));
     }
     if originals.is_empty() {
-        return Err(FigureError::input("reconstructions", "there is no image", "hand over at least one"));
+        return Err(FigureError::input("pairs", "there is no image", "hand over at least one"));
     }
     let columns = originals.len().min(10);
     let rows = originals.len().div_ceil(columns);
     let labels = GridLabels {
         title: title.into(),
-        row_labels: (0..rows).flat_map(|_| ["original".into(), "reconstruction".into()]).collect(),
+        row_labels: (0..rows).flat_map(|_| called.map(String::from)).collect(),
         ..GridLabels::default()
     };
     let layout =
-        Layout { figure: "reconstructions", labels: &labels, columns, group: 2, ..Layout::default() };
+        Layout { figure: "pairs", labels: &labels, columns, group: 2, ..Layout::default() };
     let cell = layout.size(originals);
     let places = layout.places(cell, 2 * rows);
     let mut canvas = layout.sheet(originals, 2 * rows)?;

@@ -40,7 +40,7 @@ pub use codes::{CodeMap, code_map};
 pub use contours::{Contours, DensityGrid};
 pub use curves::{CurvePanel, training_curves};
 pub use error::FigureError;
-pub use grid::{GridLabels, image_sheet, interpolation, reconstructions, sample_grid, traversal};
+pub use grid::{GridLabels, image_sheet, interpolation, pairs, reconstructions, sample_grid, traversal};
 pub use histograms::{ColumnPair, column_histograms};
 pub use images::Images;
 pub use plot::{Axis, Line, Mark, Plot, Series, panels, plot};

@@ -19,6 +19,7 @@ mod made;
 mod mlp;
 mod residual;
 mod sequence;
+mod shortcut;
 mod spatial;
 mod unet;
 

@@ -3,21 +3,29 @@
 use burn::tensor::Tensor;
 
 use super::Network;
+use super::shortcut::Shortcut;
 use super::layer::{self, Join, Layer, Signal};
 use crate::data::DataError;
-use crate::member::{Call, Freeze, Kept, Life, Progress};
+use crate::member::{Call, Freeze, Kept, Life, Progress, Start};
 use crate::weights::Weights;
 
 /// A network that is a list of layers.
 #[derive(Clone, Debug)]
 pub struct Sequence {
     layers: Vec<Layer>,
+    /// What starts from data.
+    shortcut: Option<Shortcut>,
 }
 
 impl Sequence {
     /// Joins layers.
     pub fn new(layers: Vec<Layer>) -> Self {
-        Self { layers }
+        Self { layers, shortcut: None }
+    }
+
+    /// The same beside a straight way.
+    pub(super) fn beside(layers: Vec<Layer>, shortcut: Shortcut) -> Self {
+        Self { layers: vec![Layer::Beside(layers, shortcut.layers())], shortcut: Some(shortcut) }
     }
 
     /// Whether rows of a batch see each other in it.
@@ -44,6 +52,13 @@ impl Network for Sequence {
 }
 
 impl Life for Sequence {
+    fn start(&self, start: &mut Start<'_>) -> Result<(), DataError> {
+        match &self.shortcut {
+            Some(shortcut) => shortcut.start(start),
+            None => Ok(()),
+        }
+    }
+
     fn follow(&self, weights: &mut Weights, kept: &Kept, _: Progress) {
         layer::follow(&self.layers, weights, kept);
     }

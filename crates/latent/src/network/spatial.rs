@@ -4,10 +4,11 @@
 //!
 //! The encoder halves the map until it has the code's size and ends in a convolution to the code's channels; the decoder goes
 //! the same way back by nearest-neighbour upsampling. Any height, width and number of channels fits. A condition comes as
-//! further channels that are the same at every place.
+//! further channels that are the same at every place. With a patch of 2 nothing is computed at the image's own size, where
+//! convolutions cost most: blocks of 2×2 pixels enter and leave as channels.
 //!
 //! References: He et al. (arXiv 1603.05027); the autoencoders of Rombach et al., *High-Resolution Image Synthesis with Latent
-//! Diffusion Models* (arXiv 2112.10752), without attention.
+//! Diffusion Models* (arXiv 2112.10752), without attention; Shi et al. (arXiv 1609.05158) for pixels as channels.
 
 use latent_kernels::Activation;
 use schemars::JsonSchema;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::{BatchNorm, ConvConfig, GroupNorm, Layer, image};
 use super::sequence::{Sequence, join};
+use super::shortcut::Shortcut;
 use super::{Network, activation, channel_bias, check_images, sizes};
 use crate::config::ConfigError;
 use crate::data::SampleShape;
@@ -29,6 +31,11 @@ pub struct SpatialSettings {
     pub channels: Vec<usize>,
     /// Residual blocks at each scale below the image's own.
     pub blocks: usize,
+    /// Blocks of so many by so many pixels enter and leave as channels: 1, 2, 4 or 8.
+    pub patch: usize,
+    /// Whether a straight way stands beside the layers, which starts as the best linear code of blocks of pixels. For likelihoods
+    /// whose decoder gives values and not logits, such as normal or laplace with mean = "line".
+    pub shortcut: bool,
     /// What is normalised.
     pub norm: Norm,
     /// Groups of channels, at most, for group normalisation.
@@ -56,12 +63,17 @@ impl Default for SpatialSettings {
         Self {
             channels: vec![16, 32, 64],
             blocks: 1,
+            patch: 1,
+            shortcut: false,
             norm: Norm::Group,
             groups: 8,
             activation: Activation::Silu,
         }
     }
 }
+
+/// The sides that a patch may have.
+const PATCHES: [usize; 4] = [1, 2, 4, 8];
 
 /// More blocks at a scale are taken for a mistake.
 const MOST_BLOCKS: usize = 100;
@@ -92,6 +104,9 @@ impl Settings<dyn Network> for SpatialSettings {
             let what = format!("{} residual blocks at each scale", self.blocks);
             return Err(ConfigError::value("blocks", what, format!("give {MOST_BLOCKS} at most")));
         }
+        if !PATCHES.contains(&self.patch) {
+            return Err(ConfigError::value("patch", format!("{} pixels", self.patch), "give 1, 2, 4 or 8"));
+        }
         if self.groups == 0 {
             return Err(ConfigError::value("groups", "0 groups", "give at least 1"));
         }
@@ -99,13 +114,20 @@ impl Settings<dyn Network> for SpatialSettings {
         let ([_, height, width], [_, h, w]) = (image(outer), image(inner));
         // A declaration about the data alone has no code yet.
         let known = inner.features() > 0;
-        if known && (!inner.is_image() || halvings([height, width], [h, w]).is_none()) {
+        let found = halvings([height, width], [h, w]).filter(|_| inner.is_image());
+        if known && found.is_none() {
             return Err(ConfigError::combination(
                 format!("this network has codes with a place, and the posterior's are {inner}"),
                 format!(
                     "set posterior.latent = {{ channels = 4, factor = 4 }}, or use {}.kind = \"conv\"",
                     context.path
                 ),
+            ));
+        }
+        if let Some(halvings) = found.filter(|&halvings| known && halvings < self.skipped()) {
+            return Err(ConfigError::combination(
+                format!("the code's maps have 1/{} of the image's sides, less than a patch has", 1 << halvings),
+                format!("set {}.patch = {} or less", context.path, 1 << halvings),
             ));
         }
         if self.norm == Norm::Batch {
@@ -120,19 +142,38 @@ impl Settings<dyn Network> for SpatialSettings {
             Role::Encoder => self.encoder(&context.wiring, init),
             Role::Decoder => self.decoder(&context.wiring, init),
         };
-        Ok(Box::new(Sequence::new(layers)))
+        if !self.shortcut {
+            return Ok(Box::new(Sequence::new(layers)));
+        }
+        let wiring = &context.wiring;
+        let (outer, inner) = ends(wiring);
+        let [channels, height, width] = image(outer);
+        let [outputs, h, w] = image(inner);
+        let factor = 1 << halvings([height, width], [h, w]).unwrap_or(0);
+        // An encoder may give more than one number for each of the code.
+        let code = match wiring.role {
+            Role::Encoder => image(context.features)[0].min(outputs),
+            Role::Decoder => outputs,
+        };
+        let shortcut = Shortcut::new(init, wiring.role, [channels, height, width], [code, outputs], factor);
+        Ok(Box::new(Sequence::beside(layers, shortcut)))
     }
 }
 
 impl SpatialSettings {
-    /// The sizes from the image's down to the code's, and the channels at each.
+    /// The scales that a patch takes the place of.
+    fn skipped(&self) -> usize {
+        self.patch.trailing_zeros() as usize
+    }
+
+    /// The sizes from the first that is worked at down to the code's, and the channels at each.
     fn scales(&self, wiring: &Wiring) -> Vec<([usize; 2], usize)> {
         let (outer, inner) = ends(wiring);
         let ([_, height, width], [_, h, w]) = (image(outer), image(inner));
         let steps = halvings([height, width], [h, w]).unwrap_or(0);
         let last = self.channels.last().copied().unwrap_or(1);
         let channels = self.channels.iter().copied().chain(std::iter::repeat(last));
-        sizes(height, width, steps).into_iter().zip(channels).collect()
+        sizes(height, width, steps).into_iter().skip(self.skipped()).zip(channels).collect()
     }
 
     fn encoder(&self, wiring: &Wiring, init: &mut Init<'_>) -> Vec<Layer> {
@@ -141,6 +182,10 @@ impl SpatialSettings {
         let told = join(&mut layers, wiring.condition);
         let scales = self.scales(wiring);
         let mut inputs = channels + told;
+        if self.patch > 1 {
+            layers.push(Layer::SpaceToDepth(self.patch));
+            inputs *= self.patch * self.patch;
+        }
         for (index, (_, next)) in scales.into_iter().enumerate() {
             let stride = if index == 0 { 1 } else { 2 };
             let conv = ConvConfig::new(inputs, next).with_stride(stride);
@@ -152,8 +197,13 @@ impl SpatialSettings {
         }
         self.normed(&mut layers, init, "norm", inputs);
         let [outputs, ..] = image(wiring.to);
-        layers.push(Layer::Conv(ConvConfig::new(inputs, outputs).init(init, "head")));
+        layers.push(Layer::Conv(self.head(ConvConfig::new(inputs, outputs)).init(init, "head")));
         layers
+    }
+
+    /// The last convolution, which starts at 0 beside a straight way.
+    fn head(&self, head: ConvConfig) -> ConvConfig {
+        if self.shortcut { head.with_zeros().with_bias(None) } else { head }
     }
 
     fn decoder(&self, wiring: &Wiring, init: &mut Init<'_>) -> Vec<Layer> {
@@ -174,15 +224,21 @@ impl SpatialSettings {
             inputs = next;
         }
         self.normed(&mut layers, init, "norm", inputs);
-        let [outputs, ..] = image(wiring.to);
-        let head = ConvConfig::new(inputs, outputs).with_bias(channel_bias(wiring));
+        let [outputs, height, width] = image(wiring.to);
+        // Each channel's bias for every pixel of its patch.
+        let pixels = self.patch * self.patch;
+        let bias = channel_bias(wiring).map(|bias| bias.iter().flat_map(|&b| vec![b; pixels]).collect());
+        let head = self.head(ConvConfig::new(inputs, outputs * pixels).with_bias(bias));
         layers.push(Layer::Conv(head.init(init, "head")));
+        if self.patch > 1 {
+            layers.push(Layer::DepthToSpace(self.patch, [height, width]));
+        }
         layers
     }
 
     /// At the image's own size blocks would cost more than all others together: they are there only if there is no other.
     fn has_blocks(&self, index: usize, wiring: &Wiring) -> bool {
-        index > 0 || self.scales(wiring).len() == 1
+        index + self.skipped() > 0 || self.scales(wiring).len() == 1
     }
 
     /// Normalisation and activation.

@@ -15,24 +15,28 @@
 mod adversarial;
 mod commitment;
 mod distortion;
+mod edges;
 pub mod estimator;
 mod mmd;
 mod pass;
 mod rate;
 mod schedule;
 mod settings;
+mod texture;
 
 use burn::tensor::Tensor;
 
 pub use adversarial::AdversarialSettings;
 pub use commitment::CommitmentSettings;
 pub use distortion::DistortionSettings;
+pub use edges::EdgesSettings;
 pub use estimator::{Estimator, EstimatorSettings, estimators};
 pub use mmd::{Kernel, MmdSettings, mmd};
 pub use pass::Pass;
 pub use rate::RateSettings;
 pub use schedule::Schedule;
 pub use settings::{CommonSettings, ObjectiveSettings, TermPart};
+pub use texture::TextureSettings;
 
 use crate::device::untracked;
 use crate::member::{Axis, Kept, Life, Progress, Settings};
@@ -78,6 +82,8 @@ pub fn terms() -> Axis<TermSettings> {
         .with::<mmd::MmdSettings>()
         .with::<commitment::CommitmentSettings>()
         .with::<adversarial::AdversarialSettings>()
+        .with::<edges::EdgesSettings>()
+        .with::<texture::TextureSettings>()
 }
 
 /// A term with its name and weight.

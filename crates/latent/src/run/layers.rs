@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use super::hint::explain;
 use super::seed::seed_of;
-use super::{older, preset};
+use super::{Purpose, older, preset};
 use crate::config::{ConfigError, likeness, merge, nearest, parse_table, table_of};
 use crate::data::DataSettings;
 use crate::member::{Member, Registry};
@@ -18,8 +18,9 @@ use crate::objective::{CommonSettings, EstimatorSettings, TermSettings};
 use crate::train::TrainSettings;
 
 /// The tables that a run may have at its top.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "preset",
+    "purpose",
     "paper",
     "about",
     "seed",
@@ -210,6 +211,34 @@ impl Layers {
             what: format!("{value} is not a seed"),
             remedy: format!("give a whole number from 0 to {}", u64::MAX),
         })
+    }
+
+    /// What the run is for, where that was said.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] for what is no purpose.
+    pub fn purpose(&self) -> Result<Option<Purpose>, ConfigError> {
+        let Some(value) = self.table.get("purpose") else { return Ok(None) };
+        match value.as_str().and_then(Purpose::named) {
+            Some(purpose) => Ok(Some(purpose)),
+            None => Err(ConfigError::value(
+                "purpose",
+                format!("{value} is nothing that a run can be for"),
+                format!("give {}", Purpose::ALL.map(Purpose::name).join(", ")),
+            )),
+        }
+    }
+
+    /// Whether anything of the model or of what it minimises was chosen.
+    pub(super) fn choose_model(&self) -> bool {
+        let parts = ["likelihood", "posterior", "prior", "network", "encoder", "decoder", "objective"];
+        parts.iter().any(|part| self.table.contains_key(*part))
+    }
+
+    /// Whether it was said how long training lasts in steps or epochs.
+    pub(super) fn count_steps(&self) -> bool {
+        let has = |key: &str| self.table.get("train").is_some_and(|train| train.get(key).is_some());
+        has("steps") || has("epochs")
     }
 
     /// Lays `[data]` settings over what is there, from Rust.

@@ -11,7 +11,7 @@
 //! ```text
 //! here       Run, which is written down and alone reproduces the run
 //! registry   what the names of members stand for: those that ship
-//! presets    papers
+//! presets    papers;  purpose: what a run is for
 //! layers     what is asked for, laid over each other
 //! seed       every number of 64 bits in TOML
 //! older      what runs of version 0.1 did without a key for it;  splits: whether two runs hold the same rows out
@@ -26,6 +26,7 @@ mod hint;
 mod layers;
 mod older;
 mod presets;
+mod purpose;
 mod registry;
 mod resolve;
 mod schema;
@@ -40,6 +41,7 @@ use toml::Table;
 pub use hint::meant;
 pub use layers::Layers;
 pub use presets::{Preset, preset, presets};
+pub use purpose::Purpose;
 pub use resolve::{Checked, resolve};
 pub use schema::{Found, Section, find, sections};
 pub use training::{Options, Training};
@@ -61,6 +63,9 @@ pub struct Run {
     /// The paper that the preset follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<String>,
+    /// What it is for, where that says what the data asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
     /// What weights and the noise of training descend from; held-out rows have `data.seed`.
     #[serde(with = "seed")]
     pub seed: u64,

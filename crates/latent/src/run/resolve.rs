@@ -4,8 +4,8 @@ use toml::{Table, Value};
 
 use super::hint::explain;
 use super::layers::no_table;
-use super::suggest::{fit, suggestion};
-use super::{FORMAT, Layers, Run};
+use super::suggest::{fit, has_detail, suggestion};
+use super::{FORMAT, Layers, Purpose, Run};
 use crate::config::{ConfigError, check_sizes, merge, parse_table};
 use crate::data::Facts;
 use crate::device::Device;
@@ -93,7 +93,8 @@ fn resolve_layers(
 ) -> Result<(Checked, Vec<String>), ConfigError> {
     let mut notes = Vec::new();
     let mut table = layers.table.clone();
-    let (suggested, reasons) = suggestion(facts);
+    let purpose = purpose_of(layers, facts, &mut notes)?;
+    let (suggested, reasons) = suggestion(facts, purpose);
     if layers.table.get("preset").is_none() {
         let asked =
             |section: &str, key: &str| layers.table.get(section).is_some_and(|s| s.get(key).is_some());
@@ -122,6 +123,12 @@ fn resolve_layers(
         if let (Some(Value::Table(own)), Some(Value::Table(network))) = (resolved.get_mut(part), &named) {
             merge(own, network);
         }
+    }
+    if layers.count_steps()
+        && let Some(Value::Table(train)) = resolved.get_mut("train")
+    {
+        // How long was said: in steps or in epochs.
+        train.remove("steps");
     }
     merge(&mut resolved, &table);
     let section = |name: &str| match resolved.get(name) {
@@ -152,6 +159,7 @@ fn resolve_layers(
         program: env!("CARGO_PKG_VERSION").into(),
         preset: text("preset"),
         paper: text("paper"),
+        purpose,
         seed: layers.seed()?,
         data: layers.data()?,
         likelihood: member("likelihood"),
@@ -165,6 +173,20 @@ fn resolve_layers(
     };
     check(&parts, &objective, &run)?;
     Ok((Checked { run, parts, objective }, notes))
+}
+
+/// What the run is for: what was said; or else samples, for images of which nothing was chosen; or else nothing in particular.
+fn purpose_of(
+    layers: &Layers,
+    facts: &Facts,
+    notes: &mut Vec<String>,
+) -> Result<Option<Purpose>, ConfigError> {
+    let asked = layers.purpose()?;
+    if asked.is_some() || layers.table.contains_key("preset") || layers.choose_model() || !has_detail(facts) {
+        return Ok(asked);
+    }
+    notes.push("for: samples, as for all images (--for codes, likelihood or anomalies otherwise)".into());
+    Ok(Some(Purpose::Samples))
 }
 
 /// The size of the code that nobody asked for is for posteriors that have one: others find theirs in what they are made of.

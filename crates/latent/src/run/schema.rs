@@ -45,6 +45,8 @@ struct Above {
     seed: u64,
     /// The preset that a file starts from; on the command line it is `--preset`.
     preset: Option<String>,
+    /// What the run is for (`--for`): what the data asks for follows from it. Images: samples.
+    purpose: Option<super::Purpose>,
     /// A note in a file, what it is; it changes nothing.
     about: Option<String>,
     /// A note in a file, the paper that it follows; it changes nothing.
@@ -53,7 +55,7 @@ struct Above {
 
 impl Default for Above {
     fn default() -> Self {
-        Self { seed: super::layers::SEED, preset: None, about: None, paper: None }
+        Self { seed: super::layers::SEED, preset: None, purpose: None, about: None, paper: None }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::Layers;
+use super::{Layers, Purpose};
 use crate::config::ConfigError;
 use crate::data::{Facts, SampleShape, ValueKind};
 use crate::member::{Context, Registry, Wiring};
@@ -11,7 +11,72 @@ use crate::model::posterior::PosteriorSettings;
 use crate::network::NetworkSettings;
 
 /// What the data itself asks for: likelihood, network and sizes, with the reasons.
-pub(super) fn suggestion(facts: &Facts) -> (Table, Vec<(&'static str, &'static str, String)>) {
+pub(super) fn suggestion(facts: &Facts, purpose: Option<Purpose>) -> (Table, Vec<Reason>) {
+    match purpose {
+        Some(Purpose::Samples) if has_detail(facts) => sharp(facts),
+        _ => plain(facts),
+    }
+}
+
+/// A section and a key, and why it is as it is.
+pub(super) type Reason = (&'static str, &'static str, String);
+
+/// Whether rows are images large enough to have detail in them.
+pub(super) fn has_detail(facts: &Facts) -> bool {
+    matches!(facts.shape, SampleShape::Image { height, width, .. } if height.min(width) >= 16)
+        && facts.kind != ValueKind::Real
+}
+
+/// For samples: codes with a place, which keep what is in the image, terms that keep edges and texture, and little time for each
+/// image. docs/results/defaults.md has what each choice brings.
+fn sharp(facts: &Facts) -> (Table, Vec<Reason>) {
+    let [channels, height, width] = match facts.shape {
+        SampleShape::Image { channels, height, width } => [channels, height, width],
+        SampleShape::Vector { columns } => [1, 1, columns],
+    };
+    let side = height.max(width);
+    // What is computed has 32 pixels a side at most, whatever the image has.
+    let patch = (side.div_ceil(32).next_power_of_two()).clamp(2, 8);
+    let is_small = side <= 32;
+    let factor = if is_small { 2 * patch } else { 4 * patch };
+    let code = (if channels > 1 { 8 } else { 4 }) * (patch / 2).max(1).pow(2).min(4);
+    let bits = facts.kind == ValueKind::Binary;
+    let (likelihood, terms, straight) = match bits {
+        true => ("kind = 'bernoulli'", "", ""),
+        // Values, not logits: the straight way starts as the best linear code.
+        false => ("kind = 'laplace', mean = 'line'", "edges = {}\n", ", shortcut = true"),
+    };
+    let (encoder, decoder) = match is_small {
+        true => ("[32, 64]", "[48, 96]"),
+        false => ("[16, 48, 96]", "[32, 64, 128]"),
+    };
+    let batch = if is_small { 64 } else { 32 };
+    let text = format!(
+        "likelihood = {{ {likelihood} }}\n\
+         posterior = {{ kind = 'diagonal-normal', latent = {{ channels = {code}, factor = {factor} }} }}\n\
+         prior = {{ kind = 'standard-normal' }}\n\
+         encoder = {{ kind = 'spatial', patch = {patch}, channels = {encoder}{straight} }}\n\
+         decoder = {{ kind = 'spatial', patch = {patch}, channels = {decoder}{straight} }}\n\
+         [objective.terms]\ndistortion = {{}}\nrate = {{ weight = 0.1 }}\n{terms}\
+         [train]\nsteps = 4000\nbatch = {batch}\nema = 0.998\npatience = 8\nvalidate_rows = 1000\n\
+         optimizer = {{ learning_rate = 1.5e-3 }}\nschedule = {{ kind = 'cosine', warmup = 100 }}\n"
+    );
+    let [h, w] = [height, width].map(|side| side.div_ceil(factor));
+    let notes = vec![
+        ("likelihood", "kind", match bits {
+            true => "likelihood: bernoulli (the values are 0 and 1)".into(),
+            false => "likelihood: laplace (absolute errors keep edges where squared ones blur them)".into(),
+        }),
+        ("network", "kind", format!("network: spatial (residual blocks at {}×{} pixels and less)", height.div_ceil(patch), width.div_ceil(patch))),
+        ("posterior", "latent", format!("latent: {code}×{h}×{w} (codes with a place keep detail; a sampler learns where they lie)")),
+        ("train", "steps", format!("steps: 4000 of {batch} images, fewer where validation no longer falls (--minutes N: as many as fit)")),
+    ];
+    // Our own text: what it says is tested.
+    (text.parse().unwrap_or_default(), notes)
+}
+
+/// For codes, likelihoods and anomalies, and for data without detail.
+fn plain(facts: &Facts) -> (Table, Vec<Reason>) {
     let mut notes = Vec::new();
     let likelihood = match facts.kind {
         ValueKind::Binary => ("bernoulli", "the values are 0 and 1"),

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use latent_kernels::instructions;
 use toml::{Table, Value};
 
-use super::{Checked, Layers, Run, resolve, splits};
+use super::{Checked, Layers, Purpose, Run, resolve, splits};
 use crate::config::{merge, parse_table, table_of};
 use crate::data::Data;
 use crate::device::Device;
@@ -50,6 +50,8 @@ pub struct Training {
     /// Where it writes; a run without a folder keeps everything in memory.
     pub folder: Option<RunFolder>,
     resume: bool,
+    /// Minutes that become a number of steps once these are timed.
+    minutes: Option<f64>,
 }
 
 /// The keys that may change when a run goes on.
@@ -74,7 +76,8 @@ impl Training {
         if let Some(path) = options.init_from {
             init_from((&mut task, &checked.run, &data), path, &options.registry, note)?;
         }
-        Ok(Self { run: checked.run, data: Arc::new(data), task, folder: None, resume: false })
+        let minutes = minutes_of(&checked.run, layers);
+        Ok(Self { run: checked.run, data: Arc::new(data), task, folder: None, resume: false, minutes })
     }
 
     /// Opens the data, resolves the configuration, makes the folder and writes `run.toml`. `note` hears what was
@@ -149,12 +152,9 @@ impl Training {
         } else if folder.first().exists() {
             (task.weights, task.filled) = load_weights(&task.weights, &folder.first())?;
         }
-        let text = run.without_statistics().to_toml()?;
-        if std::fs::read_to_string(&run_path).ok().as_deref() != Some(&text) {
-            write_whole(&run_path, |out| out.write_all(text.as_bytes()))
-                .map_err(TrainError::io(&run_path))?;
-        }
-        Ok(Self { run, data: Arc::new(data), task, folder: Some(folder), resume: exists })
+        write_run(&run, &run_path)?;
+        let minutes = minutes_of(&run, layers).filter(|_| !exists);
+        Ok(Self { run, data: Arc::new(data), task, folder: Some(folder), resume: exists, minutes })
     }
 
     /// A run that goes on: its own settings, but for how long it lasts; its own data, or an error.
@@ -209,7 +209,8 @@ impl Training {
         Ok((old, data))
     }
 
-    /// Tries a few steps and says how large the model is and what memory and time training will take. Changes nothing;
+    /// Tries a few steps and says how large the model is and what memory and time training will take. Minutes that the run was
+    /// given become a number of steps here, which `run.toml` keeps, so that a run that goes on has as many. Nothing else changes;
     /// a run that is refused before it began leaves no folder behind.
     ///
     /// # Errors
@@ -229,7 +230,18 @@ impl Training {
         };
         let stop = AtomicBool::new(false);
         let (trainer, task) = self.trainer(&stop);
-        let result = trainer.preflight(task, done, available);
+        let mut result = trainer.preflight(task, done, available);
+        if let Ok(forecast) = &mut result
+            && let Some(minutes) = self.minutes.take()
+        {
+            forecast.plan(60.0 * minutes);
+            self.run.train.steps = forecast.steps;
+            // A machine that grows slower meanwhile ends it all the same.
+            self.run.train.minutes = CAP * minutes;
+            if let Some(folder) = &self.folder {
+                write_run(&self.run, &folder.path().join("run.toml"))?;
+            }
+        }
         if let Some(folder) = self.folder.as_ref().filter(|_| result.is_err() && !self.resume) {
             folder.abandon();
         }
@@ -279,6 +291,24 @@ impl Training {
     pub fn into_model(self) -> Result<Model> {
         Model::of(self.run, self.task.model, self.task.weights)
     }
+}
+
+/// A planned run may last so many times what was planned.
+const CAP: f64 = 1.25;
+
+/// The model's share of the minutes that a run is given, where nothing says how many steps it has.
+fn minutes_of(run: &Run, layers: &Layers) -> Option<f64> {
+    let share = run.purpose.map_or(1.0, Purpose::share_of_model);
+    Some(share * run.train.minutes).filter(|minutes| *minutes > 0.0 && !layers.count_steps())
+}
+
+/// Writes `run.toml`, unless it says the same already.
+fn write_run(run: &Run, path: &Path) -> Result<()> {
+    let text = run.without_statistics().to_toml()?;
+    if std::fs::read_to_string(path).ok().as_deref() != Some(&text) {
+        write_whole(path, |out| out.write_all(text.as_bytes())).map_err(TrainError::io(path))?;
+    }
+    Ok(())
 }
 
 /// Says what a folder has lost of its run.

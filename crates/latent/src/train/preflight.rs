@@ -56,10 +56,21 @@ impl fmt::Display for Preflight {
     }
 }
 
+/// More steps than that are not planned, however short one is.
+const MOST_PLANNED: u64 = 10_000_000;
+
 /// Training that takes longer is worth a word before it starts.
 const LONG: f64 = 3600.0;
 
 impl Preflight {
+    /// As many steps as these seconds allow, with the validations between them; at least one.
+    pub fn plan(&mut self, seconds: f64) {
+        let each = self.seconds / self.steps.max(1) as f64;
+        self.steps = (seconds / each.max(1e-9)) as u64;
+        self.steps = self.steps.clamp(1, MOST_PLANNED);
+        self.seconds = each * self.steps as f64;
+    }
+
     /// A warning of training that takes more than an hour, with what to do; none where `minutes` (0 for no limit) cuts it
     /// before.
     pub fn warning(&self, minutes: f64) -> Option<String> {
@@ -311,6 +322,23 @@ fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_becomes_steps_with_their_validations() {
+        let mut forecast = Preflight {
+            parameters: 1,
+            model_bytes: 4,
+            peak_bytes: 0,
+            available: None,
+            seconds_per_step: 0.25,
+            steps: 100,
+            seconds: 30.0,
+        };
+        forecast.plan(60.0);
+        assert_eq!((forecast.steps, forecast.seconds), (200, 60.0));
+        forecast.plan(0.001);
+        assert_eq!(forecast.steps, 1);
+    }
 
     #[test]
     fn training_of_hours_is_said_before_it_starts() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use latent::Key;
+use latent::{Activation, Key};
 use latent::batch::{Batch, Given};
 use latent::data::{SampleShape, ValueKind};
 use latent::device::{Device, host, host_f64};
@@ -248,7 +248,7 @@ fn batch_norm_is_that_of_the_host_and_follows() {
 #[test]
 fn group_norm_is_that_of_the_host() {
     for (asked, groups) in [(1, 1), (2, 2), (3, 2), (4, 4), (8, 4)] {
-        let (network, weights) = layer(|init| Layer::GroupNorm(GroupNorm::new(init, "norm", 4, asked)));
+        let (network, weights) = layer(|init| Layer::GroupNorm(GroupNorm::new(init, "norm", 4, asked, Activation::Identity)));
         assert!(!network.couples_rows());
         let (gain, shift) = (of(&weights, "norm.gain"), of(&weights, "norm.shift"));
         let x = maps();

@@ -8,6 +8,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow_matching::{Velocity, check_steps, fit, restored, told_width};
@@ -21,7 +22,7 @@ use crate::network::{UNet, UNetConfig};
 use crate::weights::{Init, Weights};
 
 /// The network and the solver.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlowUNetSettings {
     /// Channels at the maps' own size; twice as many at each halving.

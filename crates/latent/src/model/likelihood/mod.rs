@@ -6,6 +6,7 @@
 mod bernoulli;
 mod continuous_bernoulli;
 mod discretised_logistic;
+mod laplace;
 mod normal;
 
 use burn::tensor::Tensor;
@@ -13,6 +14,7 @@ use burn::tensor::Tensor;
 pub use bernoulli::BernoulliSettings;
 pub use continuous_bernoulli::ContinuousBernoulliSettings;
 pub use discretised_logistic::DiscretisedLogisticSettings;
+pub use laplace::LaplaceSettings;
 pub use normal::{MeanRange, NormalSettings, Scale};
 
 use super::View;
@@ -79,6 +81,7 @@ pub fn likelihoods() -> Axis<LikelihoodSettings> {
         .with::<bernoulli::BernoulliSettings>()
         .with::<continuous_bernoulli::ContinuousBernoulliSettings>()
         .with::<normal::NormalSettings>()
+        .with::<laplace::LaplaceSettings>()
         .with::<discretised_logistic::DiscretisedLogisticSettings>()
 }
 

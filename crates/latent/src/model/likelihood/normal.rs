@@ -83,12 +83,13 @@ struct Normal {
     error: String,
 }
 
-impl NormalSettings {
-    fn is_unit(&self, facts: &Facts) -> bool {
-        match self.mean {
-            MeanRange::Auto => facts.kind != ValueKind::Real,
-            MeanRange::Line => false,
-            MeanRange::Unit => true,
+impl MeanRange {
+    /// Whether the decoder's outputs are squashed into [0, 1].
+    pub(super) fn is_unit(self, facts: &Facts) -> bool {
+        match self {
+            Self::Auto => facts.kind != ValueKind::Real,
+            Self::Line => false,
+            Self::Unit => true,
         }
     }
 }
@@ -108,7 +109,7 @@ impl Settings<dyn Likelihood> for NormalSettings {
             ));
         }
         let facts = context.facts;
-        let bias = match self.is_unit(facts) {
+        let bias = match self.mean.is_unit(facts) {
             true => mean_logits(facts),
             false => Some(facts.mean.clone()).filter(|mean| mean.len() == facts.shape.features()),
         };
@@ -140,7 +141,7 @@ impl Settings<dyn Likelihood> for NormalSettings {
         Ok(Box::new(Normal {
             features: facts.shape.features(),
             scale: self.scale,
-            unit: self.is_unit(facts),
+            unit: self.mean.is_unit(facts),
             log_variance,
             error: init.path("squared error"),
         }))

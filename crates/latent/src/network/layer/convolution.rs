@@ -95,6 +95,16 @@ impl ConvConfig {
 }
 
 impl Conv {
+    /// Where its weights stand, `[outputs, inputs, kernel, kernel]`.
+    pub(crate) fn weight_id(&self) -> WeightId {
+        self.weight
+    }
+
+    /// Where its bias stands, `[outputs]`.
+    pub(crate) fn bias_id(&self) -> WeightId {
+        self.bias
+    }
+
     /// `[rows, inputs, h, w]` → `[rows, outputs, ⌈h/stride⌉, ⌈w/stride⌉]`
     pub fn apply(&self, weights: &Weights, x: Tensor<4>) -> Tensor<4> {
         let (weight, bias) = (weights.get(self.weight), weights.get(self.bias));

@@ -20,6 +20,7 @@ pub use dense::{Dense, DenseConfig};
 pub use join::Join;
 pub use normalise::{BatchNorm, GroupNorm};
 pub use random::{Dropout, InputNoise};
+pub(crate) use shuffle::{pooled, space_to_depth};
 
 use crate::data::{DataError, SampleShape};
 use crate::member::{Call, Freeze, Kept};
@@ -68,6 +69,8 @@ pub enum Layer {
     Upsample(Conv, [usize; 2]),
     /// h + f(h)
     Residual(Vec<Layer>),
+    /// What two ways from one input give, added.
+    Beside(Vec<Layer>, Vec<Layer>),
     /// Rows as maps of `[channels, height, width]`.
     Maps([usize; 3]),
     /// Blocks of so many by so many places as one place with more channels.
@@ -124,6 +127,13 @@ impl Layer {
                     (x, y) => Signal::Rows(x.rows() + y.rows()),
                 }
             }
+            (Self::Beside(one, other), x) => {
+                let through = |layers: &[Layer], x: Signal| layers.iter().fold(x, |h, layer| layer.apply(call, h));
+                match (through(one, x.clone()), through(other, x)) {
+                    (Signal::Maps(x), Signal::Maps(y)) => Signal::Maps(x + y),
+                    (x, y) => Signal::Rows(x.rows() + y.rows()),
+                }
+            }
             (Self::BatchNorm(norm), x) => norm.apply(call, x),
             (Self::Activation(activation), Signal::Rows(x)) => Signal::Rows(activation.apply(x)),
             (Self::Activation(activation), Signal::Maps(x)) => Signal::Maps(activation.apply(x)),
@@ -159,6 +169,7 @@ impl Layer {
             | Self::Activation(_)
             | Self::Dropout(_)
             | Self::Noise(_) => from,
+            Self::Beside(one, _) => one.iter().fold(from, |shape, layer| layer.shape(shape)),
             Self::Maps(shape) => maps(*shape),
             Self::Flatten => SampleShape::Vector { columns: from.features() },
             Self::Join(join) => match from {
@@ -176,6 +187,7 @@ impl Layer {
             Self::ConvTranspose(..) => "transposed convolution",
             Self::Upsample(..) => "upsampling convolution",
             Self::Residual(_) => "residual block",
+            Self::Beside(..) => "two ways",
             Self::Maps(_) => "as maps",
             Self::Flatten => "as rows",
             Self::SpaceToDepth(_) => "space to depth",
@@ -195,6 +207,7 @@ impl Layer {
         match self {
             Self::BatchNorm(norm) => visit(norm),
             Self::Residual(inner) => inner.iter().for_each(|layer| layer.each(visit)),
+            Self::Beside(one, other) => one.iter().chain(other).for_each(|layer| layer.each(visit)),
             _ => {}
         }
     }

@@ -8,7 +8,7 @@
 use burn::tensor::Tensor;
 
 /// `[rows, c, h, w]` → `[rows, c f², ⌈h/f⌉, ⌈w/f⌉]`
-pub(super) fn space_to_depth(x: Tensor<4>, factor: usize) -> Tensor<4> {
+pub(crate) fn space_to_depth(x: Tensor<4>, factor: usize) -> Tensor<4> {
     let [rows, channels, height, width] = x.dims();
     let [h, w] = [height, width].map(|side| side.div_ceil(factor));
     let x = filled(filled(x, 2, h * factor), 3, w * factor);
@@ -27,6 +27,16 @@ pub(super) fn depth_to_space(x: Tensor<4>, factor: usize, size: [usize; 2]) -> T
     let y = x.reshape([rows, channels, factor, factor, h, w]).permute([0, 1, 4, 2, 5, 3]);
     let y = y.reshape([rows, channels, h * factor, w * factor]);
     if size == [h * factor, w * factor] { y } else { y.narrow(2, 0, size[0]).narrow(3, 0, size[1]) }
+}
+
+/// The means of blocks of `size` × `size` pixels; what is over at an odd side is left out.
+pub(crate) fn pooled(x: Tensor<4>, size: usize) -> Tensor<4> {
+    let [rows, channels, height, width] = x.dims();
+    let [h, w] = [height / size, width / size];
+    let x = if h * size == height { x } else { x.narrow(2, 0, h * size) };
+    let x = if w * size == width { x } else { x.narrow(3, 0, w * size) };
+    let blocks = x.reshape([rows, channels, h, size, w, size]);
+    (blocks.sum_dim(5).sum_dim(3) * (1.0 / (size * size) as f64)).reshape([rows, channels, h, w])
 }
 
 /// A side filled up to a length by its last slice.
