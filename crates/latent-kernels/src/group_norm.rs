@@ -154,8 +154,8 @@ impl Backward<Flex, 3> for GroupNormBackward {
         let mut dx = own(grads.consume::<Flex>(&ops.node));
         // Of each channel of each row: Σ dz x̂ and Σ dz.
         let (mut by_gain, mut by_shift) = (vec![0.0; rows * channels], vec![0.0; rows * channels]);
-        let targets =
-            [dx.storage_mut(), &mut by_gain, &mut by_shift].map(|values: &mut [f32]| Shared(values.as_mut_ptr()));
+        let targets = [dx.storage_mut(), &mut by_gain, &mut by_shift]
+            .map(|values: &mut [f32]| Shared(values.as_mut_ptr()));
         let kept = keeps(form.activation);
         parallel::ranges(rows * form.groups, LEAST.div_ceil(size.max(1)), |range| {
             let mut inner = vec![0.0; places];
@@ -194,7 +194,8 @@ impl Backward<Flex, 3> for GroupNormBackward {
                     across += f64::from(gain) * products;
                 }
                 let r = f64::from(r);
-                let (level, across) = ((r * level / size as f64) as f32, (r * r * across / size as f64) as f32);
+                let (level, across) =
+                    ((r * level / size as f64) as f32, (r * r * across / size as f64) as f32);
                 for (index, (x, dz)) in x.chunks(places).zip(dx.chunks_mut(places)).enumerate() {
                     centre(dz, x, mean, r as f32 * gain[first + index], across, level);
                 }

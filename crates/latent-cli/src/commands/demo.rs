@@ -19,6 +19,12 @@ const EXAMPLES: &str = "\
 Examples:
   latent demo --epochs 0.1 --out runs/glimpse";
 
+/// Minutes of the first model and its sampler.
+const MINUTES: f64 = 1.4;
+
+/// Epochs of the second model.
+const PLANE_EPOCHS: f64 = 15.0;
+
 /// Train on data that ships with the program and show what comes out
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,17 +55,21 @@ impl Demo {
             "Fashion-MNIST's 10,000 test images ship with this program: 8,000 to learn from, 1,000 to validate,\n\
              1,000 kept for a test. A variational autoencoder learns their distribution.\n",
         );
-        let mut layers = self.layers(10.0)?;
-        layers.set("posterior.latent=16")?;
-        layers.set("train.optimizer.learning_rate=2e-3")?;
-        layers.set("train.schedule={kind=\"cosine\", last=0.05}")?;
+        let mut layers = self.layers()?;
+        match self.epochs {
+            Some(epochs) => layers.set(&format!("train.epochs={epochs}"))?,
+            None => layers.set(&format!("train.minutes={MINUTES}"))?,
+        }
         let code = train(&layers, &folder, options()?, true, &stop, out)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
 
         out.note("\nOnce more with two latents, so that the whole latent plane can be seen.\n");
-        let mut layers = self.layers(20.0)?;
+        let mut layers = self.layers()?;
+        layers.set(&format!("train.epochs={}", self.epochs.unwrap_or(PLANE_EPOCHS)))?;
+        // A cross-entropy on grey levels weighs the rate more than a measured σ does: fewer holes.
+        layers.set("likelihood.kind=bernoulli")?;
         layers.set("posterior.latent=2")?;
         layers.set("network={kind=\"mlp\", hidden=[500, 200]}")?;
         let code = train(&layers, &plane, options()?, true, &stop, out)?;
@@ -67,13 +77,20 @@ impl Demo {
             return Ok(code);
         }
 
-        let pictures: Vec<PathBuf> =
-            ["samples", "reconstructions", "interpolation", "traversal", "codes", "curves"]
-                .iter()
-                .map(|name| folder.join(format!("figures/{name}.png")))
-                .chain([plane.join("figures/regions.png")])
-                .filter(|path| path.exists())
-                .collect();
+        let pictures: Vec<PathBuf> = [
+            "samples",
+            "samples-nearest",
+            "reconstructions",
+            "interpolation",
+            "traversal",
+            "codes",
+            "curves",
+        ]
+        .iter()
+        .map(|name| folder.join(format!("figures/{name}.png")))
+        .chain([plane.join("figures/regions.png")])
+        .filter(|path| path.exists())
+        .collect();
         let mut text = String::from("\nLook at:");
         for file in [folder.join("report.html"), plane.join("report.html")].iter().chain(&pictures) {
             text.push_str(&format!("\n  {}", path(file)));
@@ -81,20 +98,17 @@ impl Demo {
         let run = path(&folder);
         text.push_str(&format!(
             "\n\nTry next:\n  latent sample {run} --count 100 --seed 2 --out more.png\n  \
-             latent fit-sampler {run} --minutes 0.5\n  latent train --data YOUR-FOLDER-OF-IMAGES --out runs/mine"
+             latent evaluate {run} --minutes 1\n  latent train --data YOUR-FOLDER-OF-IMAGES --out runs/mine"
         ));
         let value = json!({ "run": json_path(&folder), "plane": json_path(&plane), "pictures": json_paths(&pictures) });
         out.result(text, &value);
         Ok(ExitCode::SUCCESS)
     }
 
-    fn layers(&self, epochs: f64) -> Result<Layers, latent::config::ConfigError> {
+    fn layers(&self) -> Result<Layers, latent::config::ConfigError> {
         let mut layers = Layers::default();
         layers.set("data.source=embedded")?;
-        // A cross-entropy on grey levels weighs the rate more than a measured σ does: fewer holes, better samples.
-        layers.set("likelihood.kind=bernoulli")?;
         layers.set(&format!("seed={}", self.seeded.seed))?;
-        layers.set(&format!("train.epochs={}", self.epochs.unwrap_or(epochs)))?;
         Ok(layers)
     }
 }

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use latent::data::Data;
-use latent::{Key, Model, Registry};
 use latent::generate::sampler::{
     Choice, CodeSet, FitOptions, FittedSampler, Judged, SamplerSettings, auto_kinds, fit_auto, fit_one,
 };
 use latent::words::duration;
+use latent::{Key, Model, Registry};
 use serde_json::json;
 use toml::{Table, Value};
 

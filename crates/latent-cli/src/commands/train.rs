@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use clap::Args;
 use latent::Layers;
-use latent::run::Purpose;
 use latent::Registry;
 use latent::device::Device;
 use latent::evaluate::{RunReport, is_current, report};
 use latent::figure::Level;
+use latent::run::Purpose;
 use latent::train::Outcome;
 use latent::words::{duration, shown};
 use latent::{Options, Training};

@@ -86,8 +86,7 @@ pub fn pairs(
         row_labels: (0..rows).flat_map(|_| called.map(String::from)).collect(),
         ..GridLabels::default()
     };
-    let layout =
-        Layout { figure: "pairs", labels: &labels, columns, group: 2, ..Layout::default() };
+    let layout = Layout { figure: "pairs", labels: &labels, columns, group: 2, ..Layout::default() };
     let cell = layout.size(originals);
     let places = layout.places(cell, 2 * rows);
     let mut canvas = layout.sheet(originals, 2 * rows)?;

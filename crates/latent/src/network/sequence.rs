@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::Network;
-use super::shortcut::Shortcut;
 use super::layer::{self, Join, Layer, Signal};
+use super::shortcut::Shortcut;
 use crate::data::DataError;
 use crate::member::{Call, Freeze, Kept, Life, Progress, Start};
 use crate::weights::Weights;

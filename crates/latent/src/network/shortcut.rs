@@ -93,7 +93,11 @@ impl Shortcut {
                 let pool = pooling(channels, self.factor);
                 let x = if pool > 1 { super::layer::pooled(x, pool) } else { x };
                 let factor = self.factor / pool;
-                let blocks = Blocks::of(&host(&space_to_depth(x, factor).flatten::<1>(0, 3)), rows, channels * factor * factor);
+                let blocks = Blocks::of(
+                    &host(&space_to_depth(x, factor).flatten::<1>(0, 3)),
+                    rows,
+                    channels * factor * factor,
+                );
                 match components(&blocks, self.code, self.conv.outputs) {
                     Some((weight, bias)) => (spread(&weight, channels, self.factor, pool), bias),
                     None => return Ok(()),
@@ -106,9 +110,11 @@ impl Shortcut {
                 if heads.dims()[1] < numbers {
                     return Ok(());
                 }
-                let codes = Blocks::of(&host(&heads.narrow(1, 0, numbers).flatten::<1>(0, 1)), rows, self.code);
+                let codes =
+                    Blocks::of(&host(&heads.narrow(1, 0, numbers).flatten::<1>(0, 1)), rows, self.code);
                 let pixels = channels * self.factor * self.factor;
-                let blocks = Blocks::of(&host(&space_to_depth(x, self.factor).flatten::<1>(0, 3)), rows, pixels);
+                let blocks =
+                    Blocks::of(&host(&space_to_depth(x, self.factor).flatten::<1>(0, 3)), rows, pixels);
                 match way_back(&codes, &blocks) {
                     Some(found) => found,
                     None => return Ok(()),
@@ -142,7 +148,8 @@ impl Blocks {
         let places = maps.len() / (rows * width).max(1);
         let at = |i: usize, j: usize| f64::from(maps[(i / places * width + j) * places + i % places]);
         let n = rows * places;
-        let mean: Vec<f64> = (0..width).map(|j| (0..n).map(|i| at(i, j)).sum::<f64>() / n.max(1) as f64).collect();
+        let mean: Vec<f64> =
+            (0..width).map(|j| (0..n).map(|i| at(i, j)).sum::<f64>() / n.max(1) as f64).collect();
         Self { values: Mat::from_fn(n, width, |i, j| at(i, j) - mean[j]), mean }
     }
 }
@@ -192,7 +199,8 @@ fn way_back(codes: &Blocks, blocks: &Blocks) -> Option<(Vec<f32>, Vec<f32>)> {
     let n = codes.values.nrows() as f64;
     let gram = codes.values.transpose() * &codes.values;
     // A little on the diagonal, lest a channel that never changes make it singular.
-    let gram = Mat::from_fn(gram.nrows(), gram.ncols(), |i, j| gram[(i, j)] + if i == j { 1e-6 * n } else { 0.0 });
+    let gram =
+        Mat::from_fn(gram.nrows(), gram.ncols(), |i, j| gram[(i, j)] + if i == j { 1e-6 * n } else { 0.0 });
     let across = codes.values.transpose() * &blocks.values;
     let found = gram.llt(Side::Lower).ok()?.solve(&across);
     let (code, pixels) = (found.nrows(), found.ncols());

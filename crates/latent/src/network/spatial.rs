@@ -126,7 +126,10 @@ impl Settings<dyn Network> for SpatialSettings {
         }
         if let Some(halvings) = found.filter(|&halvings| known && halvings < self.skipped()) {
             return Err(ConfigError::combination(
-                format!("the code's maps have 1/{} of the image's sides, less than a patch has", 1 << halvings),
+                format!(
+                    "the code's maps have 1/{} of the image's sides, less than a patch has",
+                    1 << halvings
+                ),
                 format!("set {}.patch = {} or less", context.path, 1 << halvings),
             ));
         }

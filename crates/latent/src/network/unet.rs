@@ -71,9 +71,8 @@ struct Block {
 impl Block {
     fn new(init: &mut Init<'_>, name: &str, channels: usize, embedded: usize) -> Self {
         let mut init = init.scope(name);
-        let norm = |init: &mut Init<'_>, name: &str| {
-            GroupNorm::new(init, name, channels, GROUPS, Activation::Silu)
-        };
+        let norm =
+            |init: &mut Init<'_>, name: &str| GroupNorm::new(init, name, channels, GROUPS, Activation::Silu);
         Self {
             norms: [norm(&mut init, "norm0"), norm(&mut init, "norm1")],
             convolutions: [

@@ -13,7 +13,7 @@ use crate::network::NetworkSettings;
 /// What the data itself asks for: likelihood, network and sizes, with the reasons.
 pub(super) fn suggestion(facts: &Facts, purpose: Option<Purpose>) -> (Table, Vec<Reason>) {
     match purpose {
-        Some(Purpose::Samples) if has_detail(facts) => sharp(facts),
+        Some(Purpose::Samples) if has_detail(facts) => lean(facts),
         _ => plain(facts),
     }
 }
@@ -27,51 +27,76 @@ pub(super) fn has_detail(facts: &Facts) -> bool {
         && facts.kind != ValueKind::Real
 }
 
-/// For samples: codes with a place, which keep what is in the image, terms that keep edges and texture, and little time for each
-/// image. docs/results/defaults.md has what each choice brings.
-fn sharp(facts: &Facts) -> (Table, Vec<Reason>) {
+/// For samples: a lean network, so that many images are seen in little time; more codes than a person would want to look at;
+/// absolute errors and edges, which keep contours where squared errors blur them; a sampler then learns where codes lie.
+/// docs/results/defaults.md has what each choice brings.
+fn lean(facts: &Facts) -> (Table, Vec<Reason>) {
     let [channels, height, width] = match facts.shape {
         SampleShape::Image { channels, height, width } => [channels, height, width],
         SampleShape::Vector { columns } => [1, 1, columns],
     };
-    let side = height.max(width);
-    // What is computed has 32 pixels a side at most, whatever the image has.
-    let patch = (side.div_ceil(32).next_power_of_two()).clamp(2, 8);
-    let is_small = side <= 32;
-    let factor = if is_small { 2 * patch } else { 4 * patch };
-    let code = (if channels > 1 { 8 } else { 4 }) * (patch / 2).max(1).pow(2).min(4);
+    let (small, colour) = (height.min(width) < 48, channels > 1);
+    let latent = if small {
+        32
+    } else if colour {
+        128
+    } else {
+        64
+    };
+    // Twice as many channels at each halving, down to some four pixels; few where the map is large.
+    let halvings = height.max(width).div_ceil(4).next_power_of_two().ilog2().max(1);
+    let first: usize = if small {
+        24
+    } else if height.max(width) < 96 {
+        16
+    } else {
+        8
+    };
+    let widths: Vec<String> = (0..halvings).map(|k| (first << k.min(8)).min(128).to_string()).collect();
     let bits = facts.kind == ValueKind::Binary;
-    let (likelihood, terms, straight) = match bits {
-        true => ("kind = 'bernoulli'", "", ""),
-        // Values, not logits: the straight way starts as the best linear code.
-        false => ("kind = 'laplace', mean = 'line'", "edges = {}\n", ", shortcut = true"),
+    let (likelihood, edges) = match bits {
+        true => ("kind = 'bernoulli'", ""),
+        false => ("kind = 'laplace', mean = 'line'", "edges = { weight = 0.5 }\n"),
     };
-    let (encoder, decoder) = match is_small {
-        true => ("[32, 64]", "[48, 96]"),
-        false => ("[16, 48, 96]", "[32, 64, 128]"),
-    };
-    let batch = if is_small { 64 } else { 32 };
+    let (batch, steps) = if small { (64, 4000) } else { (32, 6000) };
+    let network = format!("{{ kind = 'conv', channels = [{}] }}", widths.join(", "));
     let text = format!(
         "likelihood = {{ {likelihood} }}\n\
-         posterior = {{ kind = 'diagonal-normal', latent = {{ channels = {code}, factor = {factor} }} }}\n\
+         posterior = {{ kind = 'diagonal-normal', latent = {latent} }}\n\
          prior = {{ kind = 'standard-normal' }}\n\
-         encoder = {{ kind = 'spatial', patch = {patch}, channels = {encoder}{straight} }}\n\
-         decoder = {{ kind = 'spatial', patch = {patch}, channels = {decoder}{straight} }}\n\
-         [objective.terms]\ndistortion = {{}}\nrate = {{ weight = 0.1 }}\n{terms}\
-         [train]\nsteps = 4000\nbatch = {batch}\nema = 0.998\npatience = 8\nvalidate_rows = 1000\n\
+         encoder = {network}\ndecoder = {network}\n\
+         [objective.terms]\ndistortion = {{}}\nrate = {{ weight = 0.5 }}\n{edges}\
+         [train]\nsteps = {steps}\nbatch = {batch}\nema = 0.995\npatience = 10\nvalidate_rows = 1000\n\
          optimizer = {{ learning_rate = 1.5e-3 }}\nschedule = {{ kind = 'cosine', warmup = 100 }}\n"
     );
-    let [h, w] = [height, width].map(|side| side.div_ceil(factor));
     let notes = vec![
-        ("likelihood", "kind", match bits {
-            true => "likelihood: bernoulli (the values are 0 and 1)".into(),
-            false => "likelihood: laplace (absolute errors keep edges where squared ones blur them)".into(),
-        }),
-        ("network", "kind", format!("network: spatial (residual blocks at {}×{} pixels and less)", height.div_ceil(patch), width.div_ceil(patch))),
-        ("posterior", "latent", format!("latent: {code}×{h}×{w} (codes with a place keep detail; a sampler learns where they lie)")),
-        ("train", "steps", format!("steps: 4000 of {batch} images, fewer where validation no longer falls (--minutes N: as many as fit)")),
+        (
+            "likelihood",
+            "kind",
+            match bits {
+                true => "likelihood: bernoulli (the values are 0 and 1)".into(),
+                false => "likelihood: laplace, and a term for edges (squared errors blur them)".into(),
+            },
+        ),
+        (
+            "network",
+            "kind",
+            format!("network: conv, channels {} (lean: more images in less time)", widths.join(" ")),
+        ),
+        (
+            "posterior",
+            "latent",
+            format!("latent: {latent} dimensions (detail; a sampler learns where codes lie)"),
+        ),
+        (
+            "train",
+            "steps",
+            format!(
+                "steps: {steps} of {batch} images, fewer where validation no longer falls (--minutes N: as many as fit)"
+            ),
+        ),
     ];
-    // Our own text: what it says is tested.
+    // Our own text: that it is sound is tested.
     (text.parse().unwrap_or_default(), notes)
 }
 
@@ -193,4 +218,74 @@ fn encoding(facts: &Facts) -> Context<'_> {
     let mut context = Context::new(facts);
     context.wiring = Wiring { from: facts.shape, ..context.wiring };
     context
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Normalisation, StoredType};
+    use crate::run::{Layers, resolve};
+
+    fn facts(channels: usize, height: usize, width: usize, kind: ValueKind) -> Facts {
+        let shape = SampleShape::Image { channels, height, width };
+        Facts {
+            source: "made for a test".into(),
+            shape,
+            kind,
+            normalisation: Normalisation {
+                offset: vec![0.0],
+                scale: vec![255.0],
+                stored: StoredType::U8,
+                range: Some((0.0, 255.0)),
+                whole: Vec::new(),
+            },
+            columns: Vec::new(),
+            constant: Vec::new(),
+            classes: Vec::new(),
+            rows: [100, 10, 10],
+            mean: vec![0.5; shape.features()],
+            variance: vec![0.1; shape.features()],
+            hash: String::new(),
+            overlaps: Vec::new(),
+            condition: Vec::new(),
+        }
+    }
+
+    fn resolved(facts: &Facts, settings: &[&str]) -> (super::super::Run, Vec<String>) {
+        let mut layers = Layers::default();
+        settings.iter().for_each(|setting| layers.set(setting).unwrap());
+        let (checked, notes) = resolve(&layers, facts, &Registry::default()).unwrap();
+        (checked.run, notes)
+    }
+
+    #[test]
+    fn images_are_for_samples_unless_something_else_is_said_or_chosen() {
+        for (channels, height, width) in [(1, 28, 28), (3, 64, 64), (3, 16, 200), (3, 128, 96), (1, 256, 256)]
+        {
+            for kind in [ValueKind::Binary, ValueKind::Grey, ValueKind::Colour] {
+                let facts = facts(channels, height, width, kind);
+                let (run, notes) = resolved(&facts, &[]);
+                assert_eq!(run.purpose, Some(Purpose::Samples));
+                assert!(run.objective["terms"].get("edges").is_some() == (kind != ValueKind::Binary));
+                assert!(run.train.steps > 0 && notes.iter().any(|note| note.starts_with("for: samples")));
+                // A map of a few pixels in the end, whatever the size: the head stays small.
+                let widths = run.encoder["channels"].as_array().unwrap().len();
+                let last = height.max(width).div_ceil(1 << widths);
+                assert!((2..=4).contains(&last), "{height}×{width}: {last}");
+            }
+        }
+        let facts = facts(3, 64, 64, ValueKind::Colour);
+        for settings in [&["purpose=codes"][..], &["network.kind=mlp"], &["posterior.latent=3"]] {
+            let (run, _) = resolved(&facts, settings);
+            assert!(run.purpose != Some(Purpose::Samples) && run.objective["terms"].get("edges").is_none());
+        }
+        // What is said of time is kept.
+        assert_eq!(resolved(&facts, &["train.epochs=2"]).0.train.steps, 0);
+        assert_eq!(resolved(&facts, &["train.steps=7"]).0.train.steps, 7);
+        assert!(Layers::default().set("purpose=sample").is_ok());
+        let mut layers = Layers::default();
+        layers.set("purpose=sample").unwrap();
+        let error = resolve(&layers, &facts, &Registry::default()).err().unwrap().to_string();
+        assert!(error.contains("samples, codes, likelihood, anomalies"), "{error}");
+    }
 }

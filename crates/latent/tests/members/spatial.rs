@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use latent::{Activation, Key};
 use latent::batch::{Batch, Given};
 use latent::data::{SampleShape, ValueKind};
 use latent::device::{Device, host, host_f64};
@@ -14,6 +13,7 @@ use latent::network::{Layer, Network, Sequence};
 use latent::optimizer::MODEL;
 use latent::train::{Autoencoder, Moment, Trainable};
 use latent::weights::{Init, WeightId, Weights};
+use latent::{Activation, Key};
 
 use crate::common::*;
 
@@ -248,7 +248,8 @@ fn batch_norm_is_that_of_the_host_and_follows() {
 #[test]
 fn group_norm_is_that_of_the_host() {
     for (asked, groups) in [(1, 1), (2, 2), (3, 2), (4, 4), (8, 4)] {
-        let (network, weights) = layer(|init| Layer::GroupNorm(GroupNorm::new(init, "norm", 4, asked, Activation::Identity)));
+        let (network, weights) =
+            layer(|init| Layer::GroupNorm(GroupNorm::new(init, "norm", 4, asked, Activation::Identity)));
         assert!(!network.couples_rows());
         let (gain, shift) = (of(&weights, "norm.gain"), of(&weights, "norm.shift"));
         let x = maps();
@@ -390,4 +391,87 @@ fn a_step_sees_noise_and_validation_does_not() {
     };
     let step = Progress { step: 0, steps_per_epoch: 1, total: 1 };
     assert_ne!(loss(Some(step), a), loss(None, a));
+}
+
+/// Images of 8×8 whose blocks of 4×4 are all combinations of two patterns: two numbers a block tell everything.
+fn two_patterns(count: usize) -> Vec<f64> {
+    let amounts = normals(Key::from_seed(31), count * 4 * 2);
+    let pattern = |which: usize, y: usize, x: usize| if which == 0 { 1.0 } else { y as f64 - x as f64 * 0.5 };
+    let pixel = |i: usize| {
+        let (row, y, x) = (i / 64, i / 8 % 8, i % 8);
+        let block = row * 4 + y / 4 * 2 + x / 4;
+        0.5 + (0..2).map(|k| 0.1 * amounts[2 * block + k] * pattern(k, y % 4, x % 4)).sum::<f64>()
+    };
+    (0..count * 64).map(pixel).collect()
+}
+
+#[test]
+fn a_shortcut_starts_as_the_best_linear_code_of_blocks() {
+    let text = "likelihood = { kind = 'laplace', mean = 'line' }
+        posterior = { kind = 'diagonal-normal', latent = { channels = 2, factor = 4 } }
+        network = { kind = 'spatial', channels = [4, 6], patch = 2, shortcut = true }";
+    let facts = facts(image(1, 8, 8), ValueKind::Grey);
+    let made = make(text, &facts);
+    let x = two_patterns(60);
+    let mut task = Autoencoder::new(made.model, made.weights, made.objective);
+    let all = batch(x.clone(), 64);
+    let rows = |count: usize, _: Key| {
+        assert!(count >= 60);
+        Ok(all.clone())
+    };
+    task.start(&rows, Key::from_seed(1)).unwrap();
+    let view = View::evaluation(&task.model, &task.weights);
+    let heads = view.encoder_outputs(&all);
+    let codes = host_f64(&heads.clone().narrow(1, 0, 8));
+    // Each channel has variance 1 over rows and places, and mean 0.
+    for channel in 0..2 {
+        let own: Vec<f64> =
+            codes.chunks(8).flat_map(|row| row[4 * channel..4 * channel + 4].to_vec()).collect();
+        let mean = own.iter().sum::<f64>() / own.len() as f64;
+        let variance = own.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / own.len() as f64;
+        assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-4, "{channel}: {mean} {variance}");
+    }
+    // ln σ² starts where codes are nearly points.
+    assert!(host_f64(&heads.clone().narrow(1, 8, 8)).iter().all(|v| (v + 4.0).abs() < 1e-6));
+    let decoded = task.model.decoder.forward(&Call::evaluation(&task.weights), heads.narrow(1, 0, 8));
+    let again = host_f64(&task.model.likelihood.mean(&view, decoded));
+    let worst = again.iter().zip(&x).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(worst < 1e-4, "two numbers tell all of a block, and it comes back off by {worst}");
+}
+
+#[test]
+fn patches_and_shortcuts_fit_any_size() {
+    for (height, width) in [(8, 8), (9, 13), (28, 28), (33, 17)] {
+        for (patch, factor) in [(1, 2), (2, 2), (2, 4), (4, 8)] {
+            for shortcut in [false, true] {
+                let text = format!(
+                    "likelihood = {{ kind = 'laplace', mean = 'line' }}
+                    posterior = {{ kind = 'diagonal-normal', latent = {{ channels = 3, factor = {factor} }} }}
+                    network = {{ kind = 'spatial', channels = [3, 4], groups = 2, patch = {patch}, shortcut = {shortcut} }}"
+                );
+                let facts = facts(image(3, height, width), ValueKind::Colour);
+                let made = make(&text, &facts);
+                let (h, w) = (height.div_ceil(factor), width.div_ceil(factor));
+                let call = Call::evaluation(&made.weights);
+                let x =
+                    matrix(normals(Key::from_seed(7), 2 * facts.shape.features()), facts.shape.features());
+                let heads = walked(made.model.encoder.as_ref(), &call, facts.shape, x);
+                assert_eq!(heads.dims(), [2, 6 * h * w]);
+                let z = heads.narrow(1, 0, 3 * h * w);
+                let outputs = walked(made.model.decoder.as_ref(), &call, image(3, h, w), z);
+                assert_eq!(outputs.dims(), [2, facts.shape.features()]);
+            }
+        }
+    }
+    let text = |patch: usize| {
+        format!(
+            "posterior = {{ kind = 'diagonal-normal', latent = {{ channels = 3, factor = 2 }} }}
+            network = {{ kind = 'spatial', patch = {patch} }}"
+        )
+    };
+    let facts = facts(image(1, 8, 8), ValueKind::Grey);
+    for (patch, said) in [(3, "patch"), (4, "patch = 2 or less")] {
+        let error = refusal(&text(patch), &facts);
+        assert!(error.contains(said), "{patch}: {error}");
+    }
 }

@@ -23,4 +23,5 @@ mod noise;
 mod optimizer;
 mod presets;
 mod schedules;
+mod sharp;
 mod surrogates;

@@ -190,13 +190,28 @@ pub fn auto_kinds(model: &Model) -> &'static [&'static str] {
         Support::Bits => &["prior", "autoregressive-bits"],
         Support::Index(_) => &["prior", "autoregressive"],
         Support::Reals | Support::UnitInterval if has_maps(model) => {
-            &["prior", "normal", "gaussian-mixture", "flow-unet"]
+            &["prior", "normal", "flow-matching", "flow-unet"]
         }
         Support::Reals | Support::UnitInterval => {
             &["prior", "normal", "gaussian-mixture", "two-stage", "maf", "flow-matching"]
         }
     }
 }
+
+/// The settings of one of these: a flow on many dimensions is wider than its default.
+fn auto_table(model: &Model, kind: &str) -> Table {
+    let mut table = kind_table(kind);
+    let dims = model.functions.latent.dims();
+    if kind == "flow-matching" && dims > WIDE {
+        let width = (2 * dims).min(MOST_WIDTH) as i64;
+        table.insert("hidden".into(), vec![width; 3].into());
+    }
+    table
+}
+
+/// A flow on more dimensions than this is twice as wide as they are many, up to a limit.
+const WIDE: usize = 128;
+const MOST_WIDTH: usize = 1024;
 
 /// Whether its codes have a place.
 fn has_maps(model: &Model) -> bool {
@@ -259,7 +274,7 @@ pub fn fit_auto(
             left / (kinds.len() - index) as f64
         });
         let options = FitOptions { minutes, ..*options };
-        let fitted = FittedSampler::fit(model, codes, &kind_table(kind), &options);
+        let fitted = FittedSampler::fit(model, codes, &auto_table(model, kind), &options);
         // One that fails does not take the others with it.
         if let Err(error) = fitted.and_then(|fitted| keep(model, run, codes, &fitted, &mut choice, &options))
         {

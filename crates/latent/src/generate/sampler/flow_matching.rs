@@ -3,6 +3,9 @@
 //! x_t = (1 − t) x_0 + t x_1,  x_0 ~ N(0, I),  x_1 a code,  t ~ U(0, 1)
 //! loss = E ‖v(x_t, t) − (x_1 − x_0)‖² / d;    draws solve dx/dt = v(x, t) from x_0 by Heun's method
 //!
+//! v is the velocity to the [normal](super::normal_flow) that codes have the covariance of, plus a network that starts at 0: what
+//! is drawn is no worse than from that normal however short the fit, and the network learns what the normal lacks.
+//!
 //! In codes this is latent diffusion's deterministic kin (the probability flow of a linear noise schedule). Where rows have
 //! classes, v is told the class; a draw of no class in particular takes one as often as training rows have it. No density is
 //! given: it would need the divergence of v along each path.
@@ -18,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::gaussian_mixture::needs_reals;
 use super::how::choices;
 use super::learn::{RowLoss, Task, arrays_of, learn_sampler, restore};
+use super::normal_flow::NormalFlow;
 use super::{Arrays, Fitting, How, LearnedSettings, Pace, Sampler, Space};
 use crate::array::Array;
 use crate::batch::{Batch, Noise};
@@ -96,7 +100,7 @@ impl Rows {
             layers.push(layer.init(init, &index.to_string()));
             width = next;
         }
-        layers.push(DenseConfig::new(width, dims).init(init, "last"));
+        layers.push(DenseConfig::new(width, dims).with_zeros().init(init, "last"));
         Self { layers, classes }
     }
 }
@@ -112,21 +116,37 @@ impl Velocity for Rows {
     }
 }
 
-impl<V: Velocity> RowLoss for V {
+/// A network's velocity beside a normal's.
+struct Led<V> {
+    network: V,
+    normal: Option<NormalFlow>,
+}
+
+impl<V: Velocity> Led<V> {
+    /// v at `x [n, dims]`, times `[n, 1]` and the class of each row.
+    fn velocity(&self, weights: &Weights, x: Tensor<2>, t: Tensor<2>, class: &[usize]) -> Tensor<2> {
+        let learned = self.network.apply(weights, x.clone(), told(t.clone(), self.network.classes(), class));
+        match &self.normal {
+            Some(normal) => normal.velocity(x, t) + learned,
+            None => learned,
+        }
+    }
+}
+
+impl<V: Velocity> RowLoss for Led<V> {
     fn loss(&self, weights: &Weights, batch: &Batch, key: Key) -> Tensor<1> {
         let (device, dims) = (Device::of(&batch.x), batch.x.dims()[1]);
         let start = Noise::new(key.fold("start"), &batch.ids).normals(1, dims, &device);
-        let t = self.times(Noise::new(key.fold("time"), &batch.ids), &device);
+        let t = self.network.times(Noise::new(key.fold("time"), &batch.ids), &device);
         let way = batch.x.clone() - start.clone();
         let class: Vec<usize> = match &batch.labels {
             // A label beyond the classes cannot be told; the data gives none.
-            Some(labels) if self.classes() > 0 => {
-                labels.iter().map(|&label| (label as usize).min(self.classes() - 1)).collect()
+            Some(labels) if self.network.classes() > 0 => {
+                labels.iter().map(|&label| (label as usize).min(self.network.classes() - 1)).collect()
             }
             _ => Vec::new(),
         };
-        let told = told(t.clone(), self.classes(), &class);
-        let error = self.apply(weights, start + way.clone() * t, told) - way;
+        let error = self.velocity(weights, start + way.clone() * t.clone(), t, &class) - way;
         (error.clone() * error).mean_dim(1).squeeze_dim(1)
     }
 }
@@ -171,9 +191,13 @@ pub(super) fn fit<V: Velocity + 'static>(
     build: impl FnOnce(usize, &mut Init<'_>) -> V,
 ) -> Result<Arrays> {
     let shares = shares(fitting);
-    let mut task = Task::new(fitting.key, |init| build(shares.len(), init));
+    let normal = NormalFlow::fit(&fitting.codes.train, &Device::cpu());
+    let mut task = Task::new(fitting.key, |init| Led { network: build(shares.len(), init), normal });
     learn_sampler(&mut task, pace, fitting)?;
     let mut arrays = arrays_of(&task.weights);
+    if let Some(normal) = &task.function.normal {
+        normal.keep(&mut arrays);
+    }
     if !shares.is_empty() {
         arrays.insert("classes".into(), Array { shape: vec![shares.len()], values: shares });
     }
@@ -192,9 +216,10 @@ pub(super) fn restored<V: Velocity + 'static>(
     if !sound || (!shares.is_empty() && shares.len() != space.classes.len()) {
         return Err("the array `classes` does not fit the model's classes".into());
     }
-    let (velocity, weights) = restore(&mut arrays, |init: &mut Init<'_>| build(shares.len(), init))?;
+    let normal = NormalFlow::take(&mut arrays, space.dims, &Device::cpu())?;
+    let (network, weights) = restore(&mut arrays, |init: &mut Init<'_>| build(shares.len(), init))?;
     let shares = shares.into_iter().map(f64::from).collect();
-    Ok(Box::new(Flow { velocity, weights, shares, dims: space.dims, steps }))
+    Ok(Box::new(Flow { velocity: Led { network, normal }, weights, shares, dims: space.dims, steps }))
 }
 
 /// How many of the training rows are of each class; nothing without classes.
@@ -212,7 +237,7 @@ fn shares(fitting: &Fitting<'_>) -> Vec<f32> {
 }
 
 struct Flow<V> {
-    velocity: V,
+    velocity: Led<V>,
     weights: Weights,
     /// How often each class comes; empty without classes.
     shares: Vec<f64>,
@@ -231,8 +256,8 @@ impl<V: Velocity> Sampler for Flow<V> {
         let device = self.weights.device();
         let mut x = device.tensor(how.normals(noise, self.dims), [n, self.dims]);
         let v = |x: &Tensor<2>, t: f64| {
-            let told = told(device.tensor(vec![t as f32; n], [n, 1]), self.shares.len(), &classes);
-            self.velocity.apply(&self.weights, x.clone(), told)
+            let t = device.tensor(vec![t as f32; n], [n, 1]);
+            self.velocity.velocity(&self.weights, x.clone(), t, &classes)
         };
         let h = 1.0 / self.steps as f64;
         for step in 0..self.steps {

@@ -33,7 +33,7 @@ pub struct FlowUNetSettings {
 
 impl Default for FlowUNetSettings {
     fn default() -> Self {
-        Self { channels: 64, solver_steps: 20 }
+        Self { channels: 48, solver_steps: 12 }
     }
 }
 

@@ -33,6 +33,7 @@ mod kernel_density;
 mod learn;
 mod maf;
 mod normal;
+mod normal_flow;
 mod pace;
 mod per_class;
 mod prior;

@@ -15,14 +15,30 @@ use crate::run::{Layers, resolve};
 
 /// A model of three columns with two classes, as it starts.
 fn model(settings: &[&str]) -> Model {
+    let own = ["network={kind='mlp', hidden=[8]}", "posterior.latent=2"];
+    let settings: Vec<&str> = own.iter().chain(settings).copied().collect();
+    model_of(SampleShape::Vector { columns: 3 }, ValueKind::Real, &settings)
+}
+
+/// A model of images whose codes are maps of 2×5×5.
+fn model_of_maps() -> Model {
+    let settings = [
+        "posterior.latent={channels=2, factor=2}",
+        "network={kind='spatial', channels=[4, 4]}",
+        "likelihood.kind=normal",
+    ];
+    model_of(SampleShape::Image { channels: 1, height: 10, width: 10 }, ValueKind::Grey, &settings)
+}
+
+fn model_of(shape: SampleShape, kind: ValueKind, settings: &[&str]) -> Model {
     let mut layers = Layers::default();
-    for setting in ["network={kind='mlp', hidden=[8]}", "posterior.latent=2"].iter().chain(settings) {
+    for setting in settings {
         layers.set(setting).unwrap();
     }
     let facts = Facts {
         source: "made for a test".into(),
-        shape: SampleShape::Vector { columns: 3 },
-        kind: ValueKind::Real,
+        shape,
+        kind,
         normalisation: Normalisation {
             offset: vec![0.0],
             scale: vec![1.0],
@@ -34,8 +50,8 @@ fn model(settings: &[&str]) -> Model {
         constant: Vec::new(),
         classes: vec!["left".into(), "right".into()],
         rows: [100, 10, 10],
-        mean: vec![0.0; 3],
-        variance: vec![1.0; 3],
+        mean: vec![0.0; shape.features()],
+        variance: vec![1.0; shape.features()],
         hash: String::new(),
         overlaps: Vec::new(),
         condition: Vec::new(),
@@ -126,6 +142,52 @@ fn a_loaded_sampler_draws_the_same_codes_in_any_batch() {
         draw(&FittedSampler::prior(&model, &registry).unwrap(), &model, 300),
         model.prior_codes(300, Key::from_seed(7)).unwrap().values
     );
+}
+
+/// Maps of one level each, −2 or 2, with a little noise; the second channel is the first's negative.
+fn flat_maps(n: usize, seed: u64) -> Array {
+    let mut noise = vec![0.0; n * 50];
+    Key::from_seed(seed).normals(&mut noise);
+    let level = |row: usize, channel: usize| if (row + channel).is_multiple_of(2) { 2.0 } else { -2.0 };
+    let values = (0..n * 50).map(|i| level(i / 50, i % 50 / 25) + 0.1 * noise[i]).collect();
+    Array::matrix(values, 50)
+}
+
+#[test]
+fn a_flow_of_maps_learns_what_places_share() {
+    let model = model_of_maps();
+    let (train, validation) = (flat_maps(400, 1), flat_maps(100, 2));
+    let validation_told = Told::nothing(validation.rows());
+    let codes = CodeSet {
+        train,
+        validation,
+        validation_told,
+        train_labels: Vec::new(),
+        validation_labels: Vec::new(),
+    };
+    let text =
+        "kind='flow-unet'\nchannels=8\nsteps=250\nbatch=64\nlearning_rate=3e-3\nema=0.98\nsolver_steps=10";
+    let sampler = fitted(&model, &codes, text).unwrap();
+    let drawn = draw(&sampler, &model, 60);
+    let (mut highs, mut off) = (0, 0.0f32);
+    for row in drawn.chunks(50) {
+        let mean = |half: &[f32]| half.iter().sum::<f32>() / 25.0;
+        let (first, second) = (mean(&row[..25]), mean(&row[25..]));
+        highs += usize::from(first > 0.0);
+        // Places agree with each other, and channels oppose.
+        off += row[..25].iter().map(|v| (v - first).abs()).sum::<f32>() / 25.0 + (first + second).abs();
+    }
+    off /= 60.0;
+    println!("flow-unet: {highs} of 60 maps are high, off by {off:.3}");
+    assert!((15..=45).contains(&highs) && off < 0.6, "{highs} of 60 maps are high, off by {off}");
+    let folder = tempfile::tempdir().unwrap();
+    sampler.save(&model, folder.path()).unwrap();
+    let loaded = FittedSampler::load(&model, folder.path(), "flow-unet", &Registry::default()).unwrap();
+    assert_eq!(drawn, draw(&loaded, &model, 60));
+    // Codes without a place are refused, with what to do.
+    let flat = self::model(&[]);
+    let error = fitted(&flat, &self::codes(60, 20), "kind='flow-unet'").err().unwrap().to_string();
+    assert!(error.contains("no place") && error.contains("flow-matching"), "{error}");
 }
 
 #[test]

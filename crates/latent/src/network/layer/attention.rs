@@ -38,9 +38,7 @@ impl Attention {
         let [rows, channels, height, width] = x.dims();
         let (each, places) = (channels / self.heads, height * width);
         let all = self.inner.apply(weights, x).reshape([rows, 3, self.heads, each, places]);
-        let part = |index: usize| {
-            all.clone().narrow(1, index, 1).reshape([rows * self.heads, each, places])
-        };
+        let part = |index: usize| all.clone().narrow(1, index, 1).reshape([rows * self.heads, each, places]);
         let (q, k, v) = (part(0) * (1.0 / (each as f64).sqrt()), part(1), part(2));
         let shares = softmax(q.swap_dims(1, 2).matmul(k), 2);
         let seen = v.matmul(shares.swap_dims(1, 2)).reshape([rows, self.channels, height, width]);

@@ -14,6 +14,8 @@ pub struct DenseConfig {
     pub outputs: usize,
     /// a
     pub activation: Activation,
+    /// Whether W starts at 0.
+    pub zero: bool,
     /// Where b starts; 0 unless given.
     pub bias: Option<Vec<f32>>,
 }
@@ -31,13 +33,19 @@ pub struct Dense {
 impl DenseConfig {
     /// An affine map.
     pub fn new(inputs: usize, outputs: usize) -> Self {
-        Self { inputs, outputs, activation: Activation::Identity, bias: None }
+        Self { inputs, outputs, activation: Activation::Identity, zero: false, bias: None }
     }
 
     /// The same with an activation.
     #[must_use]
     pub fn with_activation(self, activation: Activation) -> Self {
         Self { activation, ..self }
+    }
+
+    /// The same with weights that start at 0.
+    #[must_use]
+    pub fn with_zeros(self) -> Self {
+        Self { zero: true, ..self }
     }
 
     /// The same with a bias that starts elsewhere than at 0.
@@ -49,9 +57,13 @@ impl DenseConfig {
     /// Makes the layer under `name`, with Glorot-uniform weights.
     pub fn init(self, init: &mut Init<'_>, name: &str) -> Dense {
         let (inputs, outputs) = (self.inputs, self.outputs);
+        let law = match self.zero {
+            true => Initial::Constant(0.0),
+            false => Initial::glorot(inputs, outputs),
+        };
         let mut init = init.scope(name);
         Dense {
-            weight: init.matrix("weight", &[inputs, outputs], Initial::glorot(inputs, outputs)),
+            weight: init.matrix("weight", &[inputs, outputs], law),
             bias: init.weight("bias", &[outputs], self.bias.map_or(Initial::Constant(0.0), Initial::Values)),
             activation: self.activation,
             outputs,

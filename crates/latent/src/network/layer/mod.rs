@@ -128,7 +128,8 @@ impl Layer {
                 }
             }
             (Self::Beside(one, other), x) => {
-                let through = |layers: &[Layer], x: Signal| layers.iter().fold(x, |h, layer| layer.apply(call, h));
+                let through =
+                    |layers: &[Layer], x: Signal| layers.iter().fold(x, |h, layer| layer.apply(call, h));
                 match (through(one, x.clone()), through(other, x)) {
                     (Signal::Maps(x), Signal::Maps(y)) => Signal::Maps(x + y),
                     (x, y) => Signal::Rows(x.rows() + y.rows()),
