@@ -53,7 +53,7 @@ impl Demo {
         layers.set("posterior.latent=16")?;
         layers.set("train.optimizer.learning_rate=2e-3")?;
         layers.set("train.schedule={kind=\"cosine\", last=0.05}")?;
-        let code = train(&layers, &folder, options()?, true, &stop, out)?;
+        let code = train(&layers, &folder, options()?, (true, false), &stop, out)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
@@ -62,7 +62,7 @@ impl Demo {
         let mut layers = self.layers(20.0)?;
         layers.set("posterior.latent=2")?;
         layers.set("network={kind=\"mlp\", hidden=[500, 200]}")?;
-        let code = train(&layers, &plane, options()?, true, &stop, out)?;
+        let code = train(&layers, &plane, options()?, (true, false), &stop, out)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -13,8 +14,10 @@ use latent::figure::Level;
 use latent::train::Outcome;
 use latent::words::{duration, shown};
 use latent::{Options, Training};
+use latent_explorer::{Explorer, Server};
 use serde_json::json;
 
+use super::explore::{announce, name_of, wait};
 use super::key;
 use crate::failure::{Done, Failure};
 use crate::options::text;
@@ -83,6 +86,9 @@ pub struct Train {
     /// Write no figures and no report
     #[arg(long)]
     no_report: bool,
+    /// Serve a page that follows the training, until Ctrl-C
+    #[arg(long)]
+    explore: bool,
 }
 
 impl Train {
@@ -125,7 +131,7 @@ impl Train {
             registry: Registry::default(),
         };
         let stop = Stop::on_signals();
-        train(&layers, &self.out, options, !self.no_report, &stop, out)
+        train(&layers, &self.out, options, (!self.no_report, self.explore), &stop, out)
     }
 }
 
@@ -134,7 +140,7 @@ pub fn train(
     layers: &Layers,
     folder: &Path,
     options: Options<'_>,
-    reports: bool,
+    (reports, explores): (bool, bool),
     stop: &Stop,
     out: &Output,
 ) -> Done {
@@ -151,11 +157,18 @@ pub fn train(
         out.note(forecast.to_string());
         forecast.warning(training.run.train.minutes).into_iter().for_each(|long| out.note(long));
     }
+    let page = if explores { Some(page_of(&training, folder)?) } else { None };
+    if let Some((_, server)) = &page {
+        announce(server, out);
+    }
     let mut progress = Progress::new(out, training.run.train.minutes);
     stop.begin();
     let mut heard = false;
     let outcome = training.train(stop.flag(), &mut |event| {
         progress.event(&event);
+        if let Some((explorer, _)) = &page {
+            explorer.observe(&event);
+        }
         if stop.is_asked() && !std::mem::replace(&mut heard, true) {
             out.note("\nsaving the state; Ctrl-C again ends at once");
         }
@@ -200,7 +213,25 @@ pub fn train(
         value["files"] = json!(json_paths(&written.files));
     }
     out.result(text, &value);
+    if let Some((_, server)) = &page {
+        out.note(format!("the page stays: {} (Ctrl-C ends)", server.link()));
+        stop.begin();
+        wait(stop);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A page that follows a training.
+fn page_of(training: &Training, folder: &Path) -> Result<(Explorer, Server), Failure> {
+    let explorer = Explorer::watch(latent_explorer::Options {
+        run: folder.into(),
+        name: name_of(folder),
+        data: Some(Arc::clone(&training.data)),
+        without_data: String::new(),
+        rows: 100_000,
+    })?;
+    let server = explorer.listen(0)?;
+    Ok((explorer, server))
 }
 
 /// The verdicts of a report, a line each.
