@@ -1,5 +1,5 @@
 // The page: which view is shown, and what is new since.
-import { el, tell, thousands, pause } from "./dom.js";
+import { el, tell, thousands, pause, put } from "./dom.js";
 import { state, set, hear, readLink, writeLink } from "./state.js";
 import { ask, model, condition } from "./api.js";
 import { offline } from "./offline.js";
@@ -28,10 +28,10 @@ function show() {
   if (!viewsOf[state.view]) state.view = "map";
   if (current && current.leave) current.leave();
   current = viewsOf[state.view][1]();
-  main.replaceChildren(current);
+  put(main, current);
   main.dataset.view = state.view;
   const hidden = offline ? ["between", "bring", "training"] : [];
-  tabs.replaceChildren(...Object.entries(viewsOf).filter(([name]) => !hidden.includes(name)).map(([name, [title]]) => el("button", { type: "button", "aria-current": name === state.view ? "page" : null, onclick: () => set({ view: name, dim: "" }) }, title)));
+  put(tabs, ...Object.entries(viewsOf).filter(([name]) => !hidden.includes(name)).map(([name, [title]]) => el("button", { type: "button", "aria-current": name === state.view ? "page" : null, onclick: () => set({ view: name, dim: "" }) }, title)));
 }
 
 function facts() {
@@ -51,7 +51,7 @@ async function begin() {
       model.run = await ask("run");
       return;
     } catch (error) {
-      main.replaceChildren(el("p", { class: "lead" }, error.message));
+      put(main, el("p", { class: "lead" }, error.message));
       if (error.status === 401) { await new Promise((done) => addEventListener("hashchange", done, { once: true })); readLink(); }
       await pause(1000);
     }

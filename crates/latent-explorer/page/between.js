@@ -1,5 +1,5 @@
 // Ways between two samples, as a strip and moving; arithmetic with groups.
-import { el, segmented, number, newest, tell, thousands, pause } from "./dom.js";
+import { el, segmented, number, newest, tell, thousands, pause, put, add } from "./dom.js";
 import { state, set } from "./state.js";
 import { ask, numbers, decode, rowsOf, model } from "./api.js";
 import { rows } from "./rows.js";
@@ -31,7 +31,7 @@ function end(title, which, done) {
 
 export function betweenView() {
   const of = el("section", { class: "betweenview", "aria-label": "Between" });
-  if (model.run.without_data) { of.append(el("p", { class: "lead" }, `Rows cannot be shown: ${model.run.without_data}`)); return of; }
+  if (model.run.without_data) { add(of, el("p", { class: "lead" }, `Rows cannot be shown: ${model.run.without_data}`)); return of; }
   const strip = el("div", {}), moving = picture("The way, moving", "large"), note = el("p", { class: "note" });
   const scrub = el("input", { type: "range", min: 0, max: 40, step: 1, value: 0, "aria-label": "Place on the way", oninput: () => show(Number(scrub.value)) });
   const play = el("button", { type: "button", onclick: () => (playing ? halt() : run()) }, "Play");
@@ -61,7 +61,7 @@ export function betweenView() {
     const width = block.data.length / 41, data = new block.data.constructor(11 * width);
     for (let i = 0; i < 11; i++) data.set(block.data.subarray(4 * i * width, (4 * i + 1) * width), i * width);
     eleven.data = data;
-    strip.replaceChildren(pictures(eleven, Array.from({ length: 11 }, (_, i) => (i / 10).toFixed(1)), (i) => show(4 * i), "strip"));
+    put(strip, pictures(eleven, Array.from({ length: 11 }, (_, i) => (i / 10).toFixed(1)), (i) => show(4 * i), "strip"));
     const far = Math.hypot(...a.map((v, i) => v - b[i]));
     note.textContent = `The codes are ${number(far, 2)} apart. ` + (state.path === "spherical" ? "The great circle keeps the length of codes." : "The straight line passes nearer to the middle than codes lie.");
     show(Number(scrub.value));
@@ -76,7 +76,7 @@ export function betweenView() {
   }
   from.querySelector("input").value = state.from;
   to.querySelector("input").value = state.to;
-  of.append(el("div", { class: "ends" }, from, el("div", { class: "middle" }, moving, scrub, el("p", { class: "actions" }, play, segmented("Path", [["spherical", "Great circle"], ["linear", "Straight"]], state.path, (path) => { set({ path }, true); walk(); })),
+  add(of, el("div", { class: "ends" }, from, el("div", { class: "middle" }, moving, scrub, el("p", { class: "actions" }, play, segmented("Path", [["spherical", "Great circle"], ["linear", "Straight"]], state.path, (path) => { set({ path }, true); walk(); })),
     conditionControls(walk)), to), strip, note,
     model.run.shape.length === 3 ? el("p", { class: "actions" }, el("button", { type: "button", onclick: () => block && saveCanvas(stripCanvas({ ...block }), "between.png") }, "Strip as PNG")) : null, arithmetic());
   walk();
@@ -100,11 +100,11 @@ function arithmetic() {
   const work = newest(async () => {
     if (!plus.value || !minus.value) return;
     const [a, b] = [members(plus.value), members(minus.value)];
-    if (!a.length || !b.length) { out.replaceChildren(el("p", { class: "note" }, "A group is empty: select rows on the map and put them into A or B.")); return; }
+    if (!a.length || !b.length) { put(out, el("p", { class: "note" }, "A group is empty: select rows on the map and put them into A or B.")); return; }
     const [of, away, start] = await Promise.all([ask("mean", { body: { rows: a } }), ask("mean", { body: { rows: b } }), codeOfRow(onto.value)]);
     const strengths = [-1, -0.5, 0, 0.5, 1, 1.5];
     const codes = strengths.map((s) => start.map((v, i) => v + s * (of.code[i] - away.code[i])));
-    out.replaceChildren(await decodedStrip(codes, strengths.map((s) => (s === 0 ? "C" : `${s > 0 ? "+" : "−"} ${Math.abs(s)}`))), el("p", { class: "note" }, `C + s (mean of ${thousands(of.rows)} − mean of ${thousands(away.rows)})`));
+    put(out, await decodedStrip(codes, strengths.map((s) => (s === 0 ? "C" : `${s > 0 ? "+" : "−"} ${Math.abs(s)}`))), el("p", { class: "note" }, `C + s (mean of ${thousands(of.rows)} − mean of ${thousands(away.rows)})`));
   });
   if (classes.length > 1) work();
   return el("div", { class: "arithmetic" }, el("h2", {}, "Arithmetic: C + s (A − B)"), el("div", { class: "row" }, el("label", { class: "field" }, el("span", {}, "A"), plus), el("label", { class: "field" }, el("span", {}, "B"), minus), el("label", { class: "field" }, el("span", {}, "C, a row"), onto)), out);

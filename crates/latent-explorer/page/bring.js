@@ -1,5 +1,5 @@
 // A sample of one's own: encoded, reconstructed, scored, put beside its nearest rows.
-import { el, number, tell } from "./dom.js";
+import { el, number, tell, put, add } from "./dom.js";
 import { state, set } from "./state.js";
 import { ask, model, decode } from "./api.js";
 import { offline } from "./offline.js";
@@ -21,13 +21,13 @@ export async function bringFile(file) {
 
 export function bringView() {
   const of = el("section", { class: "bringview", "aria-label": "Your own" });
-  if (offline) { of.append(el("p", { class: "lead" }, "To encode a sample of your own the model is needed: latent explore RUN.")); return of; }
+  if (offline) { add(of, el("p", { class: "lead" }, "To encode a sample of your own the model is needed: latent explore RUN.")); return of; }
   const input = el("input", { type: "file", id: "bring-file", multiple: true, accept: isImage() ? "image/png,image/jpeg,.npy" : ".csv,.npy", onchange: async () => { for (const file of input.files) await bringFile(file); input.value = ""; } });
   const list = el("div", { class: "brought" });
-  of.append(el("h1", {}, "Bring your own"), el("label", { class: "drop", htmlFor: "bring-file" }, el("b", {}, isImage() ? "Drop a picture here, or choose one" : "Drop a csv or npy file here, or choose one"),
+  add(of, el("h1", {}, "Bring your own"), el("label", { class: "drop", htmlFor: "bring-file" }, el("b", {}, isImage() ? "Drop a picture here, or choose one" : "Drop a csv or npy file here, or choose one"),
     el("span", {}, isImage() ? "It is cut to the model's proportions and resized. It stays on this machine." : "Its rows have the columns of the data. They stay on this machine."), input), isImage() ? null : rowForm(), list);
   showBrought = async () => {
-    list.replaceChildren(...await Promise.all(brought.map(cardOfBrought)));
+    put(list, ...await Promise.all(brought.map(cardOfBrought)));
   };
   showBrought();
   of.leave = () => { showBrought = () => {}; };

@@ -100,7 +100,7 @@ export function curves(series, { title, x, y, log = false, width = 680, height =
   const marks = log ? Array.from({ length: Math.floor(x1) - Math.ceil(x0) + 1 }, (_, i) => 2 ** (Math.ceil(x0) + i)).filter((_, i) => i % 2 === 0) : ticks(x0, x1, 6);
   for (const v of marks) of.append(svg("text", { x: px(v), y: height - bottom + 18, "text-anchor": "middle" }, number(v, 2)));
   of.append(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle", class: "axis" }, x || ""));
-  of.append(svg("text", { x: 12, y: top + 2, class: "axis", transform: `rotate(-90 12 ${height / 2})`, "text-anchor": "middle", dy: height / 2 - 6 }, y || ""));
+  of.append(svg("text", { x: 12, y: height / 2, class: "axis", transform: `rotate(-90 12 ${height / 2})`, "text-anchor": "middle" }, y || ""));
   series.forEach((one) => {
     const path = one.points.filter((p) => p.every(Number.isFinite)).map(([a, b], i) => `${i ? "L" : "M"}${px(a).toFixed(1)} ${py(b).toFixed(1)}`).join("");
     of.append(svg("path", { d: path, class: "curve", stroke: one.colour, "stroke-dasharray": one.dash || null, "stroke-width": one.thin ? 1 : 2, opacity: one.thin ? 0.55 : 1 }));

@@ -5,7 +5,8 @@ const classColours = [[0x00, 0x72, 0xb2], [0xe6, 0x9f, 0x00], [0x00, 0x9e, 0x73]
 const ramp = [[68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137], [53, 183, 121], [110, 206, 88], [181, 222, 43], [253, 231, 37]];
 
 export function classColour(index) {
-  const base = classColours[index % classColours.length];
+  const plain = classColours[index % classColours.length];
+  const base = document.documentElement.dataset.theme === "dark" ? plain.map((v) => v + 0.28 * (255 - v)) : plain;
   const round = Math.floor(index / classColours.length) % 3;
   return round === 0 ? base : round === 1 ? base.map((v) => v / 2 + 110) : base.map((v) => v * 0.6);
 }

@@ -1,5 +1,5 @@
 // Sliders for every latent, the highest rate first; a page for each dimension.
-import { el, number, newest, tell, thousands, frame } from "./dom.js";
+import { el, number, newest, tell, thousands, frame, add } from "./dom.js";
 import { state, set } from "./state.js";
 import { ask, numbers, decode, model, condition } from "./api.js";
 import { offline } from "./offline.js";
@@ -45,11 +45,11 @@ export function dimensionsView() {
   const remember = () => set({ code: code.map((v) => v.toPrecision(5)).join(",") }, true);
   const list = el("div", { class: "sliders" });
   const begin = el("p", { class: "actions" },
-    el("button", { type: "button", onclick: () => put(model.run.middle) }, "Middle"),
-    el("button", { type: "button", onclick: async () => put(Array.from((await numbers("samples", { body: { sampler: "prior", count: 1, seed: Math.floor(Math.random() * 1e9), condition } })).data)) }, "A draw of the prior"),
-    state.row !== "" && !model.run.without_data ? el("button", { type: "button", onclick: async () => put((await ask("row", { query: { row: state.row } })).code) }, "The pinned row") : null);
+    el("button", { type: "button", onclick: () => take(model.run.middle) }, "Middle"),
+    el("button", { type: "button", onclick: async () => take(Array.from((await numbers("samples", { body: { sampler: "prior", count: 1, seed: Math.floor(Math.random() * 1e9), condition } })).data)) }, "A draw of the prior"),
+    state.row !== "" && !model.run.without_data ? el("button", { type: "button", onclick: async () => take((await ask("row", { query: { row: state.row } })).code) }, "The pinned row") : null);
   const sliders = [];
-  function put(next) {
+  function take(next) {
     next.forEach((v, i) => { code[i] = v; });
     sliders.forEach((slider) => slider.refresh());
     draw(0);
@@ -87,7 +87,7 @@ export function dimensionsView() {
     if (idle.length) list.append(el("details", {}, el("summary", {}, `${idle.length} ${idle.length === 1 ? "dimension carries" : "dimensions carry"} nothing (a rate below 0.01 nats)`), idle.slice(0, 128).map(slider)));
     draw(0);
   }, (error) => tell(error.message));
-  of.append(el("div", { class: "beside" }, el("div", { class: "stuck" }, shown, begin, conditionControls(() => draw(0)), el("p", { class: "note" }, "Wide band: where the codes of rows lie (two deviations). Narrow band: how wide the region of one row is.")), list));
+  add(of, el("div", { class: "beside" }, el("div", { class: "stuck" }, shown, begin, conditionControls(() => draw(0)), el("p", { class: "note" }, "Wide band: where the codes of rows lie (two deviations). Narrow band: how wide the region of one row is.")), list));
   return of;
 }
 
@@ -106,15 +106,15 @@ export function conditionControls(change) {
 
 async function dimensionPage(of, dim) {
   const back = el("button", { type: "button", onclick: () => set({ dim: "" }) }, "← All dimensions");
-  of.append(el("p", { class: "actions" }, back));
+  add(of, el("p", { class: "actions" }, back));
   try {
     const [full, all] = await Promise.all([ask("dimension", { query: { dim } }), ask("dimensions")]);
     const place = all.findIndex((one) => one.dim === dim);
     const other = (offset, text) => (all[place + offset] ? el("button", { type: "button", onclick: () => set({ dim: String(all[place + offset].dim) }) }, text) : null);
-    of.firstChild.append(other(-1, "Higher rate"), other(1, "Lower rate"));
+    add(of.firstChild, other(-1, "Higher rate"), other(1, "Lower rate"));
     const code = codeOfState(), values = valuesOf(full, steps);
     const codes = values.map((value) => code.map((v, i) => (i === dim ? value : v)));
-    of.append(el("h1", {}, `z${dim + 1}`),
+    add(of, el("h1", {}, `z${dim + 1}`),
       el("p", { class: "lead" }, full.rate === null ? `Variance of the codes ${number(full.variance)}.` : `${number(full.rate)} nats of rate, place ${place + 1} of ${all.length}. Variance of the codes ${number(full.variance)}, mean deviation of a region ${number(full.deviation)}.`),
       el("ul", { class: "relatives" }, full.relatives.map((one) => el("li", {}, one.about))),
       el("h2", {}, "Traversal"), await decodedStrip(codes, values.map((v) => number(v, 2))),
@@ -122,7 +122,7 @@ async function dimensionPage(of, dim) {
     if (!model.run.without_data && full.top.length) {
       const [top, bottom] = await Promise.all([rowPictures(full.top), rowPictures(full.bottom)]);
       const pinRow = (list) => (i) => set({ view: "map", dim: "", row: String(list[i]) });
-      of.append(el("h2", {}, "Rows with the greatest values"), pictures(top, null, pinRow(full.top)), el("h2", {}, "Rows with the least"), pictures(bottom, null, pinRow(full.bottom)));
+      add(of, el("h2", {}, "Rows with the greatest values"), pictures(top, null, pinRow(full.top)), el("h2", {}, "Rows with the least"), pictures(bottom, null, pinRow(full.bottom)));
     }
   } catch (error) { tell(error.message); }
 }
@@ -132,6 +132,6 @@ async function walksView(of) {
   const [all, walks] = await Promise.all([ask("dimensions"), ask("walks")]);
   for (const walk of walks) {
     const dimension = all.find((one) => one.dim === walk.dim);
-    of.append(el("h2", {}, `z${walk.dim + 1}  `, el("small", {}, dimension.rate === null ? "" : `${number(dimension.rate)} nats`)), pictures(walk.pictures, walk.values.map((v) => number(v, 2)), null, "strip"));
+    add(of, el("h2", {}, `z${walk.dim + 1}  `, el("small", {}, dimension.rate === null ? "" : `${number(dimension.rate)} nats`)), pictures(walk.pictures, walk.values.map((v) => number(v, 2)), null, "strip"));
   }
 }

@@ -20,6 +20,13 @@ export function svg(tag, props = {}, ...children) {
   return of;
 }
 
+export const add = (into, ...children) => into.append(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
+
+// Puts children in the place of those that are there; lists are flattened, null is left out.
+export function put(into, ...children) {
+  into.replaceChildren(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
+}
+
 export const field = (label, control, note) => el("label", { class: "field" }, el("span", {}, label), control, note ? el("small", {}, note) : null);
 
 export function choice(options, value, change, props = {}) {

@@ -1,5 +1,5 @@
 // log P(x) of a sample, closing in as draws come; samplers side by side.
-import { el, number, thousands, tell, newest, choice } from "./dom.js";
+import { el, number, thousands, tell, newest, choice, put, add } from "./dom.js";
 import { state, set } from "./state.js";
 import { ask, numbers, decode, rowsOf, model, condition } from "./api.js";
 import { offline } from "./offline.js";
@@ -27,7 +27,7 @@ function runningLogMean() {
 
 export function judgeView() {
   const of = el("section", { class: "judgeview", "aria-label": "How probable" });
-  of.append(offline || model.run.without_density || model.run.without_data ? el("p", { class: "lead" }, offline ? "log P(x) needs the model: latent explore RUN." : `There is no log P(x): ${model.run.without_density || model.run.without_data}.`) : likelihood(of), samplersSide());
+  add(of, offline || model.run.without_density || model.run.without_data ? el("p", { class: "lead" }, offline ? "log P(x) needs the model: latent explore RUN." : `There is no log P(x): ${model.run.without_density || model.run.without_data}.`) : likelihood(of), samplersSide());
   of.leave = () => { of.gone = true; };
   return of;
 }
@@ -59,8 +59,8 @@ function likelihood(of) {
         const series = [{ name: "importance sampling from q(z|x)", points: lines.importance, colour: colours.importance }, { name: "ELBO, its mean", points: lines.elbo, colour: colours.elbo }, { name: "sampling from the prior", points: lines.prior, colour: colours.prior, dash: "5 4" }];
         const known = [...lines.importance, ...lines.elbo].map((p) => p[1]), top = Math.max(...known), bottom = Math.min(...known);
         const span = Math.max(2, top - bottom);
-        chart.replaceChildren(curves(series, { title: "log P(x) against draws", x: "draws", y: "nats", log: true, range: [bottom - 1.4 * span, top + 0.5 * span] }), keyOf(series));
-        said.replaceChildren(...[["draws", thousands(n)], ["log P(x) ≥", `${number(weights.value())} ± ${number(weights.error(), 2)} nats`], ["ELBO", `${number(total / n)} nats`], ["gap: KL(q ‖ posterior)", `≥ ${number(weights.value() - total / n)} nats`],
+        put(chart, curves(series, { title: "log P(x) against draws", x: "draws", y: "nats", log: true, range: [bottom - 1.4 * span, top + 0.5 * span] }), keyOf(series));
+        put(said, ...[["draws", thousands(n)], ["log P(x) ≥", `${number(weights.value())} ± ${number(weights.error(), 2)} nats`], ["ELBO", `${number(total / n)} nats`], ["gap: KL(q ‖ posterior)", `≥ ${number(weights.value() - total / n)} nats`],
           ["from the prior", `${number(plain.value())} nats`], ["draws that count", number(weights.effective(), 1)]].map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
       }
     } catch (error) { tell(error.message); }
@@ -85,9 +85,9 @@ function samplersSide() {
       try {
         const block = offline ? await numbers("prior-samples") : await decode(rowsOf(await numbers("samples", { body: { sampler: name, count, seed, temperature: Number(temperature.value), condition } })));
         const grid = pictures({ shape: [Math.min(block.shape[0], count), ...block.shape.slice(1)], data: block.data });
-        places.get(name).replaceChildren(grid);
+        put(places.get(name), grid);
         places.get(name).block = block;
-      } catch (error) { places.get(name).replaceChildren(el("p", { class: "note" }, error.message)); }
+      } catch (error) { put(places.get(name), el("p", { class: "note" }, error.message)); }
     }
   });
   slots.append(...names.map((name) => el("section", {}, el("h3", {}, name === "prior" ? "The prior p(z)" : name, name === model.run.chosen && names.length > 1 ? el("small", {}, " chosen by fit-sampler") : null), places.get(name),

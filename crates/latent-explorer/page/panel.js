@@ -1,5 +1,5 @@
 // Beside the map: what is under the pointer, how rows are coloured, layers, filters, the selection.
-import { el, choice, segmented, tick, number, thousands, newest, tell } from "./dom.js";
+import { el, choice, segmented, tick, number, thousands, newest, tell, put } from "./dom.js";
 import { state, set, layers, setLayer } from "./state.js";
 import { ask, numbers, file, model } from "./api.js";
 import { offline, isPictured } from "./offline.js";
@@ -56,10 +56,10 @@ export function mapPanel(map) {
       const plane = model.progress.planes.find((one) => one.name === state.plane) || {};
       where.textContent = `${state.plane === "latents" ? "z" : state.plane === "pca" ? "PCA" : "UMAP"} = (${number(place[0], 2)}, ${number(place[1], 2)})` + (plane.linear ? "" : ", between its nearest rows");
     },
-    async hover(row) { about.replaceChildren(figures(describe(row))); await showPair(row); },
+    async hover(row) { put(about, figures(describe(row))); await showPair(row); },
     async pinned(row) {
       const total = rateOf(row);
-      about.replaceChildren(figures([["row", row.name], ["file", row.file], ["label", row.label], ["error", number(row.error)], ["rate", total === null ? null : `${number(total)} nats`], ["log P(x)", row.log_p === null || row.log_p === undefined ? null : `${number(row.log_p)} nats`]]),
+      put(about, figures([["row", row.name], ["file", row.file], ["label", row.label], ["error", number(row.error)], ["rate", total === null ? null : `${number(total)} nats`], ["log P(x)", row.log_p === null || row.log_p === undefined ? null : `${number(row.log_p)} nats`]]),
         offline ? null : el("p", { class: "actions" },
           el("button", { type: "button", onclick: () => set({ view: "dimensions", code: row.code.map((v) => v.toPrecision(5)).join(",") }) }, "Edit its code"),
           el("button", { type: "button", onclick: () => { set({ from: state.to || "", to: row.row }); tell(state.from ? "Both ends are chosen: see Between." : "One end is chosen; pin another row for the other."); } }, "Walk from here"),
@@ -67,7 +67,7 @@ export function mapPanel(map) {
       await showPair(row.row);
     },
     here(place) {
-      if (!offline) about.replaceChildren(el("p", { class: "actions" }, el("button", { type: "button", onclick: async () => { const code = await codeAt(place); set({ view: "dimensions", code: code.map((v) => v.toPrecision(5)).join(",") }); } }, "Edit this code")));
+      if (!offline) put(about, el("p", { class: "actions" }, el("button", { type: "button", onclick: async () => { const code = await codeAt(place); set({ view: "dimensions", code: code.map((v) => v.toPrecision(5)).join(",") }); } }, "Edit this code")));
     },
     planes, searched: showChosen,
   };
@@ -76,8 +76,7 @@ export function mapPanel(map) {
     const names = { latents: "z₁, z₂", pca: "PCA", umap: "UMAP" };
     const there = model.progress.planes.map((plane) => [plane.name, names[plane.name] || plane.name]);
     const umap = model.progress.planes.find((plane) => plane.name === "umap");
-    planeSlot.replaceChildren(
-      there.length > 1 ? segmented("How codes are drawn", there, state.plane, (plane) => { set({ plane, window: "" }, true); map.replane(); note(); }) : "",
+    put(planeSlot, there.length > 1 ? segmented("How codes are drawn", there, state.plane, (plane) => { set({ plane, window: "" }, true); map.replane(); note(); }) : "",
       model.progress.umap !== null && model.progress.umap < 1 ? el("p", { class: "note" }, "UMAP: neighbours are sought ", el("progress", { max: 1, value: model.progress.umap, "aria-label": "UMAP" })) : "",
       planeNote);
     function note() {
@@ -97,7 +96,7 @@ export function mapPanel(map) {
 
   function paintLegend() {
     const values = rows.fields[state.colour];
-    legend.replaceChildren();
+    put(legend);
     if (!values) return;
     if (state.colour === "label" || state.colour === "split") {
       const names = state.colour === "label" ? model.run.classes : ["held out", "training"];
@@ -151,28 +150,28 @@ export function mapPanel(map) {
   const later = () => { if (!waits) { waits = true; requestAnimationFrame(() => { waits = false; filtered(); }); } };
 
   const fill = newest(async (list, slot) => {
-    slot.replaceChildren(pictures(await rowPictures(list), list.map((row) => String(row)), (i) => map_pin(list[i])));
+    put(slot, pictures(await rowPictures(list), list.map((row) => String(row)), (i) => map_pin(list[i])));
   });
   const map_pin = (row) => { set({ row: String(row) }, true); changedRows("pin:" + row); };
   function showChosen() {
     const list = [...rows.selected];
     const passed = rows.visible.reduce((sum, v) => sum + v, 0);
     const narrowed = passed < rows.n;
-    chosen.replaceChildren();
+    put(chosen);
     if (!list.length && !narrowed) { chosen.append(el("p", { class: "note" }, "Draw around rows with Lasso, or hold Shift and drag.")); return; }
     const all = list.length ? list : Array.from({ length: rows.n }, (_, i) => i).filter((i) => rows.visible[i]);
     const slot = el("div", {});
     chosen.append(el("p", {}, el("b", {}, thousands(all.length)), list.length ? " rows selected" : " rows pass the filters"),
       el("p", { class: "actions" }, ["A", "B"].map((name) => el("button", { type: "button", onclick: () => { rows.groups[name] = all; tell(`Group ${name} has ${thousands(all.length)} rows: see Between.`); } }, `As ${name}`)),
         offline ? null : ["csv", "npy"].map((kind) => el("button", { type: "button", onclick: () => file("codes", { body: { rows: all, as: kind } }).then((blob) => saveBlob(blob, `codes.${kind}`), (error) => tell(error.message)) }, kind.toUpperCase())),
-        el("button", { type: "button", class: "quiet", onclick: () => { rows.selected.clear(); rows.filters = {}; rows.hidden.clear(); filterRows(); changedRows("filter"); histograms.replaceChildren(); shownFilters.clear(); firstFilters(); paintLegend(); showChosen(); } }, "Clear")), slot);
+        el("button", { type: "button", class: "quiet", onclick: () => { rows.selected.clear(); rows.filters = {}; rows.hidden.clear(); filterRows(); changedRows("filter"); put(histograms); shownFilters.clear(); firstFilters(); paintLegend(); showChosen(); } }, "Clear")), slot);
     if (!model.run.without_data && isImage()) fill(all.slice(0, 24), slot).catch(() => {});
   }
 
   function paintLayers() {
     const on = layers();
     const layer = (name, title, note) => tick(title, on.has(name), (value) => { setLayer(name, value); map.relayer(); }, note);
-    layerSlot.replaceChildren(layer("rows", "Rows of the data"),
+    put(layerSlot, layer("rows", "Rows of the data"),
       offline ? "" : [model.run.samplers.map((sampler) => layer("samples:" + sampler, sampler === "prior" ? "Samples of the prior" : `Samples of ${sampler}`)),
         model.run.supports.every((support) => support.kind === "reals") ? [layer("prior", "The prior's contours"), layer("regions", "Regions q(z|x) of rows")] : null,
         isImage() ? layer("mosaic", "Decoded mosaic") : null]);

@@ -1,5 +1,5 @@
 // A sample as what it is: an image, or the card of a row.
-import { el, number } from "./dom.js";
+import { el, number, put } from "./dom.js";
 import { model, numbers, decode } from "./api.js";
 
 export const isImage = () => model.run.shape.length === 3;
@@ -50,11 +50,11 @@ export function picture(label, size = "") {
       canvas.classList.toggle("soft", block.shape[2] > 40);
     } else {
       const width = block.shape[1];
-      of.replaceChildren(cardOf(block.data.subarray(index * width, (index + 1) * width), before));
+      put(of, cardOf(block.data.subarray(index * width, (index + 1) * width), before));
     }
     of.dataset.shown = String(Number(of.dataset.shown || 0) + 1);
   };
-  of.clear = () => { if (canvas) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); else of.replaceChildren(); };
+  of.clear = () => { if (canvas) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); else put(of); };
   return of;
 }
 

@@ -1,5 +1,5 @@
 // A training: its curves, fresh samples of the newest checkpoint, held-out rows as they come back.
-import { el, number, thousands, tell, choice } from "./dom.js";
+import { el, number, thousands, tell, choice, put } from "./dom.js";
 import { ask, numbers, decode, rowsOf, model, condition } from "./api.js";
 import { curves, keyOf } from "./charts.js";
 import { pictures, rowPictures, isImage } from "./pictures.js";
@@ -29,21 +29,21 @@ export function trainingView() {
   }
   function paint() {
     const all = [...new Set(trainingLines.flatMap((line) => Object.keys(line)))].filter((name) => !["step", "epoch", "validation"].includes(name));
-    if (!all.length) { chart.replaceChildren(el("p", { class: "note" }, "The log has no line yet.")); return; }
+    if (!all.length) { put(chart, el("p", { class: "note" }, "The log has no line yet.")); return; }
     if (!all.includes(shownName)) shownName = all[0];
-    names.replaceChildren(choice(all.map((name) => [name, name]), shownName, (name) => { shownName = name; paint(); }, { "aria-label": "Curve" }));
+    put(names, choice(all.map((name) => [name, name]), shownName, (name) => { shownName = name; paint(); }, { "aria-label": "Curve" }));
     const of = (validation) => trainingLines.filter((line) => line.validation === validation && Number.isFinite(line[shownName])).map((line) => [line.epoch, line[shownName]]);
     const train = of(false);
     const series = [{ name: "training, each step", points: train, colour: "#8aa3b8", thin: true }, { name: "training, smoothed", points: smoothed(train, Math.max(1, Math.round(train.length / 40))), colour: "#0072b2" }, { name: "validation", points: of(true), colour: "#d55e00" }].filter((one) => one.points.length);
-    chart.replaceChildren(curves(series, { title: shownName, x: "epochs", y: shownName }), keyOf(series));
+    put(chart, curves(series, { title: shownName, x: "epochs", y: shownName }), keyOf(series));
   }
   async function pictured() {
     const codes = await numbers("samples", { body: { sampler: "prior", count: 32, seed: 1, condition } });
-    samples.replaceChildren(pictures(await decode(rowsOf(codes))));
+    put(samples, pictures(await decode(rowsOf(codes))));
     if (!model.run.without_data && model.progress.rows >= 8) {
       const list = [0, 1, 2, 3, 4, 5, 6, 7];
       const [data, again] = await Promise.all([rowPictures(list), rowPictures(list, "reconstruction")]);
-      back.replaceChildren(pictures(data), pictures(again));
+      put(back, pictures(data), pictures(again));
     }
   }
   (async () => {

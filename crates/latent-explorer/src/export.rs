@@ -10,7 +10,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use latent::array::Array;
 use latent::data::write_text;
-use latent::figure::font_files;
 use latent::generate::Observe;
 use latent::{Key, Model};
 use serde_json::{Value, json};
@@ -19,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::api::{self, Numbers};
 use crate::error::{ExplorerError, Refusal};
 use crate::explored::Explored;
-use crate::page::{INDEX, SCRIPTS, STYLE};
+use crate::page::{FONTS, INDEX, SCRIPTS, STYLE};
 use crate::shared::Shared;
 
 /// Places along each side of the grid that is decoded, for small pictures.
@@ -199,7 +198,7 @@ fn page(data: &Value) -> String {
         }
     }
     let mut style = format!("\n{STYLE}");
-    for (name, bytes) in ["/inter-400.otf", "/inter-600.otf"].into_iter().zip(font_files()) {
+    for (name, bytes) in FONTS {
         style = style.replace(name, &format!("data:font/otf;base64,{}", BASE64.encode(bytes)));
     }
     let hash = |text: &str| BASE64.encode(Sha256::digest(text.as_bytes()));

@@ -6,7 +6,6 @@ use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use latent::figure::font_files;
 
 use crate::shared::Shared;
 
@@ -19,6 +18,12 @@ pub(crate) const INDEX: &str = include_str!("../page/index.html");
 pub(crate) const STYLE: &str = include_str!("../page/style.css");
 /// The sign in the tab.
 const ICON: &str = include_str!("../page/icon.svg");
+
+/// The font of the figures, regular and semibold (Inter, OFL).
+pub(crate) const FONTS: [(&str, &[u8]); 2] = [
+    ("/inter-400.otf", include_bytes!("../page/inter/Inter-Regular.otf")),
+    ("/inter-600.otf", include_bytes!("../page/inter/Inter-SemiBold.otf")),
+];
 
 macro_rules! scripts {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../page/", $name)))),*] };
@@ -51,11 +56,10 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
     let file = |kind: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind)], text).into_response() })
     };
-    let [regular, semi_bold] = font_files();
     let font = |bytes: &'static [u8]| get(move || async move { ([(header::CONTENT_TYPE, "font/otf")], bytes).into_response() });
     let router = Router::new()
-        .route("/inter-400.otf", font(regular))
-        .route("/inter-600.otf", font(semi_bold))
+        .route("/inter-400.otf", font(FONTS[0].1))
+        .route("/inter-600.otf", font(FONTS[1].1))
         .route("/", file(HTML, INDEX))
         .route("/style.css", file("text/css; charset=utf-8", STYLE))
         .route("/icon.svg", file("image/svg+xml", ICON));

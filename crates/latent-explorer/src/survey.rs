@@ -103,7 +103,8 @@ fn umap(shared: &Shared, explored: &Explored) {
         })
     });
     let Some(map) = map else {
-        explored.learn(|known| known.umap = None);
+        // Codes that are not finite, or a model that is no longer wanted: there will be none.
+        explored.learn(|known| known.umap = Some(1.0));
         return;
     };
     if !is_kept {

@@ -234,3 +234,57 @@ fn a_training_is_followed() {
     assert_eq!(page.interrupt(), Some(130));
     assert!(folder.path().join("run/checkpoints/last.safetensors").exists());
 }
+
+/// The pictures of the documentation, from runs that lie in `LATENT_RUNS` (`fashion-2`, `fashion-16`, `colour`, `table`), into
+/// `LATENT_SCREENSHOTS`: `cargo test --release --test explore -- --ignored pictures`.
+#[test]
+#[ignore = "wants trained runs"]
+fn pictures_of_the_documentation() {
+    let (Some(runs), Some(_)) = (std::env::var_os("LATENT_RUNS").map(std::path::PathBuf::from), pictures()) else { return };
+    let Some(mut browser) = Browser::start(1280, 860) else { return };
+    let wait = |seconds: u64| std::thread::sleep(std::time::Duration::from_secs(seconds));
+    let hover = |browser: &mut Browser, x: f64, y: f64| {
+        let place = browser.value(&format!(
+            "(() => {{ const b = document.querySelector('.over').getBoundingClientRect(); return [b.left + b.width * {x}, b.top + b.height * {y}]; }})()"
+        ));
+        browser.mouse("mouseMoved", place[0].as_f64().expect("x"), place[1].as_f64().expect("y"));
+        wait(1);
+    };
+    for run in ["fashion-2", "fashion-16", "colour", "table"].into_iter().filter(|run| runs.join(run).exists()) {
+        let page = Served::start(&runs, &format!("explore {run}"));
+        page.ready();
+        let with_umap = page.get("/api/run").json()["dims"].as_u64().is_some_and(|dims| dims > 2);
+        while with_umap && page.get("/api/progress").json()["umap"].as_f64().is_none_or(|share| share < 1.0) {
+            wait(1);
+        }
+        let plane = if with_umap { "umap" } else { "latents" };
+        for (theme, extra, name) in [
+            ("light", "", "map"),
+            ("dark", "", "map-dark"),
+            ("light", "&layers=mosaic.prior", "mosaic"),
+            ("light", "&layers=regions.prior", "regions"),
+            ("light", "&view=dimensions", "dimensions"),
+            ("light", "&view=dimensions&dim=0", "dimension"),
+            ("light", "&view=between", "between"),
+            ("light", "&view=judge&row=12", "judge"),
+            ("dark", "&view=training", "training"),
+        ] {
+            browser.size(1280, 860);
+            browser.open(&format!("{}&theme={theme}&plane={plane}{extra}", page.link));
+            browser.wait("window.latentPage && latentPage.rows.n > 0");
+            wait(if name == "judge" { 12 } else { 4 });
+            if extra.is_empty() || extra.contains("layers") {
+                hover(&mut browser, 0.42, 0.38);
+                // The row nearest to the middle, so that one stands beside its reconstruction.
+                browser.value("(() => { const m = latentPage.mapNow, r = latentPage.rows; let b = 0, d = 1e9; for (let i = 0; i < r.n; i++) { const [x, y] = m.toView(r.places[2 * i], r.places[2 * i + 1]); const f = Math.hypot(x - 330, y - 300); if (f < d) [d, b] = [f, i]; } m.pin(b); })()");
+                wait(2);
+            }
+            shot(&mut browser, &format!("{run}-{name}.png"));
+        }
+        browser.size(400, 860);
+        browser.open(&format!("{}&plane={plane}", page.link));
+        browser.wait("window.latentPage && latentPage.rows.n > 0");
+        hover(&mut browser, 0.5, 0.4);
+        shot(&mut browser, &format!("{run}-narrow.png"));
+    }
+}

@@ -10,11 +10,6 @@ use resvg::usvg::fontdb;
 static REGULAR: &[u8] = include_bytes!("../../assets/font/Inter-Regular.otf");
 static SEMI_BOLD: &[u8] = include_bytes!("../../assets/font/Inter-SemiBold.otf");
 
-/// The font of every figure as files, regular and semibold (Inter, OFL), for pages that shall look like them.
-pub fn font_files() -> [&'static [u8]; 2] {
-    [REGULAR, SEMI_BOLD]
-}
-
 /// The family in SVG text; the alternatives serve browsers, which don't have our font.
 pub(super) const FAMILY: &str = "Inter, 'Helvetica Neue', Arial, sans-serif";
 

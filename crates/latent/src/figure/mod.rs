@@ -40,7 +40,6 @@ pub use codes::{CodeMap, code_map};
 pub use contours::{Contours, DensityGrid};
 pub use curves::{CurvePanel, training_curves};
 pub use error::FigureError;
-pub use font::font_files;
 pub use grid::{GridLabels, image_sheet, interpolation, reconstructions, sample_grid, traversal};
 pub use histograms::{ColumnPair, column_histograms};
 pub use images::Images;
