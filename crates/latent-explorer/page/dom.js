@@ -59,7 +59,7 @@ export function tell(text) {
 export function number(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e6) return String(value);
+  if (Number.isInteger(value) && size < 1e6) return String(value).replace("-", "−");
   if (size >= 1e5 || (size > 0 && size < 1e-3)) return value.toExponential(2).replace("-", "−");
   return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : digits).replace("-", "−");
 }

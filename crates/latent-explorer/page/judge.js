@@ -68,7 +68,7 @@ function likelihood(of) {
   row.addEventListener("change", work);
   setTimeout(work, 0);
   return el("div", {}, el("h1", {}, "How probable is this sample?"),
-    el("p", { class: "lead" }, "P(x) is an integral over all codes. Drawn from the prior, hardly any code explains x; drawn from q(z|x), most do, and are weighed by how much likelier the prior finds them. Both close in on the same number, from below, one of them within minutes and the other perhaps never."),
+    el("p", { class: "lead" }, "P(x) is an integral over all codes. Of codes drawn from the prior few explain x, and the fewer the more dimensions there are; of codes drawn from q(z|x) most do, and each is weighed by how much likelier the prior finds it. Both close in on the same number, mostly from below: in two dimensions side by side, in twenty only the second within a lifetime."),
     el("div", { class: "beside narrow" }, el("div", {}, shown, el("div", { class: "row" }, row, el("button", { type: "button", onclick: () => { row.value = String(Math.floor(Math.random() * rows.n)); work(); } }, "Any row"), el("button", { type: "button", onclick: () => { const svgOf = chart.querySelector("svg"); if (svgOf) saveSvg(svgOf, "log-p.svg"); } }, "SVG")), said), chart));
 }
 

@@ -165,7 +165,7 @@ export function mapPanel(map) {
       el("p", { class: "actions" }, ["A", "B"].map((name) => el("button", { type: "button", onclick: () => { rows.groups[name] = all; tell(`Group ${name} has ${thousands(all.length)} rows: see Between.`); } }, `As ${name}`)),
         offline ? null : ["csv", "npy"].map((kind) => el("button", { type: "button", onclick: () => file("codes", { body: { rows: all, as: kind } }).then((blob) => saveBlob(blob, `codes.${kind}`), (error) => tell(error.message)) }, kind.toUpperCase())),
         el("button", { type: "button", class: "quiet", onclick: () => { rows.selected.clear(); rows.filters = {}; rows.hidden.clear(); filterRows(); changedRows("filter"); put(histograms); shownFilters.clear(); firstFilters(); paintLegend(); showChosen(); } }, "Clear")), slot);
-    if (!model.run.without_data && isImage()) fill(all.slice(0, 24), slot).catch(() => {});
+    if (!model.run.without_data && isImage() && all.length) fill(all.slice(0, 24), slot).catch(() => {});
   }
 
   function paintLayers() {

@@ -159,7 +159,10 @@ impl Explored {
         let mut all = Rows::default();
         for &number in numbers {
             let &(split, at) = self.listed.get(number).ok_or_else(|| {
-                Refusal::missing(format!("there is no row {number}; the last is {}", self.listed.len().saturating_sub(1)))
+                Refusal::missing(format!(
+                    "there is no row {number}; the last is {}",
+                    self.listed.len().saturating_sub(1)
+                ))
             })?;
             let row = data.rows(split, &[at as usize], 0)?;
             append(&mut all, row);

@@ -49,9 +49,12 @@ pub(crate) fn export(
         let known = explored.known();
         let done = known.rows >= explored.listed.len() || known.failure.is_some();
         let mapped = known.failure.is_some() || known.umap.is_none_or(|share| share >= 1.0);
-        let waits_for_umap =
-            known.umap.is_none() && explored.model.dims() > 2 && explored.listed.len() >= 50 && !has_umap(&known.planes);
-        let share = 0.4 * known.rows as f64 / explored.listed.len().max(1) as f64 + 0.4 * known.umap.unwrap_or(0.0);
+        let waits_for_umap = known.umap.is_none()
+            && explored.model.dims() > 2
+            && explored.listed.len() >= 50
+            && !has_umap(&known.planes);
+        let share =
+            0.4 * known.rows as f64 / explored.listed.len().max(1) as f64 + 0.4 * known.umap.unwrap_or(0.0);
         drop(known);
         if done && mapped && !waits_for_umap {
             break;
@@ -135,7 +138,9 @@ fn gathered(shared: &Shared, explored: &Explored, most: usize) -> Result<Value, 
     for way in &ways {
         let mut codes = latent::generate::traverse(&model.middle(), std::slice::from_ref(way));
         explored.tidy(&mut codes);
-        walks.push(json!({ "dim": way.dim, "values": way.values, "pictures": block(&decoded(explored, &codes)?) }));
+        walks.push(
+            json!({ "dim": way.dim, "values": way.values, "pictures": block(&decoded(explored, &codes)?) }),
+        );
     }
     let drawn = model.prior_codes(SAMPLES, Key::from_seed(1).fold("explore samples"));
     let samples = match drawn {
@@ -214,7 +219,9 @@ fn page(data: &Value) -> String {
         .replace("<link rel=\"icon\" href=\"/icon.svg\">", "<link rel=\"icon\" href=\"data:,\">")
         .replace(
             "<meta charset=\"utf-8\">",
-            &format!("<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">"),
+            &format!(
+                "<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">"
+            ),
         );
     let end = format!(
         "<script type=\"application/json\" id=\"offline\">{data}</script>\n<script type=\"module\">{script}</script>"

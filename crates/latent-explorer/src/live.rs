@@ -16,6 +16,7 @@ use latent::{Key, Model, Registry};
 use crate::Options;
 use crate::explored::Explored;
 use crate::shared::Shared;
+use crate::survey;
 
 /// What is known of a training.
 #[derive(Default)]
@@ -61,7 +62,10 @@ impl Live {
             Event::Validated { line, .. } => self.push((*line).clone()),
             Event::Guard { back_to, .. } => {
                 self.step.store(*back_to, Ordering::Relaxed);
-                self.lines.lock().unwrap_or_else(PoisonError::into_inner).retain(|line| line.step <= *back_to);
+                self.lines
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .retain(|line| line.step <= *back_to);
             }
             Event::Recovered { .. } => {}
         }
@@ -114,17 +118,21 @@ pub(crate) fn watch(shared: &Arc<Shared>, options: Options) {
                         data = open(&model);
                     }
                     let explored = Explored::new(model, data.clone(), run, ROWS, generation, Some(step));
-                    own.show(Arc::new(explored));
+                    // The older one stays on the page until this one's rows are known.
+                    if survey::rows(&own, &explored).is_ok() {
+                        own.show(Arc::new(explored));
+                    }
                 }
             }
-            if finished && is_newer(&run.join("model.safetensors"), seen) {
-                if let Ok(model) = Model::load(run) {
-                    own.live.read(run);
-                    own.live.is_over.store(true, Ordering::Relaxed);
-                    let explored = Explored::new(model, data.clone(), run, options.rows, generation + 1, None);
-                    own.show(Arc::new(explored));
-                    return;
-                }
+            if finished
+                && is_newer(&run.join("model.safetensors"), seen)
+                && let Ok(model) = Model::load(run)
+            {
+                own.live.read(run);
+                own.live.is_over.store(true, Ordering::Relaxed);
+                let explored = Explored::new(model, data.clone(), run, options.rows, generation + 1, None);
+                own.show(Arc::new(explored));
+                return;
             }
             std::thread::sleep(Duration::from_secs(1));
         }

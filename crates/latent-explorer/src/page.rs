@@ -56,7 +56,9 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
     let file = |kind: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind)], text).into_response() })
     };
-    let font = |bytes: &'static [u8]| get(move || async move { ([(header::CONTENT_TYPE, "font/otf")], bytes).into_response() });
+    let font = |bytes: &'static [u8]| {
+        get(move || async move { ([(header::CONTENT_TYPE, "font/otf")], bytes).into_response() })
+    };
     let router = Router::new()
         .route("/inter-400.otf", font(FONTS[0].1))
         .route("/inter-600.otf", font(FONTS[1].1))

@@ -36,7 +36,8 @@ impl Plane {
         let mut pca = Pca::fit(codes, dims, 2).filter(|pca| pca.directions.len() == 2)?;
         for direction in &mut pca.directions {
             // An eigenvector has no sign: the greatest number of each is positive, so that maps of one model look alike.
-            let most = direction.iter().copied().fold(0.0f64, |most, v| if v.abs() > most.abs() { v } else { most });
+            let most =
+                direction.iter().copied().fold(0.0f64, |most, v| if v.abs() > most.abs() { v } else { most });
             if most < 0.0 {
                 direction.iter_mut().for_each(|v| *v = -*v);
             }

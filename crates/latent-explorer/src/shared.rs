@@ -65,11 +65,8 @@ impl Shared {
 
     /// Puts a model on the page, in the place of an older one, and begins to survey its rows.
     pub fn show(self: &Arc<Self>, explored: Arc<Explored>) {
-        let old = self
-            .explored
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(Arc::clone(&explored));
+        let old =
+            self.explored.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&explored));
         if let Some(old) = old {
             old.replaced.store(true, Ordering::Relaxed);
         }
@@ -79,7 +76,8 @@ impl Shared {
     /// The model, if there is one yet.
     pub fn explored(&self) -> Result<Arc<Explored>, Refusal> {
         self.now().ok_or_else(|| {
-            let what = "there is no model yet: training has not written its first checkpoint; ask again in a moment";
+            let what =
+                "there is no model yet: training has not written its first checkpoint; ask again in a moment";
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, what)
         })
     }

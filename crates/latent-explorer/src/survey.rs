@@ -48,9 +48,19 @@ fn key() -> Key {
 }
 
 fn survey(shared: &Shared, explored: &Explored) -> Result<(), Refusal> {
+    rows(shared, explored)?;
+    // A run under way is not mapped at such cost.
+    if explored.model.dims() > 2 && explored.listed.len() >= 50 && explored.step.is_none() {
+        umap(shared, explored);
+    }
+    score(shared, explored)
+}
+
+/// Codes, rates and errors of the rows that are not known yet, and the principal plane.
+pub(crate) fn rows(shared: &Shared, explored: &Explored) -> Result<(), Refusal> {
     let (model, dims, n) = (&explored.model, explored.model.dims(), explored.listed.len());
     let is_table = !explored.shape().is_image();
-    let mut from = 0;
+    let mut from = explored.known().rows;
     while from < n {
         if shared.is_over(explored) {
             return Ok(());
@@ -73,11 +83,7 @@ fn survey(shared: &Shared, explored: &Explored) -> Result<(), Refusal> {
             }
         }
     }
-    // A run under way is not mapped at such cost.
-    if dims > 2 && n >= 50 && explored.step.is_none() {
-        umap(shared, explored);
-    }
-    score(shared, explored)
+    Ok(())
 }
 
 /// Fits a UMAP, or takes the one that is kept in the run folder.
@@ -87,8 +93,10 @@ fn umap(shared: &Shared, explored: &Explored) {
     let (codes, points) = {
         let known = explored.known();
         let stride = n.div_ceil(MAPPED).max(1);
-        let fitted: Vec<f32> =
-            (0..n).step_by(stride).flat_map(|row| known.mean[row * dims..(row + 1) * dims].to_vec()).collect();
+        let fitted: Vec<f32> = (0..n)
+            .step_by(stride)
+            .flat_map(|row| known.mean[row * dims..(row + 1) * dims].to_vec())
+            .collect();
         (Array::matrix(known.mean.clone(), dims), Array::matrix(fitted, dims))
     };
     let path = shared.run.join("explorer/umap.safetensors");
@@ -129,7 +137,8 @@ fn identity(points: &Array) -> String {
 
 fn kept(path: &Path, identity: &str) -> Option<Vec<[f32; 2]>> {
     let file = TensorFile::load(path).ok()?;
-    let places = file.arrays.get("places").filter(|_| file.header.get("of").is_some_and(|of| of == identity))?;
+    let places =
+        file.arrays.get("places").filter(|_| file.header.get("of").is_some_and(|of| of == identity))?;
     Some(places.values.as_chunks().0.to_vec())
 }
 

@@ -81,7 +81,9 @@ pub(crate) fn read(model: &Model, bytes: &[u8]) -> Result<Rows, Refusal> {
             settings.image.channels = if channels == 1 { Channels::Grey } else { Channels::Colour };
         }
         (SampleShape::Vector { .. }, "png" | "jpg") => {
-            return Err(Refusal::bad("the model knows rows of a table, not pictures; drop a csv or npy file"));
+            return Err(Refusal::bad(
+                "the model knows rows of a table, not pictures; drop a csv or npy file",
+            ));
         }
         (SampleShape::Image { .. }, "csv") => {
             return Err(Refusal::bad("the model knows pictures; drop a PNG, JPEG or npy file"));
@@ -94,7 +96,8 @@ pub(crate) fn read(model: &Model, bytes: &[u8]) -> Result<Rows, Refusal> {
         // The name of the temporary file says nothing to anybody.
         Refusal::bad(error.to_string().replace(&settings.source, "the file"))
     };
-    let data = Data::open_for(&model.facts, &settings, Key::from_seed(model.seed), &mut |_| {}).map_err(told)?;
+    let data =
+        Data::open_for(&model.facts, &settings, Key::from_seed(model.seed), &mut |_| {}).map_err(told)?;
     let positions: Vec<usize> = (0..data.len(Split::Test).min(MOST)).collect();
     data.rows(Split::Test, &positions, 0).map_err(told)
 }
@@ -103,9 +106,13 @@ pub(crate) fn read(model: &Model, bytes: &[u8]) -> Result<Rows, Refusal> {
 pub(crate) fn row_of(model: &Model, values: Vec<f64>) -> Result<Rows, Refusal> {
     let names = model.facts.names_of_values();
     if model.facts.shape.is_image() || values.len() != names.len() {
-        return Err(Refusal::bad(format!("{} numbers; give {}, one for each column", values.len(), names.len())));
+        return Err(Refusal::bad(format!(
+            "{} numbers; give {}, one for each column",
+            values.len(),
+            names.len()
+        )));
     }
-    Ok(model.rows(Memory::table(names, values)).map_err(|error| Refusal::bad(error.to_string()))?)
+    model.rows(Memory::table(names, values)).map_err(|error| Refusal::bad(error.to_string()))
 }
 
 /// A file that goes when it is no longer held.
@@ -118,7 +125,10 @@ impl Temporary {
         let name = format!("latent-explore-{}-{count}.{ending}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let refused = |error: std::io::Error| {
-            Refusal::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, format!("the temporary folder: {error}"))
+            Refusal::new(
+                axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+                format!("the temporary folder: {error}"),
+            )
         };
         // Never through a link that somebody else has put there.
         let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&path).map_err(refused)?;

@@ -91,7 +91,11 @@ impl Explore {
         stop.end();
         let bytes = std::fs::metadata(&target.path).map_or(0, |found| found.len());
         out.result(
-            format!("{} ({:.1} MB): it opens in any browser, without a network", path(&target.path), bytes as f64 / 1e6),
+            format!(
+                "{} ({:.1} MB): it opens in any browser, without a network",
+                path(&target.path),
+                bytes as f64 / 1e6
+            ),
             &json!({ "out": json_path(&target.path), "bytes": bytes }),
         );
         Ok(ExitCode::SUCCESS)

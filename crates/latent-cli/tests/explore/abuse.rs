@@ -24,7 +24,10 @@ fn only_who_has_the_link_is_answered() {
     assert_eq!(ask(&[("Host", "127.0.0.1.evil.example:80"), ("Authorization", &bearer)]), 403);
     assert_eq!(ask(&[("Host", &host), ("Authorization", &bearer), ("Origin", "http://evil.example")]), 403);
     assert_eq!(ask(&[("Host", &host), ("Authorization", &bearer), ("Origin", "null")]), 403);
-    assert_eq!(ask(&[("Host", &host), ("Authorization", &bearer), ("Origin", &format!("http://{host}"))]), 200);
+    assert_eq!(
+        ask(&[("Host", &host), ("Authorization", &bearer), ("Origin", &format!("http://{host}"))]),
+        200
+    );
     // Through a tunnel.
     assert_eq!(ask(&[("Host", "localhost:8800"), ("Authorization", &bearer)]), 200);
     // The page itself holds no secret, and may run its own files alone.
@@ -44,8 +47,16 @@ fn only_who_has_the_link_is_answered() {
 fn nothing_but_the_page_is_readable() {
     let page = Served::start(runs(), "explore plane");
     for path in [
-        "/../run.toml", "/..%2frun.toml", "/run.toml", "//etc/passwd", "/api/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
-        "/app.js/../../Cargo.toml", "/plane/model.safetensors", "/api/nothing", "/app.js%00",
+        "/../run.toml",
+        "/..%2frun.toml",
+        "/run.toml",
+        "//etc/passwd",
+        "/api/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/app.js/../../Cargo.toml",
+        "/plane/model.safetensors",
+        "/api/nothing",
+        "/app.js%00",
     ] {
         let answer = page.get(path);
         assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
@@ -83,15 +94,28 @@ fn what_is_malformed_is_refused_and_the_program_lives() {
     bad("/api/codes", json!({ "rows": [], "as": "exe" }), 400);
     bad("/api/bring-row", json!({ "values": [1.0] }), 400);
     for (path, status) in [
-        ("/api/row?row=99999999", 404), ("/api/row?row=-1", 400), ("/api/row", 400), ("/api/field?name=nothing", 404),
-        ("/api/field?name=z0", 404), ("/api/field?name=z3", 404), ("/api/dimension?dim=2", 404), ("/api/points?plane=umap", 404),
-        ("/api/pictures?rows=&of=data", 400), ("/api/pictures?rows=0&of=secrets", 400), ("/api/row?row=0&row=1", 400),
+        ("/api/row?row=99999999", 404),
+        ("/api/row?row=-1", 400),
+        ("/api/row", 400),
+        ("/api/field?name=nothing", 404),
+        ("/api/field?name=z0", 404),
+        ("/api/field?name=z3", 404),
+        ("/api/dimension?dim=2", 404),
+        ("/api/points?plane=umap", 404),
+        ("/api/pictures?rows=&of=data", 400),
+        ("/api/pictures?rows=0&of=secrets", 400),
+        ("/api/row?row=0&row=1", 400),
         ("/api/prior?plane=latents&left=nan&right=1&bottom=0&top=1&size=8", 400),
     ] {
         assert_eq!(page.get(path).status, status, "{path}: {}", page.get(path).text());
     }
     // Numbers that are none come back as what a latent can be.
-    let answer = page.ask("POST", "/api/decode", &[("Content-Type", "application/json")], b"{\"codes\":[[1e38,-1e38]]}");
+    let answer = page.ask(
+        "POST",
+        "/api/decode",
+        &[("Content-Type", "application/json")],
+        b"{\"codes\":[[1e38,-1e38]]}",
+    );
     assert_eq!((answer.status, answer.header("x-shape")), (200, Some("1,28,28,1")));
     // Bodies: no JSON, of another type, too large, a file that is none.
     let json = [("Content-Type", "application/json")];
@@ -99,7 +123,14 @@ fn what_is_malformed_is_refused_and_the_program_lives() {
     assert_eq!(page.ask("POST", "/api/decode", &[], b"{}").status, 415);
     assert_eq!(page.ask("POST", "/api/decode", &json, &vec![b' '; 3 << 20]).status, 413);
     assert_eq!(page.ask("POST", "/api/bring", &[], &vec![0; 17 << 20]).status, 413);
-    for file in [&b""[..], b"\x89PNG\r\n\x1a\n broken", b"\xff\xd8\xff\xe0 broken", b"\x93NUMPY", b"a,b\n1,2\n", &[0xfe; 100]] {
+    for file in [
+        &b""[..],
+        b"\x89PNG\r\n\x1a\n broken",
+        b"\xff\xd8\xff\xe0 broken",
+        b"\x93NUMPY",
+        b"a,b\n1,2\n",
+        &[0xfe; 100],
+    ] {
         let answer = page.ask("POST", "/api/bring", &[], file);
         assert_eq!(answer.status, 400, "{file:?}: {}", answer.text());
         assert!(!answer.text().contains("latent-explore-"), "{}", answer.text());
@@ -127,15 +158,39 @@ fn the_description_names_each_endpoint_and_each_answers() {
         for (method, operation) in methods.as_object().expect("methods") {
             assert!(operation["summary"].as_str().is_some_and(|summary| summary.len() > 10), "{path}");
             // Without what it wants it refuses or answers; it is there, and takes this method.
-            let answer = page.ask(&method.to_uppercase(), path, &[("Content-Type", "application/json")], b"{}");
+            let answer =
+                page.ask(&method.to_uppercase(), path, &[("Content-Type", "application/json")], b"{}");
             assert!(!matches!(answer.status, 0 | 405 | 500), "{method} {path}: {}", answer.status);
             let nothing_there = answer.status == 404 && answer.text().contains("nothing of that name");
             assert!(!nothing_there, "{method} {path}");
         }
     }
     // What the page asks for is described.
-    let asked = ["run", "progress", "training", "points", "field", "regions", "place", "prior", "codes", "row", "pictures",
-        "nearest", "search", "decode", "lift", "dimensions", "dimension", "between", "mean", "samples", "weights", "bring", "bring-row"];
+    let asked = [
+        "run",
+        "progress",
+        "training",
+        "points",
+        "field",
+        "regions",
+        "place",
+        "prior",
+        "codes",
+        "row",
+        "pictures",
+        "nearest",
+        "search",
+        "decode",
+        "lift",
+        "dimensions",
+        "dimension",
+        "between",
+        "mean",
+        "samples",
+        "weights",
+        "bring",
+        "bring-row",
+    ];
     for name in asked {
         assert!(paths.contains_key(&format!("/api/{name}")), "{name}");
     }
@@ -178,7 +233,11 @@ fn twenty_clients_and_a_slow_one_are_served() {
     let at = |share: f64| times[(share * (times.len() - 1) as f64) as usize];
     println!(
         "20 clients for {seconds} s: {} answers, {:.1} ms at the median, {:.1} ms at 95 %, {:.1} ms at 99 %, {:.1} ms at most",
-        times.len(), at(0.5), at(0.95), at(0.99), at(1.0)
+        times.len(),
+        at(0.5),
+        at(0.95),
+        at(0.99),
+        at(1.0)
     );
     assert!(times.len() >= 40, "{}", times.len());
     drop(slow);
@@ -208,7 +267,10 @@ fn what_the_api_says_is_what_the_model_says() {
     // Its own code is nearest to it; the way between two codes ends at both.
     let near = page.post("/api/nearest", &json!({ "code": row["code"], "count": 3 })).json();
     assert_eq!(near[0]["row"], 3);
-    let way = page.post("/api/between", &json!({ "from": [1.0, 0.0], "to": [0.0, 1.0], "steps": 3, "spherical": true }));
+    let way = page.post(
+        "/api/between",
+        &json!({ "from": [1.0, 0.0], "to": [0.0, 1.0], "steps": 3, "spherical": true }),
+    );
     let way = way.singles();
     let half = 0.5f32.sqrt();
     assert!(way.iter().zip([1.0, 0.0, half, half, 0.0, 1.0]).all(|(a, b)| (a - b).abs() < 1e-5), "{way:?}");
@@ -216,11 +278,16 @@ fn what_the_api_says_is_what_the_model_says() {
     assert!(close(&mean["code"][0], (places[0] + places[6]) / 2.0), "{mean}");
     // A standard normal prior.
     let prior = page.get("/api/prior?plane=latents&left=-1&right=1&bottom=-1&top=1&size=3").singles();
-    assert!((prior[4] - prior[0] - 1.0).abs() < 1e-4 && (f64::from(prior[4]) + std::f64::consts::TAU.ln()).abs() < 1e-4);
+    assert!(
+        (prior[4] - prior[0] - 1.0).abs() < 1e-4
+            && (f64::from(prior[4]) + std::f64::consts::TAU.ln()).abs() < 1e-4
+    );
     // Draws in parts are the draws at once.
     let draws = |first: usize, count: usize| -> Vec<f64> {
         let found = page.post("/api/weights", &json!({ "row": "3", "first": first, "draws": count })).json();
-        let of = |name: &str| found[name].as_array().expect("numbers").iter().filter_map(Value::as_f64).collect::<Vec<_>>();
+        let of = |name: &str| {
+            found[name].as_array().expect("numbers").iter().filter_map(Value::as_f64).collect::<Vec<_>>()
+        };
         of("posterior")
     };
     if run["without_density"].is_null() {

@@ -24,7 +24,8 @@ fn chromium() -> Option<String> {
     let named = std::env::var("LATENT_CHROMIUM").ok();
     let names = ["chromium", "chromium-browser", "google-chrome"].map(String::from);
     named.into_iter().chain(names).find(|name| {
-        let version = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let version =
+            Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         version.is_ok_and(|status| status.success())
     })
 }
@@ -33,7 +34,9 @@ impl Browser {
     /// Starts with a window of that size; none, with a word, where there is no Chromium.
     pub fn start(width: u32, height: u32) -> Option<Self> {
         let Some(program) = chromium() else {
-            println!("skipped: no Chromium here (Debian: apt install chromium, or name one by LATENT_CHROMIUM)");
+            println!(
+                "skipped: no Chromium here (Debian: apt install chromium, or name one by LATENT_CHROMIUM)"
+            );
             return None;
         };
         let profile = tempfile::tempdir().expect("a folder");
@@ -41,9 +44,17 @@ impl Browser {
         let mut child = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 >/dev/null 2>&1 </dev/null", &program])
             .args([
-                "--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--use-angle=swiftshader",
-                "--enable-unsafe-swiftshader", "--no-first-run", "--disable-extensions", "--disable-background-networking",
-                "--disable-component-update", "--hide-scrollbars", "--force-device-scale-factor=1",
+                "--headless=new",
+                "--no-sandbox",
+                "--remote-debugging-pipe",
+                "--use-angle=swiftshader",
+                "--enable-unsafe-swiftshader",
+                "--no-first-run",
+                "--disable-extensions",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--hide-scrollbars",
+                "--force-device-scale-factor=1",
             ])
             .arg(format!("--window-size={width},{height}"))
             .arg(format!("--user-data-dir={}", profile.path().display()))

@@ -76,7 +76,8 @@ impl Served {
 
     /// Asks with these headers alone.
     pub fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
         head.push_str("\r\n");
         self.bytes(&[head.as_bytes(), body].concat())
@@ -97,7 +98,9 @@ impl Served {
     pub fn ready(&self) {
         for _ in 0..600 {
             let progress = self.get("/api/progress").json();
-            if progress["rows"] == progress["of"] && progress["planes"].as_array().is_some_and(|p| !p.is_empty()) {
+            if progress["rows"] == progress["of"]
+                && progress["planes"].as_array().is_some_and(|p| !p.is_empty())
+            {
                 return;
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -151,7 +154,8 @@ impl Answer {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {} {}", self.head, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {} {}", self.head, self.text()))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -159,7 +163,10 @@ impl Answer {
     }
 
     pub fn singles(&self) -> Vec<f32> {
-        self.body.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+        self.body
+            .chunks_exact(4)
+            .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+            .collect()
     }
 }
 

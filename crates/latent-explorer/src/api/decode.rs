@@ -77,7 +77,11 @@ impl Decode {
             return codes_of(explored, self.codes);
         }
         if self.points.len() > super::MOST_ROWS {
-            return Err(Refusal::bad(format!("{} points; give at most {}", self.points.len(), super::MOST_ROWS)));
+            return Err(Refusal::bad(format!(
+                "{} points; give at most {}",
+                self.points.len(),
+                super::MOST_ROWS
+            )));
         }
         let known = explored.known();
         let plane = plane_of(&known, &self.plane)?;
@@ -126,7 +130,8 @@ pub(crate) fn pixels_of(explored: &Explored, samples: &Samples) -> Numbers {
     let mut bytes = Vec::with_capacity(pictures.pixels().len());
     for image in pictures.pixels().chunks_exact(channels * plane) {
         for at in 0..plane {
-            bytes.extend((0..channels).map(|c| (image[c * plane + at].clamp(0.0, 1.0) * 255.0).round() as u8));
+            bytes
+                .extend((0..channels).map(|c| (image[c * plane + at].clamp(0.0, 1.0) * 255.0).round() as u8));
         }
     }
     Numbers { shape: vec![rows, height, width, channels], kind: "u8", bytes }

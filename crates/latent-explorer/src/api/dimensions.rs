@@ -129,7 +129,8 @@ fn glance(explored: &Explored, known: &Known, dim: usize) -> Dimension {
     if known.rows == 0 {
         range = [-2.0, 2.0];
     }
-    let active = if known.rows == 0 { true } else { rate.map_or(variance > 0.01, |rate| rate >= ACTIVE_NATS) };
+    let active =
+        if known.rows == 0 { true } else { rate.map_or(variance > 0.01, |rate| rate >= ACTIVE_NATS) };
     Dimension { dim, rate, mean, variance, deviation, range, active }
 }
 
@@ -143,7 +144,10 @@ const BINS: usize = 40;
 fn full(explored: &Explored, dim: usize) -> Result<Full> {
     let dims = explored.model.dims();
     if dim >= dims {
-        return Err(Refusal::missing(format!("there is no dimension {dim}; the last is {}", dims.saturating_sub(1))));
+        return Err(Refusal::missing(format!(
+            "there is no dimension {dim}; the last is {}",
+            dims.saturating_sub(1)
+        )));
     }
     let known = explored.known();
     let at_a_glance = glance(explored, &known, dim);
@@ -202,7 +206,8 @@ fn relatives(explored: &Explored, known: &Known, z: &[f32], of: &Dimension) -> V
         for (at, name) in names.iter().enumerate() {
             let column = known.values.iter().skip(at).step_by(names.len());
             if let Some(r) = correlation(z, column) {
-                let about = format!("{name} {} with it (r = {r:.2})", if r > 0.0 { "rises" } else { "falls" });
+                let about =
+                    format!("{name} {} with it (r = {r:.2})", if r > 0.0 { "rises" } else { "falls" });
                 found.push(Relative { name: name.clone(), strength: r, about });
             }
         }

@@ -167,7 +167,8 @@ async fn regions(State(shared): State<Arc<Shared>>, Query(asked): Query<Points>)
             let deviations = known.deviation.get(from..).unwrap_or_default().chunks_exact(dims.max(1));
             let found: Option<Vec<[f64; 3]>> = deviations.map(|s| plane.covariance(s)).collect();
             let found = found.filter(|found| !found.is_empty());
-            let found = found.ok_or_else(|| Refusal::bad("this posterior, or this map, has no regions to draw"))?;
+            let found =
+                found.ok_or_else(|| Refusal::bad("this posterior, or this map, has no regions to draw"))?;
             Ok(Numbers::single(&[found.len(), 3], found.into_iter().flatten().map(|v| v as f32)))
         })
         .await
@@ -246,7 +247,9 @@ fn log_prior(explored: &Explored, asked: &Window) -> Result<Numbers> {
     let known = explored.known();
     let plane = plane_of(&known, &asked.plane)?;
     if !plane.is_linear() {
-        return Err(Refusal::bad("places on this map have no codes of their own, so that there is no density of them"));
+        return Err(Refusal::bad(
+            "places on this map have no codes of their own, so that there is no density of them",
+        ));
     }
     let codes = plane.lift(&points, &known, explored.model.dims());
     drop(known);
@@ -303,7 +306,8 @@ fn csv(explored: &Explored, known: &Known, rows: &[usize]) -> String {
     text.push('\n');
     for &row in rows {
         let (split, at) = explored.listed[row];
-        let label = explored.labels.get(row).and_then(|label| explored.model.facts.classes.get(*label as usize));
+        let label =
+            explored.labels.get(row).and_then(|label| explored.model.facts.classes.get(*label as usize));
         let rate = known.rate.get(row).map(ToString::to_string).unwrap_or_default();
         let label = quoted(label.map_or("", String::as_str));
         text.push_str(&format!("{row},{split},{at},{label},{rate},{}", known.error[row]));
@@ -315,5 +319,9 @@ fn csv(explored: &Explored, known: &Known, rows: &[usize]) -> String {
 
 /// A cell that may hold anything.
 fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.into()
+    }
 }

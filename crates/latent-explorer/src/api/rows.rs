@@ -219,7 +219,10 @@ async fn pictures(State(shared): State<Arc<Shared>>, Query(asked): Query<Picture
     shared.compute(lane, work).await
 }
 
-async fn nearest(State(shared): State<Arc<Shared>>, Asked(asked): Asked<Near>) -> Result<Json<Vec<Neighbour>>> {
+async fn nearest(
+    State(shared): State<Arc<Shared>>,
+    Asked(asked): Asked<Near>,
+) -> Result<Json<Vec<Neighbour>>> {
     let work = move |explored: &Explored| {
         let code = codes_of(explored, vec![asked.code])?;
         Ok(near(explored, &code, asked.count.min(100), asked.training))

@@ -85,7 +85,8 @@ async fn mean(State(shared): State<Arc<Shared>>, Asked(asked): Asked<Group>) -> 
         let (mut sums, mut count) = (vec![0.0f64; dims], 0usize);
         for row in asked.rows {
             let code = known.mean.get(row * dims..(row + 1) * dims);
-            let code = code.ok_or_else(|| Refusal::missing(format!("there is no code of row {row} (yet)")))?;
+            let code =
+                code.ok_or_else(|| Refusal::missing(format!("there is no code of row {row} (yet)")))?;
             sums.iter_mut().zip(code).for_each(|(sum, z)| *sum += f64::from(*z));
             count += 1;
         }

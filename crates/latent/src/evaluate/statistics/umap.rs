@@ -113,9 +113,8 @@ pub fn trust(points: &Array, places: &[[f32; 2]], neighbours: usize, key: Key) -
     if k == 0 {
         return None;
     }
-    let chosen = |of: &Array| {
-        Array::matrix(rows.iter().flat_map(|&row| of.row(row)).copied().collect(), of.width())
-    };
+    let chosen =
+        |of: &Array| Array::matrix(rows.iter().flat_map(|&row| of.row(row)).copied().collect(), of.width());
     let flat = Array::matrix(places.iter().flatten().copied().collect(), 2);
     // Each row finds itself first.
     let here = nearest(&chosen(points), points, k + 1, false, &|_| true)?;
@@ -367,7 +366,10 @@ mod tests {
         }
         let kept = trust(&points, map.places(), 15, Key::from_seed(2)).unwrap();
         assert!(kept > 0.25 && kept <= 1.0, "{kept}");
-        assert!((trust(&clouds(50, 2), &places_of(&clouds(50, 2)), 5, Key::from_seed(2)).unwrap() - 1.0).abs() < 1e-9);
+        assert!(
+            (trust(&clouds(50, 2), &places_of(&clouds(50, 2)), 5, Key::from_seed(2)).unwrap() - 1.0).abs()
+                < 1e-9
+        );
         assert!(Umap::fit(points.clone(), 15, Key::from_seed(1), &|share| share < 0.5).is_none());
         assert!(Umap::fit(clouds(3, 4), 15, Key::from_seed(1), &|_| true).is_none());
     }
