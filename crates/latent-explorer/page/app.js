@@ -48,8 +48,12 @@ async function begin() {
   for (;;) {
     try {
       model.progress = await ask("progress");
-      model.run = await ask("run");
-      return;
+      if (model.progress.generation > 0) {
+        model.run = await ask("run");
+        return;
+      }
+      put(main, el("p", { class: "lead" }, "Training has not written its first checkpoint yet: the page begins with it."));
+      await pause(500);
     } catch (error) {
       put(main, el("p", { class: "lead" }, error.message));
       if (error.status === 401) { await new Promise((done) => addEventListener("hashchange", done, { once: true })); readLink(); }

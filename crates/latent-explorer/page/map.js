@@ -431,7 +431,7 @@ export function mapView() {
   const deaf = hearRows((what) => {
     if (what === "places" || what === "filter" || what === "theme" || what === "selection" || what === "field") recolour();
     if (what === "places" && !view.fitted && stage.clientWidth) { view.fitted = true; fit(); }
-    if (what === "search") panel.searched();
+    if (what === "selection") panel.searched();
     if (what === "model") { mapNow.sampled = {}; regions = null; relayer(); }
     if (what === "planes") panel.planes();
     if (what.startsWith("pin:")) pin(what.slice(4));
