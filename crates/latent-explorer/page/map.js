@@ -54,7 +54,7 @@ export function mapView() {
   Object.assign(mapNow, { view, drawer, rows });
   const panel = mapPanel({ show: paint, recolour, relayer, replane, fit, lasso: (on) => { lassoing = on; stage.classList.toggle("lassoing", on); }, save });
   let find = () => -1, lasso = null, lassoing = false, hovered = -1, pinned = null, cross = null, regions = null, mosaic = null, contours = null;
-  let ratio = 1, wanted = false, alive = true;
+  let ratio = 1, wanted = false, alive = true, moving = false, budget = 1e5, drawnAt = 0;
 
   const toView = (x, y) => [over.width / 2 + (x - view.x) * view.scale * ratio, over.height / 2 - (y - view.y) * view.scale * ratio];
   const toPlace = (px, py) => [view.x + (px - over.clientWidth / 2) / view.scale, view.y - (py - over.clientHeight / 2) / view.scale];
@@ -71,7 +71,12 @@ export function mapView() {
     mapNow.frames++;
     const on = layers();
     const size = Math.max(2, Math.min(9, 2.2 + 90 / Math.sqrt(rows.n + 1) + Math.log2(Math.max(1, view.scale / 60)) * 0.6)) * ratio;
-    drawer.draw({ x: view.x, y: view.y, scale: view.scale * ratio }, size);
+    // While the map moves, as many rows are drawn as keep up: their order is random, so that the first stand for all.
+    const now = performance.now(), took = now - drawnAt;
+    drawnAt = now;
+    if (moving && took > 40 && took < 2000) budget = Math.max(3000, budget * 0.6);
+    else if (moving && took < 24) budget = Math.min(1e7, budget * 1.2);
+    drawer.draw({ x: view.x, y: view.y, scale: view.scale * ratio }, size, moving ? Math.round(budget) : Infinity);
     points.style.opacity = on.has("rows") || Object.keys(mapNow.sampled).some((name) => on.has(name)) ? 1 : 0;
     drawUnder(on);
     drawOver(on);
@@ -233,9 +238,10 @@ export function mapView() {
 
   let settleTimer = 0;
   function moved() {
+    moving = true;
     paint();
     clearTimeout(settleTimer);
-    settleTimer = setTimeout(() => { set({ window: [view.x, view.y, view.scale].map((v) => v.toPrecision(5)).join(",") }, true); settle(); }, 160);
+    settleTimer = setTimeout(() => { moving = false; set({ window: [view.x, view.y, view.scale].map((v) => v.toPrecision(5)).join(",") }, true); settle(); }, 160);
   }
 
   const settle = newest(async () => {

@@ -63,7 +63,7 @@ function shaded(gl, linked, canvas) {
     setPlaces(data) { fill(places, data); count = data.length / 2; },
     setColours(data) { fill(colours, data); },
     setSizes(data) { fill(sizes, data); },
-    draw(view, size) {
+    draw(view, size, limit = Infinity) {
       gl.viewport(0, 0, canvas.width, canvas.height);
       gl.clearColor(0, 0, 0, 0);
       gl.clear(gl.COLOR_BUFFER_BIT);
@@ -71,7 +71,7 @@ function shaded(gl, linked, canvas) {
       gl.uniform2f(uniforms.centre, view.x, view.y);
       gl.uniform2f(uniforms.scale, (2 * view.scale) / canvas.width, (2 * view.scale) / canvas.height);
       gl.uniform1f(uniforms.size, size);
-      gl.drawArrays(gl.POINTS, 0, count);
+      gl.drawArrays(gl.POINTS, 0, Math.min(count, limit));
     },
   };
 }
