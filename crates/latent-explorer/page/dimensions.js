@@ -1,5 +1,5 @@
 // Sliders for every latent, the highest rate first; a page for each dimension.
-import { el, number, newest, tell, thousands, frame, add } from "./dom.js";
+import { el, number, newest, tell, thousands, add } from "./dom.js";
 import { state, set } from "./state.js";
 import { ask, numbers, decode, model, condition } from "./api.js";
 import { offline } from "./offline.js";
@@ -39,7 +39,6 @@ export function dimensionsView() {
   const shown = picture("The code that the sliders make, decoded", "huge");
   const draw = newest(async (since) => {
     shown.show(await decode([code]));
-    await frame();
     if (since) latencies.push(performance.now() - since);
   });
   const remember = () => set({ code: code.map((v) => v.toPrecision(5)).join(",") }, true);

@@ -1,5 +1,5 @@
 // The map: rows in two dimensions, the decoder under the pointer, layers below and above.
-import { el, newest, frame, tell } from "./dom.js";
+import { el, newest, tell } from "./dom.js";
 import { state, set, layers } from "./state.js";
 import { ask, numbers, decodeAt, model, rowsOf } from "./api.js";
 import { classColour, rampColour, valueRange, css, themed } from "./colours.js";
@@ -54,21 +54,24 @@ export function mapView() {
   Object.assign(mapNow, { view, drawer, rows });
   const panel = mapPanel({ show: paint, recolour, relayer, replane, fit, lasso: (on) => { lassoing = on; stage.classList.toggle("lassoing", on); }, save });
   let find = () => -1, lasso = null, lassoing = false, hovered = -1, pinned = null, cross = null, regions = null, mosaic = null, contours = null;
-  let ratio = 1, wanted = false, alive = true, moving = false, budget = 1e5, drawnAt = 0;
+  let ratio = 1, wanted = false, wantsAll = false, alive = true, moving = false, budget = 1e5, drawnAt = 0;
 
   const toView = (x, y) => [over.width / 2 + (x - view.x) * view.scale * ratio, over.height / 2 - (y - view.y) * view.scale * ratio];
   const toPlace = (px, py) => [view.x + (px - over.clientWidth / 2) / view.scale, view.y - (py - over.clientHeight / 2) / view.scale];
   const bounds = () => [...toPlace(0, over.clientHeight), ...toPlace(over.clientWidth, 0)];
 
-  function paint() {
+  // What only marks a place leaves the rows and the layers below as they are.
+  function paint(only) {
+    if (only !== "marks") wantsAll = true;
     if (wanted) return;
     wanted = true;
-    requestAnimationFrame(() => { wanted = false; draw(); });
+    requestAnimationFrame(() => { const all = wantsAll; wanted = wantsAll = false; draw(all); });
   }
 
-  function draw() {
+  function draw(all = true) {
     if (!alive) return;
     mapNow.frames++;
+    if (!all) { drawOver(); return; }
     const on = layers();
     const size = Math.max(2, Math.min(9, 2.2 + 90 / Math.sqrt(rows.n + 1) + Math.log2(Math.max(1, view.scale / 60)) * 0.6)) * ratio;
     // While the map moves, as many rows are drawn as keep up: their order is random, so that the first stand for all.
@@ -79,7 +82,7 @@ export function mapView() {
     drawer.draw({ x: view.x, y: view.y, scale: view.scale * ratio }, size, moving ? Math.round(budget) : Infinity);
     points.style.opacity = on.has("rows") || Object.keys(mapNow.sampled).some((name) => on.has(name)) ? 1 : 0;
     drawUnder(on);
-    drawOver(on);
+    drawOver();
   }
 
   function drawUnder(on) {
@@ -303,7 +306,6 @@ export function mapView() {
   const decodeUnder = newest(async (place, since) => {
     const block = await decodeAt([place], state.plane);
     panel.pointer(block, place);
-    await frame();
     if (since) { latencies.push(performance.now() - since); if (latencies.length > 500) latencies.shift(); }
   });
   const showRow = newest(async (row) => { if (row === hovered) await panel.hover(row); });
@@ -315,7 +317,7 @@ export function mapView() {
     if (found !== hovered) {
       hovered = found;
       if (found >= 0) showRow(found);
-      paint();
+      paint("marks");
     }
     return place;
   }
@@ -327,7 +329,7 @@ export function mapView() {
       if (!pinned.place) pinned = null;
       else panel.pinned(pinned);
     } catch (error) { pinned = null; tell(error.message); }
-    paint();
+    paint("marks");
   }
 
   const held = new Map();
@@ -354,7 +356,7 @@ export function mapView() {
       return;
     }
     if (start && Math.hypot(px - start.at[0], py - start.at[1]) > 4) start.moved = true;
-    if (lasso) { lasso.push([px, py]); paint(); return; }
+    if (lasso) { lasso.push([px, py]); paint("marks"); return; }
     if (start && start.moved && event.pointerType !== "touch-hover") {
       view.x = start.view.x - (px - start.at[0]) / view.scale;
       view.y = start.view.y + (py - start.at[1]) / view.scale;
@@ -374,11 +376,11 @@ export function mapView() {
       if (hovered >= 0) { cross = null; pin(hovered); } else { cross = place; panel.here(place); }
     }
     [start, lasso] = [null, null];
-    paint();
+    paint("marks");
   };
   over.addEventListener("pointerup", release);
   over.addEventListener("pointercancel", (event) => { held.delete(event.pointerId); [start, lasso, pinch] = [null, null, null]; paint(); });
-  over.addEventListener("pointerleave", () => { if (hovered >= 0) { hovered = -1; paint(); } });
+  over.addEventListener("pointerleave", () => { if (hovered >= 0) { hovered = -1; paint("marks"); } });
   function zoom(scale, px, py) {
     const [x, y] = toPlace(px, py);
     view.scale = Math.max(1e-3, Math.min(1e7, scale));
@@ -396,7 +398,7 @@ export function mapView() {
       cross = cross ? [cross[0] + step[0] * far, cross[1] + step[1] * far] : [view.x, view.y];
       const [px, py] = toView(...cross);
       look(px / ratio, py / ratio, event.timeStamp);
-      paint();
+      paint("marks");
     } else if (event.key === "+" || event.key === "=") zoom(view.scale * 1.3, over.clientWidth / 2, over.clientHeight / 2);
     else if (event.key === "-") zoom(view.scale / 1.3, over.clientWidth / 2, over.clientHeight / 2);
     else if (event.key === "Enter" && cross) { if (hovered >= 0) pin(hovered); else panel.here(cross); }

@@ -74,6 +74,8 @@ fn the_map_is_drawn_and_decodes_under_the_pointer() {
     browser.wait("window.latentPage && latentPage.rows.n > 0 && document.querySelector('.about').innerText.includes('nats')");
     browser.open(&page.link);
     browser.wait("window.latentPage && latentPage.mapNow.frames > 0");
+    browser.open(&page.link);
+    browser.wait("window.latentPage && latentPage.rows.n > 0 && latentPage.mapNow.frames > 0");
     // From pointer to pixels, forty times.
     for step in 0..40 {
         browser.mouse("mouseMoved", at(0) + at(2) * (0.2 + 0.015 * f64::from(step)), at(1) + at(3) * 0.5);
