@@ -60,7 +60,7 @@ impl Demo {
             Some(epochs) => layers.set(&format!("train.epochs={epochs}"))?,
             None => layers.set(&format!("train.minutes={MINUTES}"))?,
         }
-        let code = train(&layers, &folder, options()?, true, &stop, out)?;
+        let code = train(&layers, &folder, options()?, (true, false), &stop, out)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
@@ -72,7 +72,7 @@ impl Demo {
         layers.set("likelihood.kind=bernoulli")?;
         layers.set("posterior.latent=2")?;
         layers.set("network={kind=\"mlp\", hidden=[500, 200]}")?;
-        let code = train(&layers, &plane, options()?, true, &stop, out)?;
+        let code = train(&layers, &plane, options()?, (true, false), &stop, out)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
@@ -14,9 +15,11 @@ use latent::run::Purpose;
 use latent::train::Outcome;
 use latent::words::{duration, shown};
 use latent::{Options, Training};
+use latent_explorer::{Explorer, Server};
 use serde_json::json;
 
 use super::fit_sampler::{fit_after_training, said as said_of_samplers};
+use super::explore::{announce, name_of, wait};
 use super::key;
 use crate::failure::{Done, Failure};
 use crate::options::text;
@@ -93,6 +96,9 @@ pub struct Train {
     /// Write no figures and no report
     #[arg(long)]
     no_report: bool,
+    /// Serve a page that follows the training, until Ctrl-C
+    #[arg(long)]
+    explore: bool,
 }
 
 impl Train {
@@ -136,7 +142,7 @@ impl Train {
             registry: Registry::default(),
         };
         let stop = Stop::on_signals();
-        train(&layers, &self.out, options, !self.no_report, &stop, out)
+        train(&layers, &self.out, options, (!self.no_report, self.explore), &stop, out)
     }
 }
 
@@ -145,7 +151,7 @@ pub fn train(
     layers: &Layers,
     folder: &Path,
     options: Options<'_>,
-    reports: bool,
+    (reports, explores): (bool, bool),
     stop: &Stop,
     out: &Output,
 ) -> Done {
@@ -164,11 +170,18 @@ pub fn train(
         out.note(forecast.to_string());
         forecast.warning(training.run.train.minutes).into_iter().for_each(|long| out.note(long));
     }
+    let page = if explores { Some(page_of(&training, folder)?) } else { None };
+    if let Some((_, server)) = &page {
+        announce(server, out);
+    }
     let mut progress = Progress::new(out, training.run.train.minutes);
     stop.begin();
     let mut heard = false;
     let outcome = training.train(stop.flag(), &mut |event| {
         progress.event(&event);
+        if let Some((explorer, _)) = &page {
+            explorer.observe(&event);
+        }
         if stop.is_asked() && !std::mem::replace(&mut heard, true) {
             out.note("\nsaving the state; Ctrl-C again ends at once");
         }
@@ -222,6 +235,11 @@ pub fn train(
         value["files"] = json!(json_paths(&written.files));
     }
     out.result(text, &value);
+    if let Some((_, server)) = &page {
+        out.note(format!("the page stays: {} (Ctrl-C ends)", server.link()));
+        stop.begin();
+        wait(stop);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -233,6 +251,19 @@ fn minutes_for_sampler(asked: f64, taken: f64) -> f64 {
 
 /// Minutes that a sampler takes at most where nobody said how long.
 const MOST_FOR_SAMPLER: f64 = 15.0;
+
+/// A page that follows a training.
+fn page_of(training: &Training, folder: &Path) -> Result<(Explorer, Server), Failure> {
+    let explorer = Explorer::watch(latent_explorer::Options {
+        run: folder.into(),
+        name: name_of(folder),
+        data: Some(Arc::clone(&training.data)),
+        without_data: String::new(),
+        rows: 100_000,
+    })?;
+    let server = explorer.listen(0)?;
+    Ok((explorer, server))
+}
 
 /// The verdicts of a report, a line each.
 pub fn said(written: &RunReport) -> String {

@@ -56,6 +56,11 @@ pub(crate) trait Dataset: Send + Sync {
         Vec::new()
     }
 
+    /// The name of a row, such as that of its file.
+    fn name(&self, _row: u64) -> Option<String> {
+        None
+    }
+
     /// How much each row counts; absent where all count alike.
     fn weight(&self) -> Option<&[f32]> {
         None

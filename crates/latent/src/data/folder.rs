@@ -280,6 +280,11 @@ impl Dataset for Folder {
         self.labels.as_ref()
     }
 
+    fn name(&self, row: u64) -> Option<String> {
+        let file = self.core.files.get(row as usize)?;
+        Some(file.strip_prefix(&self.root).unwrap_or(file).to_string_lossy().into_owned())
+    }
+
     fn read(&self, row: u64, values: &mut [f64]) -> Result<(), DataError> {
         let index = row as usize;
         let (_, read) = self.core.load(index).map_err(|reason| {

@@ -65,6 +65,12 @@ impl Data {
         &self.splits[split as usize]
     }
 
+    /// The name of the row with that id, where rows have names: the path of its file within a folder of images.
+    pub fn name(&self, id: u64) -> Option<String> {
+        let source = self.source(id);
+        source.rows.name(id - source.first)
+    }
+
     /// Whether the rows of a split have labels.
     pub fn has_labels(&self, split: Split) -> bool {
         self.ids(split).first().is_some_and(|id| self.source(*id).labels.is_some())

@@ -55,6 +55,7 @@ pub use statistics::chi_square::chi_square_quantile;
 pub use statistics::information::{Information, information};
 pub use statistics::pca::Pca;
 pub use statistics::tsne::tsne;
+pub use statistics::umap::{Umap, trust};
 pub use terms::{Terms, terms};
 pub use training_rows::Overlap;
 pub use verdict::{Findings, Verdict, verdicts};

@@ -8,6 +8,7 @@
 //! told       what a conditional model is told of each row
 //! samples    what a model gives, in the model's units and in the user's
 //! paths      interpolation and traversal
+//! survey     what it makes of rows: codes, rate, distortion, error in one pass
 //! sampler/   p̂(z) fitted on codes, and drawn from in the prior's place
 //! ```
 
@@ -15,6 +16,7 @@ mod error;
 mod paths;
 pub mod sampler;
 mod samples;
+mod survey;
 mod told;
 
 use std::ops::Range;
@@ -25,6 +27,7 @@ pub use error::{GenerateError, Result};
 pub use paths::{Path, Traversed, interpolate, interpolate_pairs, traverse};
 pub use sampler::SamplerError;
 pub use samples::{Pictures, Samples};
+pub use survey::Survey;
 pub use told::Told;
 pub(crate) use told::given;
 

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::member::Registry;
 use crate::model::{LatentModel, Model};
 use crate::store::{StoreError, TensorFile, TensorWriter, take_kept};
+use crate::train::{Counters, TrainError, load_weights};
 use crate::weights::Weights;
 
 impl Model {
@@ -30,6 +31,21 @@ impl Model {
     pub fn load_with(path: impl AsRef<Path>, device: &Device, registry: &Registry) -> Result<Self> {
         let path = model_path(path.as_ref())?;
         Self::from_file(TensorFile::load(&path)?, &path, device, registry)
+    }
+
+    /// The model of a run that is still trained, as its last checkpoint has it, and the step that it was written after.
+    ///
+    /// # Errors
+    /// A folder that holds no run, or a run without a checkpoint; what is wrong with either.
+    pub fn of_checkpoint(folder: &Path, registry: &Registry) -> Result<(Self, u64)> {
+        let (run, last) = (folder.join("run.toml"), folder.join("checkpoints/last.safetensors"));
+        let text = std::fs::read_to_string(&run).map_err(TrainError::read(&run))?;
+        let run = Run::from_toml(&text, &run)?;
+        let checked = Checked::new(run, registry)?;
+        let (functions, weights) = checked.build(&Device::cpu())?;
+        let step = Counters::load(&last)?.step;
+        let (weights, _) = load_weights(&weights, &last)?;
+        Ok((Self::of(checked.run, functions, weights)?, step))
     }
 
     /// Reads the bytes of a model file; `path` is for messages.
