@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    compare, completions, data, decode, demo, devices, encode, evaluate, fit_sampler, inspect, interpolate,
-    man, presets, reconstruct, report, sample, score, settings, textbook, train, traverse,
+    compare, completions, data, decode, demo, devices, encode, evaluate, export, fit_sampler, inspect,
+    interpolate, man, presets, reconstruct, report, sample, score, settings, textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -56,6 +56,7 @@ enum Command {
     Score(score::Score),
     Evaluate(evaluate::Evaluate),
     Compare(compare::Compare),
+    Export(export::Export),
     Report(report::Report),
     Inspect(inspect::Inspect),
     Presets(presets::Presets),
@@ -98,6 +99,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Score(command) => command.run(out),
         Command::Evaluate(command) => command.run(out),
         Command::Compare(command) => command.run(out),
+        Command::Export(command) => command.run(out),
         Command::Report(command) => command.run(out),
         Command::Inspect(command) => command.run(out),
         Command::Presets(command) => command.run(out),

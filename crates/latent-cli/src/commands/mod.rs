@@ -8,6 +8,7 @@ pub mod demo;
 pub mod devices;
 pub mod encode;
 pub mod evaluate;
+pub mod export;
 pub mod fit_sampler;
 pub mod inspect;
 pub mod interpolate;

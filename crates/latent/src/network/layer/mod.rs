@@ -20,6 +20,7 @@ pub use random::{Dropout, InputNoise};
 
 use crate::data::{DataError, SampleShape};
 use crate::member::{Call, Freeze, Kept};
+use crate::store::onnx::{Graph, Node};
 use crate::weights::Weights;
 
 /// What flows between layers.
@@ -119,6 +120,27 @@ impl Layer {
             (Self::ConvTranspose(conv, size), x) => Signal::Maps(conv.apply(weights, as_maps(x), *size)),
             (Self::Upsample(conv, size), x) => Signal::Maps(conv.apply_upsampled(weights, as_maps(x), *size)),
             (Self::GroupNorm(norm), x) => Signal::Maps(norm.apply(weights, as_maps(x))),
+        }
+    }
+
+    /// The layer in a graph, as it is in evaluation.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node, condition: Option<&Node>) -> Node {
+        match self {
+            Self::Dense(dense) => dense.trace(weights, graph, x),
+            Self::Maps(shape) => graph.reshape(x, shape),
+            Self::Flatten => graph.rows(x),
+            Self::Join(join) => join.trace(graph, x, condition),
+            Self::Residual(inner) => {
+                let y = inner.iter().fold(x.clone(), |h, layer| layer.trace(weights, graph, h, condition));
+                graph.binary("Add", &x, &y)
+            }
+            Self::BatchNorm(norm) => norm.trace(weights, graph, x),
+            Self::GroupNorm(norm) => norm.trace(weights, graph, x),
+            Self::Activation(activation) => graph.activation(*activation, x),
+            Self::Dropout(_) | Self::Noise(_) => x,
+            Self::Conv(conv) => conv.trace(weights, graph, x),
+            Self::ConvTranspose(conv, size) => conv.trace(weights, graph, x, *size),
+            Self::Upsample(conv, size) => conv.trace_upsampled(weights, graph, x, *size),
         }
     }
 

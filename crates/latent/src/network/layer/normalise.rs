@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 
 use super::Signal;
 use crate::member::{Call, Kept};
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 const EPSILON: f64 = 1e-5;
@@ -79,6 +80,18 @@ impl BatchNorm {
         (x - mean) * scale + each(call.weights.get(self.shift))
     }
 
+    /// The layer in a graph: its averages are constants.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node) -> Node {
+        let [gain, shift, mean, variance] =
+            [self.gain, self.shift, self.mean, self.variance].map(|id| weights.entry(id).values());
+        let scale: Vec<f32> =
+            gain.iter().zip(&variance).map(|(g, v)| (f64::from(*g) / (f64::from(*v) + EPSILON).sqrt()) as f32).collect();
+        let shape = each_channel(&x, self.channels);
+        let x = graph.with("Sub", &x, &mean, &shape);
+        let x = graph.with("Mul", &x, &scale, &shape);
+        graph.with("Add", &x, &shift, &shape)
+    }
+
     /// The means of what was recorded since: `[channels]` each.
     fn recorded(&self, kept: &Kept) -> Option<[Tensor<1>; 2]> {
         let sums = kept.sum(&self.name)?;
@@ -105,6 +118,11 @@ impl BatchNorm {
     }
 }
 
+/// The shape of one number a channel, or a feature of rows.
+fn each_channel(x: &Node, channels: usize) -> Vec<usize> {
+    if x.shape.len() == 3 { vec![channels, 1, 1] } else { vec![channels] }
+}
+
 /// Group normalisation of maps.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupNorm {
@@ -124,6 +142,15 @@ impl GroupNorm {
             shift: init.weight("shift", &[channels], Initial::Constant(0.0)),
             groups,
         }
+    }
+
+    /// The layer in a graph.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node) -> Node {
+        let [gain, shift] = [self.gain, self.shift].map(|id| weights.entry(id).values());
+        let y = graph.group_norm(x, self.groups, EPSILON as f32);
+        let shape = each_channel(&y, gain.len());
+        let y = graph.with("Mul", &y, &gain, &shape);
+        graph.with("Add", &y, &shift, &shape)
     }
 
     /// Normalises each group of channels of each row.
