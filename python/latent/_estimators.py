@@ -56,7 +56,8 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         layout: str = "auto",
         device: str = "cpu",
         progress: bool | str = "auto",
-        **settings: Any,
+        settings: Mapping[str, Any] | None = None,
+        **keys: Any,
     ) -> None:
         self.latent_dim = latent_dim
         self.epochs = epochs
@@ -66,35 +67,37 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         self.layout = layout
         self.device = device
         self.progress = progress
-        self._take_settings(settings)
-
-    def _take_settings(self, settings: Mapping[str, Any]) -> None:
-        for name, value in settings.items():
-            if "__" not in name and "." not in name:
+        for name in keys:
+            # scikit-learn's check gives every name of the signature, that of the rest too.
+            if not _is_key(name) and name != "keys":
                 raise TypeError(
                     f"{type(self).__name__} has no parameter {name!r}; its parameters are "
                     f"{', '.join(self._get_param_names())}, and any setting by its key, such as train__batch "
                     "(latent.settings() lists them)"
                 )
-            setattr(self, name, value)
+        self.settings = {**(settings or {}), **keys} if keys else settings
 
-    # scikit-learn asks for parameters by the signature; settings are those that stand beside it.
+    # Settings are parameters beside those of the signature, which is all that scikit-learn knows of.
 
-    def _setting_names(self) -> list[str]:
-        return [name for name in vars(self) if "__" in name or "." in name]
+    def _by_key(self) -> dict[str, Any]:
+        """Settings by key, dots as two underscores."""
+        settings = self.settings if isinstance(self.settings, Mapping) else {}
+        return {str(name).replace(".", "__"): value for name, value in settings.items()}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, settings included."""
+        """Parameters by name, each setting as one."""
         params: dict[str, Any] = super().get_params(deep=deep)
-        params.update((name, getattr(self, name)) for name in self._setting_names())
+        if isinstance(self.settings, Mapping):
+            params["settings"] = None
+            params.update(self._by_key())
         return params
 
     def set_params(self, **params: Any) -> Self:
         """Sets parameters and settings by name."""
-        settings = {name: value for name, value in params.items() if "__" in name or "." in name}
-        super().set_params(**{name: value for name, value in params.items() if name not in settings})
-        for name, value in settings.items():
-            setattr(self, name, value)
+        keys = {name: value for name, value in params.items() if _is_key(name)}
+        super().set_params(**{name: value for name, value in params.items() if name not in keys})
+        if keys:
+            self.settings = {**self._by_key(), **keys}
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -114,8 +117,8 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return {}
 
     def _is_told_the_class(self) -> bool:
-        named = [getattr(self, name) for name in self._setting_names() if name in ("data__condition", "data.condition")]
-        return self._the_preset() in TOLD_THE_CLASS if not named else "label" in named[0]
+        named = self._by_key().get("data__condition")
+        return self._the_preset() in TOLD_THE_CLASS if named is None else "label" in named
 
     def _assignments(self, in_memory: bool) -> list[str]:
         asked: dict[str, Any] = {}
@@ -125,7 +128,9 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             asked["data.test"] = 0.0
         if self.latent_dim is not None:
             asked["posterior.latent"] = self.latent_dim
-        own = {name.replace("__", "."): getattr(self, name) for name in self._setting_names()}
+        if not isinstance(self.settings, (Mapping, type(None))):
+            raise ValueError(f"settings is {self.settings!r}: give a dict of keys, such as {{'train.batch': 64}}")
+        own = {name.replace("__", "."): value for name, value in self._by_key().items()}
         if self.epochs is not None:
             if "train.steps" not in own:
                 # A preset may count steps; epochs then count in their place.
@@ -146,7 +151,7 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """The engine's rows, and the type that they came in."""
         X = _data.array_of(X)
         frame = _data.frame_of(X)
-        if frame is None and np.ndim(X) > 2:
+        if frame is None and _axes(X) > 2:
             X = check_array(X, allow_nd=True, dtype="numeric", order="C", ensure_min_samples=2 if reset else 1)
             layout = _data.layout_of(X.shape, self.layout if reset else self.layout_)
             if reset:
@@ -363,7 +368,7 @@ class Autoencoder(_Estimator):
     layout: the order of axes of images, "chw" or "hwc", where it cannot be seen.
     device: "cpu", "auto", or a name of `latent.devices()`.
     progress: whether to show a bar; "auto" in terminals and notebooks.
-    settings: any key of `latent.settings()`, two underscores for each dot.
+    settings: any keys of `latent.settings()`, as a dict; or each as an argument, two underscores for each dot.
     """
 
     def __init__(
@@ -378,7 +383,8 @@ class Autoencoder(_Estimator):
         layout: str = "auto",
         device: str = "cpu",
         progress: bool | str = "auto",
-        **settings: Any,
+        settings: Mapping[str, Any] | None = None,
+        **keys: Any,
     ) -> None:
         self.preset = preset
         super().__init__(
@@ -390,7 +396,8 @@ class Autoencoder(_Estimator):
             layout=layout,
             device=device,
             progress=progress,
-            **settings,
+            settings=settings,
+            **keys,
         )
 
     def _the_preset(self) -> str | None:
@@ -426,7 +433,8 @@ class BetaVAE(_Estimator):
         layout: str = "auto",
         device: str = "cpu",
         progress: bool | str = "auto",
-        **settings: Any,
+        settings: Mapping[str, Any] | None = None,
+        **keys: Any,
     ) -> None:
         self.beta = beta
         super().__init__(
@@ -438,7 +446,8 @@ class BetaVAE(_Estimator):
             layout=layout,
             device=device,
             progress=progress,
-            **settings,
+            settings=settings,
+            **keys,
         )
 
     def _own_settings(self) -> dict[str, Any]:
@@ -508,6 +517,14 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Autoencoder:
     loaded._adopt(model, known=False)
     loaded.history_, loaded.notes_ = model.log(), []
     return loaded
+
+
+def _is_key(name: str) -> bool:
+    return "__" in name or "." in name
+
+
+def _axes(X: Any) -> int:
+    return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim if isinstance(X, (list, tuple)) else 2
 
 
 def _seed(random_state: Any) -> int:

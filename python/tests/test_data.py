@@ -34,7 +34,7 @@ def test_images_in_any_order_of_axes(layout, dtype):
     assert vae.sample(3).shape == (3, *X.shape[1:])
     if layout == "hwc":
         same = latent.VAE(**QUICK).fit(np.ascontiguousarray(np.moveaxis(X, 3, 1)))
-        assert same.model_.bytes() == vae.model_.bytes()
+        assert same.model_.to_bytes() == vae.model_.to_bytes()
 
 
 def test_images_whose_channels_are_anyones_guess():
@@ -53,7 +53,7 @@ def test_arrays_are_read_where_they_lie(circle):
     del rows
     assert sys.getrefcount(X) == before - 1, "the rows hold the array itself"
     fortran, strided = np.asfortranarray(circle), np.repeat(circle, 2, 0)[::2]
-    models = {latent.VAE(**QUICK).fit(Y).model_.bytes() for Y in (circle, fortran, strided)}
+    models = {latent.VAE(**QUICK).fit(Y).model_.to_bytes() for Y in (circle, fortran, strided)}
     assert len(models) == 1, "the order in memory changes nothing"
 
 
@@ -75,7 +75,7 @@ def test_tensors_of_torch(circle):
     torch = pytest.importorskip("torch")
     X = torch.tensor(circle, dtype=torch.float32)
     a, b = latent.VAE(**QUICK).fit(X), latent.VAE(**QUICK).fit(X.numpy())
-    assert a.model_.bytes() == b.model_.bytes()
+    assert a.model_.to_bytes() == b.model_.to_bytes()
 
 
 def test_paths_and_names():

@@ -22,7 +22,7 @@ def test_same_bits_as_the_command(circle, squares, command, tmp_path):
         ours = latent.VAE(epochs=3, random_state=5, progress=False).fit(X)
         assert np.array_equal(ours.transform(X), theirs.transform(X))
         # Bit for bit: what follows the header, which names the source, is the same.
-        a, b = ours.model_.bytes(), theirs.model_.bytes()
+        a, b = ours.model_.to_bytes(), theirs.model_.to_bytes()
         assert after_header(a) == after_header(b)
         # And back: the command knows a run of ours.
         ours.save(tmp_path / f"{name}-ours")
@@ -82,7 +82,7 @@ def tick():
     while True:
         ticks.append(time.monotonic()); time.sleep(0.005)
 threading.Thread(target=tick, daemon=True).start()
-vae = latent.VAE(epochs=10**6, progress=False)
+vae = latent.VAE(epochs=10**6, latent_dim=2, progress=False)
 try:
     vae.fit(X, on_epoch=lambda e: e["step"] < 20 and print("begun", flush=True))
 except KeyboardInterrupt:

@@ -102,14 +102,14 @@ impl Model {
     }
 
     /// The bytes of its model file.
-    fn bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = detached(py, || Ok(self.model.bytes()?))?;
         Ok(PyBytes::new(py, &bytes))
     }
 
     /// A pickle is the bytes of the model file, which hold no code.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
-        Ok((py.get_type::<Self>().getattr("parse")?, (self.bytes(py)?,)))
+        Ok((py.get_type::<Self>().getattr("parse")?, (self.to_bytes(py)?,)))
     }
 
     /// Writes a run folder, as the command does.
