@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,13 @@ Conditions = Mapping[str, Any]
 
 #: Presets whose model is told the class of each row.
 TOLD_THE_CLASS = ("conditional-vae",)
+
+
+class _Given(NamedTuple):
+    """Settings as they were given: the dict, and those that were arguments."""
+
+    settings: Any
+    keys: dict[str, Any]
 
 
 class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -75,29 +82,38 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
                     f"{', '.join(self._get_param_names())}, and any setting by its key, such as train__batch "
                     "(latent.settings() lists them)"
                 )
-        self.settings = {**(settings or {}), **keys} if keys else settings
+        given = {name: value for name, value in keys.items() if _is_key(name)}
+        self.settings = _Given(settings, given) if given else settings
 
-    # Settings are parameters beside those of the signature, which is all that scikit-learn knows of.
+    # scikit-learn knows parameters by the signature alone, and keeps nothing else of an estimator: settings that are given as
+    # arguments stand beside the dict of that name.
 
     def _by_key(self) -> dict[str, Any]:
         """Settings by key, dots as two underscores."""
-        settings = self.settings if isinstance(self.settings, Mapping) else {}
-        return {str(name).replace(".", "__"): value for name, value in settings.items()}
+        own = self.settings
+        settings, keys = (own.settings, own.keys) if isinstance(own, _Given) else (own, {})
+        if not isinstance(settings, (Mapping, type(None))):
+            raise ValueError(f"settings is {settings!r}: give a dict of keys, such as {{'train.batch': 64}}")
+        return {str(name).replace(".", "__"): value for name, value in {**(settings or {}), **keys}.items()}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, each setting as one."""
+        """Parameters by name, each setting that was given as an argument as one."""
         params: dict[str, Any] = super().get_params(deep=deep)
-        if isinstance(self.settings, Mapping):
-            params["settings"] = None
-            params.update(self._by_key())
+        if isinstance(self.settings, _Given):
+            params.update(settings=self.settings.settings, **self.settings.keys)
         return params
 
     def set_params(self, **params: Any) -> Self:
         """Sets parameters and settings by name."""
         keys = {name: value for name, value in params.items() if _is_key(name)}
-        super().set_params(**{name: value for name, value in params.items() if name not in keys})
-        if keys:
-            self.settings = {**self._by_key(), **keys}
+        before = self.settings.keys if isinstance(self.settings, _Given) else {}
+        if isinstance(self.settings, _Given):
+            self.settings = self.settings.settings
+        try:
+            super().set_params(**{name: value for name, value in params.items() if name not in keys and name != "keys"})
+        finally:
+            if before or keys:
+                self.settings = _Given(self.settings, {**before, **keys})
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -117,7 +133,10 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return {}
 
     def _is_told_the_class(self) -> bool:
-        named = self._by_key().get("data__condition")
+        try:
+            named = self._by_key().get("data__condition")
+        except ValueError:
+            named = None
         return self._the_preset() in TOLD_THE_CLASS if named is None else "label" in named
 
     def _assignments(self, in_memory: bool) -> list[str]:
@@ -128,8 +147,6 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             asked["data.test"] = 0.0
         if self.latent_dim is not None:
             asked["posterior.latent"] = self.latent_dim
-        if not isinstance(self.settings, (Mapping, type(None))):
-            raise ValueError(f"settings is {self.settings!r}: give a dict of keys, such as {{'train.batch': 64}}")
         own = {name.replace("__", "."): value for name, value in self._by_key().items()}
         if self.epochs is not None:
             if "train.steps" not in own:

@@ -41,7 +41,10 @@ impl AsRef<[u8]> for Borrowed {
 }
 
 /// Array → its numbers, not copied; none where it holds another type.
-fn borrowed<T: Element>(array: &Bound<'_, PyAny>, number: StoredType) -> PyResult<Option<(Values, Vec<usize>)>> {
+fn borrowed<T: Element>(
+    array: &Bound<'_, PyAny>,
+    number: StoredType,
+) -> PyResult<Option<(Values, Vec<usize>)>> {
     let Ok(typed) = array.cast::<PyArrayDyn<T>>() else { return Ok(None) };
     let readonly: PyReadonlyArrayDyn<'_, T> = typed.readonly();
     let slice = readonly.as_slice().map_err(|_| {
@@ -133,7 +136,11 @@ pub fn matrix<'py>(py: Python<'py>, array: Array) -> PyResult<Bound<'py, PyArray
 }
 
 /// Numbers in rows of `shape`.
-pub fn shaped<'py>(py: Python<'py>, values: Vec<f64>, shape: &[usize]) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
+pub fn shaped<'py>(
+    py: Python<'py>,
+    values: Vec<f64>,
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
     PyArray1::from_vec(py, values).reshape(shape.to_vec())
 }
 

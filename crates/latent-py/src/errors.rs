@@ -76,7 +76,9 @@ fn translated(error: Error) -> PyErr {
             PyFileNotFoundError::new_err(message)
         }
         Error::Train(TrainError::Exists { .. }) => PyFileExistsError::new_err(message),
-        Error::Config(_) | Error::Data(_) | Error::Device(_) | Error::Model(_) => PyValueError::new_err(message),
+        Error::Config(_) | Error::Data(_) | Error::Device(_) | Error::Model(_) => {
+            PyValueError::new_err(message)
+        }
         Error::Store(StoreError::NoGraph { .. }) => PyValueError::new_err(message),
         _ => LatentError::new_err(message),
     }

@@ -203,7 +203,12 @@ fn train(asked: Asked, stop: &AtomicBool, told: &Sender<Told>) -> Result<Trained
             if open {
                 // No validation followed the end of the epoch.
                 let train = last.take();
-                tell(Told::Epoch { train, validation: None, best: false, seconds: started.elapsed().as_secs_f64() });
+                tell(Told::Epoch {
+                    train,
+                    validation: None,
+                    best: false,
+                    seconds: started.elapsed().as_secs_f64(),
+                });
                 open = false;
             }
             if said.elapsed() >= TELL_EVERY {

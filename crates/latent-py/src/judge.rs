@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use latent::Key;
+use latent::array::Array;
 use latent::data::{Data, DataSettings, Memory, Part, Split};
 use latent::evaluate::compare::{comparable, compare as compared};
 use latent::evaluate::features::{Columns, EfficientNetLite0, Features};
@@ -9,8 +11,6 @@ use latent::evaluate::samples::{NEIGHBOURS, frechet, kernel_distance, neighbourh
 use latent::evaluate::{Estimate, Evaluation};
 use latent::generate::Samples;
 use latent::generate::sampler::two_sample;
-use latent::array::Array;
-use latent::Key;
 use pyo3::exceptions::PyFileNotFoundError;
 use pyo3::prelude::*;
 

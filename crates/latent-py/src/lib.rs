@@ -27,7 +27,7 @@ mod _latent {
     use super::*;
 
     #[pymodule_export]
-    use super::about::{presets, settings, devices};
+    use super::about::{devices, presets, settings};
     #[pymodule_export]
     use super::arrays::Rows;
     #[pymodule_export]

@@ -98,7 +98,9 @@ impl Model {
     /// Reads the bytes of a model file.
     #[staticmethod]
     fn parse(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
-        detached(py, || Ok(Self::new(latent::Model::parse(bytes, Path::new("these bytes"))?, Vec::new(), false)))
+        detached(py, || {
+            Ok(Self::new(latent::Model::parse(bytes, Path::new("these bytes"))?, Vec::new(), false))
+        })
     }
 
     /// The bytes of its model file.
@@ -213,7 +215,8 @@ impl Model {
                 Ok(())
             })
         })?;
-        let deviation = (!deviation.is_empty()).then(|| matrix(py, latent::array::Array::matrix(deviation, dims)));
+        let deviation =
+            (!deviation.is_empty()).then(|| matrix(py, latent::array::Array::matrix(deviation, dims)));
         Ok((matrix(py, latent::array::Array::matrix(mean, dims))?, deviation.transpose()?))
     }
 
@@ -265,7 +268,11 @@ impl Model {
     }
 
     /// g(f(x)) of each row.
-    fn reconstruct<'py>(&self, py: Python<'py>, rows: &Bound<'py, Rows>) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
+    fn reconstruct<'py>(
+        &self,
+        py: Python<'py>,
+        rows: &Bound<'py, Rows>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
         let rows = rows.get();
         let mut values = Vec::new();
         detached(py, || {

@@ -46,9 +46,15 @@ impl Shared {
         let bytes = self.bytes.as_ref().as_ref();
         match self.number {
             StoredType::U8 => Values::U8(bytes.to_vec()),
-            StoredType::U16 => Values::U16(bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
-            StoredType::F32 => Values::F32(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-            StoredType::F64 => Values::F64(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect()),
+            StoredType::U16 => {
+                Values::U16(bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect())
+            }
+            StoredType::F32 => {
+                Values::F32(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+            }
+            StoredType::F64 => {
+                Values::F64(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect())
+            }
         }
     }
 
@@ -56,8 +62,12 @@ impl Shared {
         let bytes = self.bytes.as_ref().as_ref();
         match self.number {
             StoredType::U8 => Box::new(bytes.iter().map(|&b| f64::from(b))),
-            StoredType::U16 => Box::new(bytes.as_chunks().0.iter().map(|b| f64::from(u16::from_le_bytes(*b)))),
-            StoredType::F32 => Box::new(bytes.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b)))),
+            StoredType::U16 => {
+                Box::new(bytes.as_chunks().0.iter().map(|b| f64::from(u16::from_le_bytes(*b))))
+            }
+            StoredType::F32 => {
+                Box::new(bytes.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))))
+            }
             StoredType::F64 => Box::new(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b))),
         }
     }

@@ -139,7 +139,8 @@ impl Model {
         }
         graph.note("latent_version", env!("CARGO_PKG_VERSION"));
         let blocks = self.functions.latent.blocks.iter();
-        let blocks: Vec<_> = blocks.map(|block| json!({ "name": block.name, "shape": block.shape })).collect();
+        let blocks: Vec<_> =
+            blocks.map(|block| json!({ "name": block.name, "shape": block.shape })).collect();
         graph.note("latent", json!({ "dims": self.dims(), "blocks": blocks }).to_string());
         let columns = if facts.columns.is_empty() { Vec::new() } else { facts.names_of_values() };
         let units = "the data's own; whole numbers are not rounded";

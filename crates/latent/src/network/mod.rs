@@ -60,7 +60,10 @@ pub trait Network: Life {
         condition: Option<&Node>,
     ) -> Result<Node, StoreError> {
         if self.layers().is_empty() {
-            return Err(StoreError::no_graph("a network that is no list of layers", "give it `Network::trace`"));
+            return Err(StoreError::no_graph(
+                "a network that is no list of layers",
+                "give it `Network::trace`",
+            ));
         }
         let y = self.layers().iter().fold(x, |x, layer| layer.trace(weights, graph, x, condition));
         Ok(graph.rows(y))

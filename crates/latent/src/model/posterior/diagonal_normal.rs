@@ -65,7 +65,8 @@ impl Posterior for DiagonalNormalPosterior {
         let latent = outputs.features() / 2;
         let mean = graph.columns(outputs, 0, latent);
         let log_variance = graph.columns(outputs, latent, latent);
-        let log_variance = graph.clamp(&log_variance, Some(LOG_VARIANCE.0 as f32), Some(LOG_VARIANCE.1 as f32));
+        let log_variance =
+            graph.clamp(&log_variance, Some(LOG_VARIANCE.0 as f32), Some(LOG_VARIANCE.1 as f32));
         let half = graph.with("Mul", &log_variance, &[0.5], &[1]);
         Ok((mean, Some(graph.unary("Exp", &half))))
     }

@@ -84,8 +84,11 @@ impl BatchNorm {
     pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node) -> Node {
         let [gain, shift, mean, variance] =
             [self.gain, self.shift, self.mean, self.variance].map(|id| weights.entry(id).values());
-        let scale: Vec<f32> =
-            gain.iter().zip(&variance).map(|(g, v)| (f64::from(*g) / (f64::from(*v) + EPSILON).sqrt()) as f32).collect();
+        let scale: Vec<f32> = gain
+            .iter()
+            .zip(&variance)
+            .map(|(g, v)| (f64::from(*g) / (f64::from(*v) + EPSILON).sqrt()) as f32)
+            .collect();
         let shape = each_channel(&x, self.channels);
         let x = graph.with("Sub", &x, &mean, &shape);
         let x = graph.with("Mul", &x, &scale, &shape);

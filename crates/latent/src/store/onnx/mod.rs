@@ -157,7 +157,13 @@ impl Graph {
         self.nodes.push(node);
     }
 
-    fn op(&mut self, kind: &str, inputs: &[&str], shape: &[usize], attributes: &[(&str, Attribute<'_>)]) -> Node {
+    fn op(
+        &mut self,
+        kind: &str,
+        inputs: &[&str],
+        shape: &[usize],
+        attributes: &[(&str, Attribute<'_>)],
+    ) -> Node {
         let name = self.name(kind);
         self.push(kind, inputs, &name, attributes);
         Node { name, shape: shape.to_vec() }
@@ -290,7 +296,8 @@ impl Graph {
         let x = self.maps(x);
         let shape = x.shape.clone();
         let grouped = self.reshape(x, &[groups, shape.iter().product::<usize>() / groups]);
-        let (one, zero) = (self.numbers(&vec![1.0; groups], &[groups]), self.numbers(&vec![0.0; groups], &[groups]));
+        let (one, zero) =
+            (self.numbers(&vec![1.0; groups], &[groups]), self.numbers(&vec![0.0; groups], &[groups]));
         let inputs = [&grouped.name[..], &one, &zero];
         let attributes = [("epsilon", Attribute::Float(epsilon))];
         let y = self.op("InstanceNormalization", &inputs, &grouped.shape, &attributes);
