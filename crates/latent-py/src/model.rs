@@ -448,6 +448,10 @@ impl Figure {
         detached(py, || Ok(self.figure.save(&path)?))
     }
 
+    fn __repr__(&self) -> String {
+        format!("<latent.Figure, {} bytes of SVG>", self.figure.svg.len())
+    }
+
     fn _repr_png_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.png(py, 2.0)
     }
