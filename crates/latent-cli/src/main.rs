@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    compare, completions, data, decode, demo, devices, encode, evaluate, explore, fit_sampler, inspect,
+    compare, completions, data, decode, demo, devices, encode, evaluate, explore, export, fit_sampler, inspect,
     interpolate, man, presets, reconstruct, report, sample, score, settings, textbook, train, traverse,
 };
 use failure::{Done, Failure};
@@ -57,6 +57,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     Compare(compare::Compare),
     Explore(explore::Explore),
+    Export(export::Export),
     Report(report::Report),
     Inspect(inspect::Inspect),
     Presets(presets::Presets),
@@ -100,6 +101,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Evaluate(command) => command.run(out),
         Command::Compare(command) => command.run(out),
         Command::Explore(command) => command.run(out),
+        Command::Export(command) => command.run(out),
         Command::Report(command) => command.run(out),
         Command::Inspect(command) => command.run(out),
         Command::Presets(command) => command.run(out),

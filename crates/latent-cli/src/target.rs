@@ -21,6 +21,8 @@ pub enum Kind {
     Table,
     /// `.html`: a page.
     Page,
+    /// `.onnx`: a graph of operations.
+    Graph,
     /// No ending, or a slash: a folder of one PNG a row.
     Folder,
 }
@@ -41,6 +43,7 @@ impl Kind {
             "npy" => Some(Self::Array),
             "csv" => Some(Self::Table),
             "html" => Some(Self::Page),
+            "onnx" => Some(Self::Graph),
             "" => Some(Self::Folder),
             _ => None,
         }
@@ -52,6 +55,7 @@ impl Kind {
             Self::Array => ".npy",
             Self::Table => ".csv",
             Self::Page => ".html",
+            Self::Graph => ".onnx",
             Self::Folder => "or / for a folder",
         }
     }

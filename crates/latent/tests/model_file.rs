@@ -157,3 +157,49 @@ fn a_folder_without_a_model_says_why() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&model);
 }
+
+/// A run that a program trained on rows of its own is a run like others once it is saved.
+#[test]
+fn what_was_trained_in_memory_is_kept_as_bytes_and_as_a_run() {
+    use latent::data::{Data, Memory};
+    use latent::{Layers, Options, Training};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let mut layers = Layers::from_preset("vae").unwrap();
+    for setting in ["network.hidden=[6]", "posterior.latent=2", "train.epochs=400", "train.batch=20"] {
+        layers.set(setting).unwrap();
+    }
+    let values: Vec<f64> = (0..300).map(f64::from).flat_map(|n| [n.cos(), n.sin()]).collect();
+    let rows = || Memory::table(["x", "y"], values.clone());
+    let data = Data::from_memory(rows(), &layers.data().unwrap(), Key::from_seed(1), &mut |_| {}).unwrap();
+    let mut training = Training::in_memory(&layers, data, Options::default(), &mut |_| {}).unwrap();
+    // Stopped on the way: it ends with the best weights so far.
+    let (stop, mut lines, mut best) = (AtomicBool::new(false), Vec::new(), f64::INFINITY);
+    let outcome = training
+        .train(&stop, &mut |event| {
+            if let latent::train::Event::Validated { line, best: is_best } = event {
+                lines.push(line.clone());
+                best = if is_best { line.get("loss").unwrap() } else { best };
+                stop.store(lines.len() == 5, Ordering::Relaxed);
+            }
+        })
+        .unwrap();
+    assert_eq!(outcome, latent::train::Outcome::Interrupted);
+    assert!(best.is_finite());
+    let model = training.into_model().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    model.save_run(&folder, &lines).unwrap();
+    assert_eq!(fs::read(folder.join("model.safetensors")).unwrap(), model.bytes().unwrap());
+    assert!(latent::train::RunFolder::is_ours(&folder));
+    assert_eq!(latent::evaluate::read_log(&folder.join("metrics.jsonl")).len(), 5);
+    let again = Model::parse(&model.bytes().unwrap(), Path::new("bytes")).unwrap();
+    let x = model.rows(rows()).unwrap();
+    assert_eq!(again.encode(&x).unwrap(), model.encode(&x).unwrap());
+    let error = model.save_run(&folder, &[]).unwrap_err();
+    assert!(error.to_string().contains("run"), "{error}");
+    // Graphs for other runtimes; python/tests run them.
+    let (f, g) = (model.encoder_onnx().unwrap(), model.decoder_onnx().unwrap());
+    let holds = |bytes: &[u8], what: &str| bytes.windows(what.len()).any(|part| part == what.as_bytes());
+    assert!(holds(&f, "Gemm") && holds(&f, "deviation") && holds(&g, "batch") && holds(&g, "vae"));
+}

@@ -9,6 +9,7 @@ pub mod devices;
 pub mod encode;
 pub mod evaluate;
 pub mod explore;
+pub mod export;
 pub mod fit_sampler;
 pub mod inspect;
 pub mod interpolate;

@@ -12,7 +12,6 @@ use super::array::{Array, ArrayRows, MOST_FEATURES};
 use super::dataset::{Dataset, Labels, Number, Visit};
 use super::memory::Memory;
 use super::settings::{ImageSettings, Layout};
-use super::storage::Storage;
 use super::values::{is_single, picked};
 use super::{DataError, Facts, SampleShape};
 
@@ -103,7 +102,7 @@ impl MemoryRows {
         let array = Array {
             path: path.to_path_buf(),
             format: "memory",
-            storage: Storage::Memory(values.into_bytes()),
+            storage: values.into_storage(),
             offset: 0,
             number,
             big_endian: false,

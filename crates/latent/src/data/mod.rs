@@ -71,8 +71,9 @@ pub use settings::{
     Binarize, Channels, Class, Crop, DataSettings, Flip, Header, ImageSettings, Layout, NamedCrop, Normalise,
     Part, Size,
 };
+pub use storage::Bytes;
 pub use summary::{ClassCount, ColumnSummary, Summary};
-pub use values::Values;
+pub use values::{Shared, Values};
 pub use write::{
     Column, no_picture_of_ours, png_of_sample, write_csv, write_images, write_npy, write_table, write_text,
 };

@@ -6,6 +6,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::DataError;
@@ -69,10 +70,17 @@ pub(crate) fn sort_of(metadata: &Metadata) -> &'static str {
     if metadata.is_dir() { "a folder" } else { "something else" }
 }
 
+/// Bytes that another owns.
+pub trait Bytes: AsRef<[u8]> + Send + Sync {}
+
+impl<T: AsRef<[u8]> + Send + Sync> Bytes for T {}
+
 /// Bytes that can be read by position.
 pub(crate) enum Storage {
     /// Decompressed, embedded or given.
     Memory(Vec<u8>),
+    /// In memory that another owns.
+    Shared(Arc<dyn Bytes>),
     /// On disk, as it was when it was opened.
     File { file: File, stamp: Stamp },
 }
@@ -88,6 +96,7 @@ impl Storage {
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
+            Self::Shared(bytes) => bytes.as_ref().as_ref().len() as u64,
             Self::File { stamp, .. } => stamp.length,
         }
     }
@@ -105,18 +114,18 @@ impl Storage {
 
     /// Fills `buffer` from the bytes at `offset`.
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        match self {
-            Self::Memory(bytes) => {
-                let range = usize::try_from(offset)
-                    .ok()
-                    .and_then(|start| Some(start..start.checked_add(buffer.len())?))
-                    .and_then(|range| bytes.get(range))
-                    .ok_or(io::ErrorKind::UnexpectedEof)?;
-                buffer.copy_from_slice(range);
-                Ok(())
-            }
-            Self::File { file, .. } => read_exact_at(file, offset, buffer),
-        }
+        let bytes: &[u8] = match self {
+            Self::Memory(bytes) => bytes,
+            Self::Shared(bytes) => bytes.as_ref().as_ref(),
+            Self::File { file, .. } => return read_exact_at(file, offset, buffer),
+        };
+        let range = usize::try_from(offset)
+            .ok()
+            .and_then(|start| Some(start..start.checked_add(buffer.len())?))
+            .and_then(|range| bytes.get(range))
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(range);
+        Ok(())
     }
 }
 

@@ -7,12 +7,14 @@
 //! here       what a Model does: sample, encode, decode, reconstruct, score; opening data as it knows it
 //! told       what a conditional model is told of each row
 //! samples    what a model gives, in the model's units and in the user's
+//! onnx       encoder and decoder as graphs that other runtimes run
 //! paths      interpolation and traversal
 //! survey     what it makes of rows: codes, rate, distortion, error in one pass
 //! sampler/   p̂(z) fitted on codes, and drawn from in the prior's place
 //! ```
 
 mod error;
+mod onnx;
 mod paths;
 pub mod sampler;
 mod samples;

@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 use latent_kernels::{Activation, dense};
 
 use crate::device::Device;
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// Masked dense layers.
@@ -88,6 +89,17 @@ impl Made {
         })
     }
 
+    /// The same in a graph, with masked weights as constants.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node) -> Node {
+        self.layers.iter().fold(x, |x, layer| {
+            let weight = weights.entry(layer.weight).values();
+            let weight: Vec<f32> =
+                weight.iter().zip(layer.kept()).map(|(w, kept)| if kept { *w } else { 0.0 }).collect();
+            let y = graph.dense(x, &weight, &weights.entry(layer.bias).values());
+            graph.activation(layer.activation, y)
+        })
+    }
+
     /// Dimensions in the order in which each depends on those before.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.degrees.len()).collect();
@@ -117,7 +129,12 @@ impl Masked {
 
     /// 1 where a weight is kept, made anew each time: it is as large as the weights.
     fn mask(&self, device: &Device) -> Tensor<2> {
-        let pairs = self.from.iter().flat_map(|&i| self.to.iter().map(move |&k| (self.keeps)(k, i)));
-        device.tensor(pairs.map(|kept| f32::from(u8::from(kept))).collect(), [self.from.len(), self.to.len()])
+        let pairs = self.kept().map(|kept| f32::from(u8::from(kept))).collect();
+        device.tensor(pairs, [self.from.len(), self.to.len()])
+    }
+
+    /// Whether each weight is kept, row-major.
+    fn kept(&self) -> impl Iterator<Item = bool> + '_ {
+        self.from.iter().flat_map(move |&i| self.to.iter().map(move |&k| (self.keeps)(k, i)))
     }
 }

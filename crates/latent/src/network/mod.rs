@@ -38,6 +38,8 @@ pub use unet::{UNet, UNetConfig};
 use crate::config::ConfigError;
 use crate::data::SampleShape;
 use crate::member::{Axis, Call, Life, Role, Settings, Wiring};
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
 use crate::weights::Weights;
 
 /// A differentiable function of rows.
@@ -48,6 +50,27 @@ pub trait Network: Life {
     /// The layers in order, where it is a list of them.
     fn layers(&self) -> &[Layer] {
         &[]
+    }
+
+    /// The network in a graph of operations that other runtimes know.
+    ///
+    /// # Errors
+    /// [`StoreError::NoGraph`] for a network that is no list of layers.
+    fn trace(
+        &self,
+        weights: &Weights,
+        graph: &mut Graph,
+        x: Node,
+        condition: Option<&Node>,
+    ) -> Result<Node, StoreError> {
+        if self.layers().is_empty() {
+            return Err(StoreError::no_graph(
+                "a network that is no list of layers",
+                "give it `Network::trace`",
+            ));
+        }
+        let y = self.layers().iter().fold(x, |x, layer| layer.trace(weights, graph, x, condition));
+        Ok(graph.rows(y))
     }
 
     /// W `[inputs, outputs]` and b `[outputs]`, where it is an affine map and nothing more.

@@ -9,10 +9,11 @@ use crate::config::ConfigError;
 use crate::data::SampleShape;
 use crate::device::Device;
 use crate::error::Result;
+use crate::files::write_whole;
 use crate::member::Registry;
 use crate::model::{LatentModel, Model};
 use crate::store::{StoreError, TensorFile, TensorWriter, take_kept};
-use crate::train::{Counters, TrainError, load_weights};
+use crate::train::{Counters, Line, RunFolder, TrainError, load_weights};
 use crate::weights::Weights;
 
 impl Model {
@@ -113,11 +114,35 @@ impl Model {
     /// # Errors
     /// What the file system says.
     pub fn save(run: &Run, weights: &Weights, path: &Path) -> Result<()> {
-        let mut file = TensorWriter::default();
-        file.header("latent", FORMAT.to_string());
-        file.header("run", run.without_statistics().to_toml()?);
-        weights.kept().for_each(|(_, weight)| file.weight("weights", weight));
-        Ok(file.save(path)?)
+        Ok(writer(run.without_statistics().to_toml()?, weights).save(path)?)
+    }
+
+    /// The bytes of its model file, which [`Model::parse`] reads: what a program keeps or sends without a file.
+    ///
+    /// # Errors
+    /// None but of our own fault.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        let path = PathBuf::from("model.safetensors");
+        Ok(writer(self.run.clone(), &self.weights)
+            .bytes()
+            .map_err(|source| StoreError::Io { path, source })?)
+    }
+
+    /// Writes a run folder of a model that was trained in memory: the run, the model and, of its training, `lines`. Other
+    /// commands take it as a run of their own; only training can't go on in it.
+    ///
+    /// # Errors
+    /// A folder that holds another run or files which no run wrote; what the file system says.
+    pub fn save_run(&self, folder: &Path, lines: &[Line]) -> Result<()> {
+        if folder.join("run.toml").exists() || folder.join("model.safetensors").exists() {
+            return Err(TrainError::Exists { path: folder.into() }.into());
+        }
+        let folder = RunFolder::open(folder)?;
+        let log: String = lines.iter().map(|line| line.json() + "\n").collect();
+        for (path, text) in [(folder.metrics(), &log), (folder.run(), &self.run)] {
+            write_whole(&path, |out| out.write_all(text.as_bytes())).map_err(TrainError::io(&path))?;
+        }
+        Ok(writer(self.run.clone(), &self.weights).save(&folder.model())?)
     }
 
     /// Whether `path` holds just this model.
@@ -132,6 +157,15 @@ impl Model {
         };
         file.header.get("run") == Some(&text) && weights.kept().all(|(_, weight)| same(weight))
     }
+}
+
+/// A model file in the making.
+fn writer(run: String, weights: &Weights) -> TensorWriter<'_> {
+    let mut file = TensorWriter::default();
+    file.header("latent", FORMAT.to_string());
+    file.header("run", run);
+    weights.kept().for_each(|(_, weight)| file.weight("weights", weight));
+    file
 }
 
 /// A run folder stands for the model in it.

@@ -25,7 +25,17 @@ pub enum StoreError {
     /// A run folder whose training is not over.
     #[error("{}: this run has no model yet; finish it with `latent train ... --resume`", path.display())]
     Unfinished { path: PathBuf },
+    /// What other runtimes have no operations for, or would need what a file cannot hold.
+    #[error("{what} cannot be written as an ONNX graph; {remedy}")]
+    NoGraph { what: String, remedy: String },
     /// A folder without a run.
     #[error("{}: a folder, but not one of a run: it holds neither run.toml nor model.safetensors", path.display())]
     NoRun { path: PathBuf },
+}
+
+impl StoreError {
+    /// The refusal of what cannot be exported.
+    pub fn no_graph(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::NoGraph { what: what.into(), remedy: remedy.into() }
+    }
 }

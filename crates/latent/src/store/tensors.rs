@@ -142,6 +142,16 @@ impl<'a> TensorWriter<'a> {
             .map_err(|source| StoreError::Io { path: path.into(), source })
     }
 
+    /// The bytes that a file has.
+    ///
+    /// # Errors
+    /// None: writing to memory does not fail.
+    pub fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// `length of the header, header, numbers`, as the safetensors format has it.
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut of_numbers = 0;

@@ -86,7 +86,7 @@ impl Line {
     }
 
     /// Its names in the order in which a reader wants them: step, epoch, split, numbers, lists.
-    fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let mut pairs: Vec<(&str, Value)> = vec![("step", self.step.into())];
         match &self.note {
             Some(note) => pairs.push(("note", note.as_str().into())),

@@ -114,7 +114,8 @@ pub enum Event<'a> {
 pub enum Outcome {
     /// All steps were taken, or validation or the clock stopped it.
     Finished,
-    /// It was asked to stop; a checkpoint is written.
+    /// It was asked to stop; a checkpoint is written. Without a folder the model has the weights that a run which ends here
+    /// keeps.
     Interrupted,
 }
 
@@ -205,6 +206,10 @@ impl Trainer<'_> {
                 self.save(task, &mut state, &mut log, false)?;
             }
             if asked && taken < plan.total {
+                if self.folder.is_none() {
+                    // Nothing on disk goes on later: what is kept of the run is what a finished one would keep.
+                    self.finish(task, state, &plan, &mut log)?;
+                }
                 return Ok(Outcome::Interrupted);
             }
             if late {

@@ -18,7 +18,9 @@ use crate::density::softplus;
 use crate::device::Device;
 use crate::member::{Context, Life, Named, Outputs, Settings};
 use crate::model::View;
-use crate::weights::Init;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
+use crate::weights::{Init, Weights};
 
 /// No settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +65,10 @@ impl Likelihood for Bernoulli {
 
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
         sigmoid(outputs)
+    }
+
+    fn trace(&self, _: &Weights, graph: &mut Graph, outputs: &Node) -> Result<Node, StoreError> {
+        Ok(graph.unary("Sigmoid", outputs))
     }
 
     /// Bits for binary data; for grey data a draw of bits would not be like the data, so the mean is given.

@@ -17,7 +17,9 @@ use crate::density::softplus;
 use crate::device::Device;
 use crate::member::{Context, Life, Named, Outputs, Settings};
 use crate::model::View;
-use crate::weights::Init;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
+use crate::weights::{Init, Weights};
 
 /// No settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -91,6 +93,29 @@ impl Likelihood for ContinuousBernoulli {
         let upper = (magnitude.clone().neg().exp().neg() + 1.0).recip() - magnitude.recip();
         let exact = (upper - 0.5) * sign + 0.5;
         exact.mask_where(near, series)
+    }
+
+    fn trace(&self, _: &Weights, graph: &mut Graph, outputs: &Node) -> Result<Node, StoreError> {
+        let l = outputs;
+        // ½ + l/12 − l³/720 near 0
+        let square = graph.binary("Mul", l, l);
+        let inner = graph.with("Mul", &square, &[-1.0 / 720.0], &[1]);
+        let inner = graph.with("Add", &inner, &[1.0 / 12.0], &[1]);
+        let series = graph.binary("Mul", l, &inner);
+        let series = graph.with("Add", &series, &[0.5], &[1]);
+        let size = graph.unary("Abs", l);
+        let size = graph.clamp(&size, Some(SMALL as f32), None);
+        let fallen = graph.unary("Neg", &size);
+        let fallen = graph.unary("Exp", &fallen);
+        let fallen = graph.unary("Neg", &fallen);
+        let rest = graph.with("Add", &fallen, &[1.0], &[1]);
+        let (first, second) = (graph.unary("Reciprocal", &rest), graph.unary("Reciprocal", &size));
+        let upper = graph.binary("Sub", &first, &second);
+        let upper = graph.with("Add", &upper, &[-0.5], &[1]);
+        let sign = graph.unary("Sign", l);
+        let exact = graph.binary("Mul", &upper, &sign);
+        let exact = graph.with("Add", &exact, &[0.5], &[1]);
+        Ok(graph.where_small(l, SMALL as f32, &series, &exact))
     }
 
     /// By inverting F(x) = (e^{lx} − 1) / (e^l − 1): x = ln(1 + u (e^l − 1)) / l.

@@ -18,7 +18,9 @@ use crate::density::softplus;
 use crate::device::Device;
 use crate::member::{Context, Life, Named, Outputs, Settings};
 use crate::model::View;
-use crate::weights::{Init, Initial, WeightId};
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
+use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// Where the scale comes from.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -155,6 +157,35 @@ impl Likelihood for DiscretisedLogistic {
         let upper = softplus(mean.clone() / scale.clone());
         let lower = softplus((mean - 1.0) / scale.clone());
         ((upper - lower) * scale).clamp(0.0, 1.0)
+    }
+
+    fn trace(&self, weights: &Weights, graph: &mut Graph, outputs: &Node) -> Result<Node, StoreError> {
+        let mean = graph.columns(outputs, 0, self.features);
+        let mean = graph.unary("Sigmoid", &mean);
+        // s of each feature: a constant, or the decoder's.
+        let by_scale = |graph: &mut Graph, kind: &str, x: &Node| match self.log_scale {
+            Some(id) => {
+                let area = self.features / self.channels.max(1);
+                let each = weights.entry(id).values();
+                let scale = |v: f32| v.clamp(LOG_SCALE.0 as f32, LOG_SCALE.1 as f32).exp();
+                let all: Vec<f32> = each.iter().flat_map(|&v| std::iter::repeat_n(scale(v), area)).collect();
+                graph.with(kind, x, &all, &[self.features])
+            }
+            None => {
+                let log = graph.columns(outputs, self.features, self.features);
+                let log = graph.clamp(&log, Some(LOG_SCALE.0 as f32), Some(LOG_SCALE.1 as f32));
+                let scale = graph.unary("Exp", &log);
+                graph.binary(kind, x, &scale)
+            }
+        };
+        let upper = by_scale(graph, "Div", &mean);
+        let upper = graph.softplus(&upper);
+        let less = graph.with("Add", &mean, &[-1.0], &[1]);
+        let lower = by_scale(graph, "Div", &less);
+        let lower = graph.softplus(&lower);
+        let width = graph.binary("Sub", &upper, &lower);
+        let x = by_scale(graph, "Mul", &width);
+        Ok(graph.clamp(&x, Some(0.0), Some(1.0)))
     }
 
     /// μ + s logit(u), rounded to a level.

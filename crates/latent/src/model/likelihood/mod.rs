@@ -23,6 +23,9 @@ use crate::config::ConfigError;
 use crate::data::Facts;
 use crate::density::sum_dimensions;
 use crate::member::{Axis, Life, Settings};
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
+use crate::weights::Weights;
 
 /// With respect to what p(x|z) is a density: only numbers on one base measure may be compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,6 +63,15 @@ pub trait Likelihood: Life {
 
     /// E[x|z], `[rows, features]`.
     fn mean(&self, view: &View<'_>, outputs: Tensor<2>) -> Tensor<2>;
+
+    /// [`Likelihood::mean`] in a graph, from the decoder's outputs.
+    ///
+    /// # Errors
+    /// [`StoreError::NoGraph`], as by default.
+    fn trace(&self, weights: &Weights, graph: &mut Graph, outputs: &Node) -> Result<Node, StoreError> {
+        let _ = (weights, graph, outputs);
+        Err(StoreError::no_graph("the mean of this likelihood", "give it `Likelihood::trace`"))
+    }
 
     /// One draw of x for each row of outputs, `[rows, features]`.
     fn draw(&self, view: &View<'_>, outputs: Tensor<2>, noise: Noise<'_>) -> Tensor<2>;

@@ -22,6 +22,8 @@ use crate::density::{LN_2PI, sum_dimensions};
 use crate::device::Device;
 use crate::member::{Context, Freeze, Kept, Life, Mode, Named, Outputs, Progress, Settings};
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// Which σ.
@@ -202,6 +204,10 @@ impl Likelihood for Normal {
 
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
         self.centre(outputs)
+    }
+
+    fn trace(&self, _: &Weights, graph: &mut Graph, outputs: &Node) -> Result<Node, StoreError> {
+        Ok(if self.unit { graph.unary("Sigmoid", outputs) } else { outputs.clone() })
     }
 
     fn draw(&self, view: &View<'_>, outputs: Tensor<2>, noise: Noise<'_>) -> Tensor<2> {

@@ -14,7 +14,9 @@ use crate::config::ConfigError;
 use crate::density::{BitGradient, Density, FactorisedBits};
 use crate::member::{Context, Life, Named, Settings};
 use crate::model::View;
-use crate::weights::Init;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
+use crate::weights::{Init, Weights};
 
 /// How many bits and which gradient.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +84,20 @@ impl Posterior for Bits {
     fn density(&self, view: &View<'_>, _: &Batch, outputs: Tensor<2>) -> Box<dyn Density> {
         let gradient = if view.is_training() { self.gradient } else { BitGradient::None };
         Box::new(FactorisedBits { logits: outputs, gradient })
+    }
+
+    fn trace(
+        &self,
+        _: &Weights,
+        graph: &mut Graph,
+        outputs: &Node,
+    ) -> Result<(Node, Option<Node>), StoreError> {
+        // √(p (1 − p))
+        let p = graph.unary("Sigmoid", outputs);
+        let square = graph.binary("Mul", &p, &p);
+        let variance = graph.binary("Sub", &p, &square);
+        let deviation = graph.unary("Sqrt", &variance);
+        Ok((graph.above(outputs, 0.0, false), Some(deviation)))
     }
 }
 

@@ -22,6 +22,8 @@ use crate::data::{DataError, SampleShape};
 use crate::density::{Density, Product};
 use crate::member::{Context, Freeze, Kept, Life, Named, Nested, Progress, Registry, Settings, Start};
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Weights};
 
 /// Which posterior for which block.
@@ -131,6 +133,33 @@ impl Posterior for Blocks {
         let each =
             self.parts.iter().map(|part| part.posterior.features(view, &Latent::new(cut(&z.z, &part.codes))));
         Tensor::cat(each.collect(), 1)
+    }
+
+    fn trace(
+        &self,
+        weights: &Weights,
+        graph: &mut Graph,
+        outputs: &Node,
+    ) -> Result<(Node, Option<Node>), StoreError> {
+        let (mut centres, mut deviations) = (Vec::new(), Vec::new());
+        for part in &self.parts {
+            let own = graph.columns(outputs, part.heads.start, part.heads.len());
+            let (centre, deviation) = part.posterior.trace(weights, graph, &own)?;
+            centres.push(centre);
+            deviations.extend(deviation);
+        }
+        let all = deviations.len() == centres.len();
+        let deviation = all.then(|| graph.beside(&deviations));
+        Ok((graph.beside(&centres), deviation))
+    }
+
+    fn trace_features(&self, weights: &Weights, graph: &mut Graph, z: &Node) -> Result<Node, StoreError> {
+        let mut each = Vec::new();
+        for part in &self.parts {
+            let own = graph.columns(z, part.codes.start, part.codes.len());
+            each.push(part.posterior.trace_features(weights, graph, &own)?);
+        }
+        Ok(graph.beside(&each))
     }
 
     fn has_density(&self) -> bool {

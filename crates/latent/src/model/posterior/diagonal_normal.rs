@@ -13,7 +13,9 @@ use crate::config::ConfigError;
 use crate::density::{Density, DiagonalNormal};
 use crate::member::{Context, Life, Named, Settings};
 use crate::model::View;
-use crate::weights::Init;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
+use crate::weights::{Init, Weights};
 
 /// The number of dimensions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +54,21 @@ impl Posterior for DiagonalNormalPosterior {
         let mean = outputs.clone().narrow(1, 0, latent);
         let log_variance = outputs.narrow(1, latent, latent).clamp(LOG_VARIANCE.0, LOG_VARIANCE.1);
         Box::new(DiagonalNormal { mean, log_variance })
+    }
+
+    fn trace(
+        &self,
+        _: &Weights,
+        graph: &mut Graph,
+        outputs: &Node,
+    ) -> Result<(Node, Option<Node>), StoreError> {
+        let latent = outputs.features() / 2;
+        let mean = graph.columns(outputs, 0, latent);
+        let log_variance = graph.columns(outputs, latent, latent);
+        let log_variance =
+            graph.clamp(&log_variance, Some(LOG_VARIANCE.0 as f32), Some(LOG_VARIANCE.1 as f32));
+        let half = graph.with("Mul", &log_variance, &[0.5], &[1]);
+        Ok((mean, Some(graph.unary("Exp", &half))))
     }
 }
 

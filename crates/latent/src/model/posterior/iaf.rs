@@ -24,6 +24,8 @@ use crate::density::{Density, fold_rows, log_sigmoid, pick, sum_dimensions};
 use crate::member::{Context, Freeze, Kept, Life, Named, Nested, Progress, Registry, Settings, Start};
 use crate::model::View;
 use crate::network::{Made, MadeConfig};
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Weights};
 
 /// The base and the steps.
@@ -136,6 +138,38 @@ impl Posterior for Iaf {
 
     fn features(&self, view: &View<'_>, z: &Latent) -> Tensor<2> {
         self.base.features(view, z)
+    }
+
+    fn trace(
+        &self,
+        weights: &Weights,
+        graph: &mut Graph,
+        outputs: &Node,
+    ) -> Result<(Node, Option<Node>), StoreError> {
+        let heads = graph.columns(outputs, 0, self.heads);
+        let (mut z, _) = self.base.trace(weights, graph, &heads)?;
+        let context = (self.context > 0).then(|| graph.columns(outputs, self.heads, self.context));
+        let dims = z.features();
+        for step in self.steps.iter() {
+            let input = match &context {
+                Some(context) => graph.beside(&[z.clone(), context.clone()]),
+                None => z.clone(),
+            };
+            let out = step.trace(weights, graph, input);
+            let (shift, gate) = (graph.columns(&out, 0, dims), graph.columns(&out, dims, dims));
+            let gate = graph.with("Add", &gate, &[FORGET as f32], &[1]);
+            let gate = graph.clamp(&gate, Some(LEAST_GATE as f32), None);
+            let sigma = graph.unary("Sigmoid", &gate);
+            // σ z + (1 − σ) m = m + σ (z − m)
+            let off = graph.binary("Sub", &z, &shift);
+            let moved = graph.binary("Mul", &sigma, &off);
+            z = graph.binary("Add", &shift, &moved);
+        }
+        Ok((z, None))
+    }
+
+    fn trace_features(&self, weights: &Weights, graph: &mut Graph, z: &Node) -> Result<Node, StoreError> {
+        self.base.trace_features(weights, graph, z)
     }
 }
 

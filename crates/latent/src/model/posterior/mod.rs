@@ -25,6 +25,9 @@ use super::View;
 use crate::batch::{Batch, Latent};
 use crate::density::Density;
 use crate::member::{Axis, Life, Settings};
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
+use crate::weights::Weights;
 
 /// q(z|x) from the encoder's outputs.
 pub trait Posterior: Life {
@@ -35,6 +38,29 @@ pub trait Posterior: Life {
     fn features(&self, view: &View<'_>, z: &Latent) -> Tensor<2> {
         let _ = view;
         z.z.clone()
+    }
+
+    /// The centre of q in a graph, from the encoder's outputs, and the deviation where there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::NoGraph`], as by default.
+    fn trace(
+        &self,
+        weights: &Weights,
+        graph: &mut Graph,
+        outputs: &Node,
+    ) -> Result<(Node, Option<Node>), StoreError> {
+        let _ = (weights, graph, outputs);
+        Err(StoreError::no_graph("the centre of this posterior", "give it `Posterior::trace`"))
+    }
+
+    /// [`Posterior::features`] in a graph: the codes, unless they stand for something.
+    ///
+    /// # Errors
+    /// [`StoreError::NoGraph`].
+    fn trace_features(&self, weights: &Weights, graph: &mut Graph, z: &Node) -> Result<Node, StoreError> {
+        let _ = (weights, graph);
+        Ok(z.clone())
     }
 
     /// Whether q has a density at all; a point mass has none, and its rate is infinite.

@@ -12,7 +12,9 @@ use crate::config::ConfigError;
 use crate::density::{Density, Point};
 use crate::member::{Context, Life, Named, Settings};
 use crate::model::View;
-use crate::weights::Init;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
+use crate::weights::{Init, Weights};
 
 /// The size of the code.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +53,16 @@ impl Settings<dyn Posterior> for PointSettings {
 impl Posterior for PointPosterior {
     fn density(&self, _: &View<'_>, _: &Batch, outputs: Tensor<2>) -> Box<dyn Density> {
         Box::new(Point { code: if self.unit_interval { sigmoid(outputs) } else { outputs } })
+    }
+
+    fn trace(
+        &self,
+        _: &Weights,
+        graph: &mut Graph,
+        outputs: &Node,
+    ) -> Result<(Node, Option<Node>), StoreError> {
+        let code = if self.unit_interval { graph.unary("Sigmoid", outputs) } else { outputs.clone() };
+        Ok((code, None))
     }
 
     fn has_density(&self) -> bool {

@@ -25,6 +25,8 @@ use crate::device::host;
 use crate::member::{Context, Kept, Life, Named, Progress, Settings, Start};
 use crate::model::View;
 use crate::nearest::k_means;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// The book and how it moves.
@@ -242,6 +244,38 @@ impl Posterior for Quantized {
         let most = self.codes as f64 - 1.0;
         let index = z.z.clone().reshape([rows * self.layout.places]).clamp(0.0, most);
         self.layout.outputs(self.looked_up(&view.weights.get(self.book), &index))
+    }
+
+    fn trace(
+        &self,
+        weights: &Weights,
+        graph: &mut Graph,
+        outputs: &Node,
+    ) -> Result<(Node, Option<Node>), StoreError> {
+        let Layout { places, width, maps } = self.layout;
+        let book = weights.entry(self.book).values();
+        let vectors = match maps {
+            true => {
+                let maps = graph.reshape(outputs.clone(), &[width, places]);
+                graph.transpose(&maps, &[0, 2, 1])
+            }
+            false => graph.reshape(outputs.clone(), &[places, width]),
+        };
+        // ‖e‖² − 2 f·e, which orders codes as ‖f − e‖² does.
+        let norms: Vec<f32> = book.chunks_exact(width).map(|e| e.iter().map(|v| v * v).sum()).collect();
+        let across: Vec<f32> =
+            (0..width).flat_map(|i| book.iter().skip(i).step_by(width).map(|v| -2.0 * v)).collect();
+        let product = graph.product(&vectors, &across, [width, self.codes]);
+        let distance = graph.with("Add", &product, &norms, &[self.codes]);
+        Ok((graph.least(&distance), None))
+    }
+
+    fn trace_features(&self, weights: &Weights, graph: &mut Graph, z: &Node) -> Result<Node, StoreError> {
+        let Layout { places, width, maps } = self.layout;
+        let book = weights.entry(self.book).values();
+        let vectors = graph.look_up(z, &book, [self.codes, width]);
+        let vectors = if maps { graph.transpose(&vectors, &[0, 2, 1]) } else { vectors };
+        Ok(graph.reshape(vectors, &[places * width]))
     }
 }
 

@@ -7,6 +7,7 @@
 use burn::tensor::{Tensor, activation::softmax};
 
 use super::{Conv, ConvConfig};
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Weights};
 
 /// Attention between the places of a map of `channels` channels.
@@ -43,5 +44,30 @@ impl Attention {
         let shares = softmax(q.swap_dims(1, 2).matmul(k), 2);
         let seen = v.matmul(shares.swap_dims(1, 2)).reshape([rows, self.channels, height, width]);
         self.outer.apply(weights, seen)
+    }
+
+    /// The layer in a graph.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node) -> Node {
+        let [height, width] = match x.shape[..] {
+            [_, height, width] => [height, width],
+            _ => [1, x.features()],
+        };
+        let (each, places) = (self.channels / self.heads, height * width);
+        let all = self.inner.trace(weights, graph, x);
+        let all = graph.reshape(all, &[3 * self.channels, places]);
+        let mut part = |index: usize| {
+            let own: Vec<usize> = (index * self.channels..(index + 1) * self.channels).collect();
+            let own = graph.take(&all, 1, &own);
+            graph.reshape(own, &[self.heads, each, places])
+        };
+        let (q, k, v) = (part(0), part(1), part(2));
+        let q = graph.with("Mul", &q, &[1.0 / (each as f32).sqrt()], &[1]);
+        let q = graph.transpose(&q, &[0, 1, 3, 2]);
+        let alike = graph.matrices(&q, &k);
+        let shares = graph.softmax(&alike);
+        let shares = graph.transpose(&shares, &[0, 1, 3, 2]);
+        let seen = graph.matrices(&v, &shares);
+        let seen = graph.reshape(seen, &[self.channels, height, width]);
+        self.outer.trace(weights, graph, seen)
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use latent_kernels::{Activation, conv2d};
 
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// What a convolution is made of.
@@ -113,6 +114,26 @@ impl Conv {
         conv2d(x, weight, bias, [self.stride; 2], padding, self.activation)
     }
 
+    /// The layer in a graph.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node) -> Node {
+        let [weight, bias] = [self.weight, self.bias].map(|id| weights.entry(id).values());
+        let padding = match x.shape[..] {
+            [_, height, width] => [height, width],
+            _ => [1, x.features()],
+        }
+        .map(|side| self.padding(side));
+        let y = graph.convolution(x, &weight, &bias, (self.kernel, self.stride, padding));
+        graph.activation(self.activation, y)
+    }
+
+    /// [`Conv::apply_upsampled`] in a graph.
+    pub fn trace_upsampled(&self, weights: &Weights, graph: &mut Graph, x: Node, size: [usize; 2]) -> Node {
+        let [weight, bias] = [self.weight, self.bias].map(|id| weights.entry(id).values());
+        let x = graph.upsample(x, size);
+        let y = graph.convolution(x, &weight, &bias, (self.kernel, 1, [self.kernel / 2; 2]));
+        graph.activation(self.activation, y)
+    }
+
     /// An even kernel halves an even side with one column of padding less than an odd side.
     fn padding(&self, size: usize) -> usize {
         self.kernel / 2 - usize::from(self.kernel.is_multiple_of(2) && size.is_multiple_of(2))
@@ -181,6 +202,13 @@ impl ConvTransposeConfig {
 }
 
 impl ConvTranspose {
+    /// The layer in a graph.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node, size: [usize; 2]) -> Node {
+        let [weight, bias] = [self.weight, self.bias].map(|id| weights.entry(id).values());
+        let y = graph.transposed(x, &weight, &bias, size);
+        graph.activation(self.activation, y)
+    }
+
     /// `[rows, inputs, h, w]` → `[rows, outputs, 2h, 2w]`, cut to `size` where that is odd.
     pub fn apply(&self, weights: &Weights, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         let (weight, bias) = (weights.get(self.weight), weights.get(self.bias));

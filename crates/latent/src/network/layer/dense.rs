@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use latent_kernels::{Activation, dense};
 
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// What a dense layer is made of.
@@ -75,6 +76,13 @@ impl Dense {
     /// `[rows, inputs]` → `[rows, outputs]`
     pub fn apply(&self, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
         dense(x, weights.get(self.weight), weights.get(self.bias), self.activation)
+    }
+
+    /// The layer in a graph.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node) -> Node {
+        let [weight, bias] = [self.weight, self.bias].map(|id| weights.entry(id).values());
+        let y = graph.dense(x, &weight, &bias);
+        graph.activation(self.activation, y)
     }
 
     /// W and b, where there is no activation.

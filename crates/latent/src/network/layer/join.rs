@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::Signal;
 use crate::member::Call;
+use crate::store::onnx::{Graph, Node};
 
 /// Puts so many numbers of the condition beside the input.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,16 @@ impl Join {
                 Signal::Maps(Tensor::cat(vec![x, told.expand([rows, self.condition, height, width])], 1))
             }
         }
+    }
+
+    /// The layer in a graph; without a node of conditions nothing is put beside, as there is nothing to say.
+    pub fn trace(&self, graph: &mut Graph, x: Node, condition: Option<&Node>) -> Node {
+        let Some(condition) = condition else { return x };
+        let told = match x.shape[..] {
+            [_, height, width] => graph.spread(condition.clone(), [height, width]),
+            _ => condition.clone(),
+        };
+        graph.beside(&[x, told])
     }
 
     fn told<const D: usize>(&self, call: &Call<'_>, x: &Tensor<D>) -> Tensor<2> {

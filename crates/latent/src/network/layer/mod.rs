@@ -24,6 +24,7 @@ pub(crate) use shuffle::{pooled, space_to_depth};
 
 use crate::data::{DataError, SampleShape};
 use crate::member::{Call, Freeze, Kept};
+use crate::store::onnx::{Graph, Node};
 use crate::weights::Weights;
 
 /// What flows between layers.
@@ -144,6 +145,37 @@ impl Layer {
             (Self::ConvTranspose(conv, size), x) => Signal::Maps(conv.apply(weights, as_maps(x), *size)),
             (Self::Upsample(conv, size), x) => Signal::Maps(conv.apply_upsampled(weights, as_maps(x), *size)),
             (Self::GroupNorm(norm), x) => Signal::Maps(norm.apply(weights, as_maps(x))),
+        }
+    }
+
+    /// The layer in a graph, as it is in evaluation.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node, condition: Option<&Node>) -> Node {
+        match self {
+            Self::Dense(dense) => dense.trace(weights, graph, x),
+            Self::Maps(shape) => graph.reshape(x, shape),
+            Self::Flatten => graph.rows(x),
+            Self::Join(join) => join.trace(graph, x, condition),
+            Self::Residual(inner) => {
+                let y = inner.iter().fold(x.clone(), |h, layer| layer.trace(weights, graph, h, condition));
+                graph.binary("Add", &x, &y)
+            }
+            Self::Beside(one, other) => {
+                let mut through = |layers: &[Layer]| {
+                    layers.iter().fold(x.clone(), |h, layer| layer.trace(weights, graph, h, condition))
+                };
+                let (one, other) = (through(one), through(other));
+                graph.binary("Add", &one, &other)
+            }
+            Self::SpaceToDepth(factor) => shuffle::trace_space_to_depth(graph, x, *factor),
+            Self::DepthToSpace(factor, size) => shuffle::trace_depth_to_space(graph, x, *factor, *size),
+            Self::Attention(attention) => attention.trace(weights, graph, x),
+            Self::BatchNorm(norm) => norm.trace(weights, graph, x),
+            Self::GroupNorm(norm) => norm.trace(weights, graph, x),
+            Self::Activation(activation) => graph.activation(*activation, x),
+            Self::Dropout(_) | Self::Noise(_) => x,
+            Self::Conv(conv) => conv.trace(weights, graph, x),
+            Self::ConvTranspose(conv, size) => conv.trace(weights, graph, x, *size),
+            Self::Upsample(conv, size) => conv.trace_upsampled(weights, graph, x, *size),
         }
     }
 

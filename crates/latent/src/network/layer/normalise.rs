@@ -10,6 +10,7 @@ use latent_kernels::{Activation, group_norm};
 
 use super::Signal;
 use crate::member::{Call, Kept};
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 const EPSILON: f64 = 1e-5;
@@ -80,6 +81,21 @@ impl BatchNorm {
         (x - mean) * scale + each(call.weights.get(self.shift))
     }
 
+    /// The layer in a graph: its averages are constants.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node) -> Node {
+        let [gain, shift, mean, variance] =
+            [self.gain, self.shift, self.mean, self.variance].map(|id| weights.entry(id).values());
+        let scale: Vec<f32> = gain
+            .iter()
+            .zip(&variance)
+            .map(|(g, v)| (f64::from(*g) / (f64::from(*v) + EPSILON).sqrt()) as f32)
+            .collect();
+        let shape = each_channel(&x, self.channels);
+        let x = graph.with("Sub", &x, &mean, &shape);
+        let x = graph.with("Mul", &x, &scale, &shape);
+        graph.with("Add", &x, &shift, &shape)
+    }
+
     /// The means of what was recorded since: `[channels]` each.
     fn recorded(&self, kept: &Kept) -> Option<[Tensor<1>; 2]> {
         let sums = kept.sum(&self.name)?;
@@ -104,6 +120,11 @@ impl BatchNorm {
             weights.set(id, now);
         }
     }
+}
+
+/// The shape of one number a channel, or a feature of rows.
+fn each_channel(x: &Node, channels: usize) -> Vec<usize> {
+    if x.shape.len() == 3 { vec![channels, 1, 1] } else { vec![channels] }
 }
 
 /// Group normalisation of maps, and what follows it.
@@ -133,6 +154,16 @@ impl GroupNorm {
             groups,
             activation,
         }
+    }
+
+    /// The layer in a graph.
+    pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node) -> Node {
+        let [gain, shift] = [self.gain, self.shift].map(|id| weights.entry(id).values());
+        let y = graph.group_norm(x, self.groups, EPSILON as f32);
+        let shape = each_channel(&y, gain.len());
+        let y = graph.with("Mul", &y, &gain, &shape);
+        let y = graph.with("Add", &y, &shift, &shape);
+        graph.activation(self.activation, y)
     }
 
     /// Normalises each group of channels of each row.

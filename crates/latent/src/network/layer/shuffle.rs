@@ -7,6 +7,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::store::onnx::{Graph, Node};
+
 /// `[rows, c, h, w]` → `[rows, c f², ⌈h/f⌉, ⌈w/f⌉]`
 pub(crate) fn space_to_depth(x: Tensor<4>, factor: usize) -> Tensor<4> {
     let [rows, channels, height, width] = x.dims();
@@ -27,6 +29,38 @@ pub(super) fn depth_to_space(x: Tensor<4>, factor: usize, size: [usize; 2]) -> T
     let y = x.reshape([rows, channels, factor, factor, h, w]).permute([0, 1, 4, 2, 5, 3]);
     let y = y.reshape([rows, channels, h * factor, w * factor]);
     if size == [h * factor, w * factor] { y } else { y.narrow(2, 0, size[0]).narrow(3, 0, size[1]) }
+}
+
+/// [`space_to_depth`] in a graph.
+pub(super) fn trace_space_to_depth(graph: &mut Graph, x: Node, factor: usize) -> Node {
+    let [channels, height, width] = sides(&x);
+    let [h, w] = [height, width].map(|side| side.div_ceil(factor));
+    let filled = |side: usize, length: usize| -> Vec<usize> { (0..length).map(|i| i.min(side - 1)).collect() };
+    let x = if h * factor == height { x } else { graph.take(&x, 2, &filled(height, h * factor)) };
+    let x = if w * factor == width { x } else { graph.take(&x, 3, &filled(width, w * factor)) };
+    let blocks = graph.reshape(x, &[channels, h, factor, w, factor]);
+    let blocks = graph.transpose(&blocks, &[0, 1, 3, 5, 2, 4]);
+    graph.reshape(blocks, &[channels * factor * factor, h, w])
+}
+
+/// [`depth_to_space`] in a graph.
+pub(super) fn trace_depth_to_space(graph: &mut Graph, x: Node, factor: usize, size: [usize; 2]) -> Node {
+    let [channels, h, w] = sides(&x);
+    let channels = channels / (factor * factor);
+    let blocks = graph.reshape(x, &[channels, factor, factor, h, w]);
+    let blocks = graph.transpose(&blocks, &[0, 1, 4, 2, 5, 3]);
+    let x = graph.reshape(blocks, &[channels, h * factor, w * factor]);
+    let first = |length: usize| -> Vec<usize> { (0..length).collect() };
+    let x = if size[0] == h * factor { x } else { graph.take(&x, 2, &first(size[0])) };
+    if size[1] == w * factor { x } else { graph.take(&x, 3, &first(size[1])) }
+}
+
+/// Channels, height and width; rows count as one channel of one line.
+fn sides(x: &Node) -> [usize; 3] {
+    match x.shape[..] {
+        [channels, height, width] => [channels, height, width],
+        _ => [1, 1, x.features()],
+    }
 }
 
 /// The means of blocks of `size` × `size` pixels; what is over at an odd side is left out.

@@ -1,0 +1,59 @@
+"""Generative autoencoders: learn P(X) through a latent variable, sample from it, judge it.
+
+    import latent
+    vae = latent.VAE(latent_dim=16, minutes=2).fit(X)
+    Z = vae.transform(X); X2 = vae.inverse_transform(Z); new = vae.sample(100)
+    vae.score_samples(X)                         # log P(x) from below, in nats
+    vae.save("run"); latent.load("run")          # the run folder of the command `latent`
+
+Every estimator is a scikit-learn estimator over one engine: the same data, settings and seed give the same weights, bit for bit,
+as `latent train`.
+"""
+
+from ._estimators import (
+    AAE,
+    AE,
+    IWAE,
+    VAE,
+    VQVAE,
+    WAE,
+    Autoencoder,
+    BetaVAE,
+    BitAE,
+    ConditionalVAE,
+    LinearVAE,
+    SigmaVAE,
+    VampVAE,
+    load,
+)
+from ._latent import Figure, LatentError, __version__, devices
+from ._runs import Comparison, Evaluation, Report, compare, evaluate
+from ._settings import presets, settings
+
+__all__ = [
+    "AAE",
+    "AE",
+    "IWAE",
+    "VAE",
+    "VQVAE",
+    "WAE",
+    "Autoencoder",
+    "BetaVAE",
+    "BitAE",
+    "Comparison",
+    "ConditionalVAE",
+    "Evaluation",
+    "Figure",
+    "LatentError",
+    "LinearVAE",
+    "Report",
+    "SigmaVAE",
+    "VampVAE",
+    "__version__",
+    "compare",
+    "devices",
+    "evaluate",
+    "load",
+    "presets",
+    "settings",
+]
