@@ -69,8 +69,8 @@ fn folds(rows: [usize; 2], key: Key) -> Option<Vec<usize>> {
         return None;
     }
     let mut fold = vec![0; rows[0] + rows[1]];
-    for (side, start) in [(0, 0), (1, rows[0])] {
-        let order = key.fold("folds").fold(side).permutation(rows[side as usize]);
+    for (side, start) in [(0usize, 0), (1, rows[0])] {
+        let order = key.fold("folds").fold(side).permutation(rows[side]);
         order.into_iter().enumerate().for_each(|(place, row)| fold[start + row] = place % FOLDS);
     }
     Some(fold)

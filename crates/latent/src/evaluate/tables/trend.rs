@@ -142,14 +142,15 @@ fn joint(a: &Labels, b: &Labels, add: f64, into: &mut BTreeMap<u64, f64>) {
     let weight = add / a.labels.len().max(1) as f64;
     if a.count * b.count <= DENSE {
         let mut counts = vec![0u32; a.count * b.count];
-        a.labels.iter().zip(&b.labels).for_each(|(a, b)| counts[*a as usize * b.count + *b as usize] += 1);
+        let places = a.labels.iter().zip(&b.labels).map(|(x, y)| *x as usize * b.count + *y as usize);
+        places.for_each(|place| counts[place] += 1);
         for (place, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
             *into.entry(place as u64).or_default() += weight * f64::from(count);
         }
         return;
     }
     let mut keys: Vec<u64> =
-        a.labels.iter().zip(&b.labels).map(|(a, b)| u64::from(*a) * b.count as u64 + u64::from(*b)).collect();
+        a.labels.iter().zip(&b.labels).map(|(x, y)| u64::from(*x) * b.count as u64 + u64::from(*y)).collect();
     keys.sort_unstable();
     for run in keys.chunk_by(|a, b| a == b) {
         *into.entry(run[0]).or_default() += weight * run.len() as f64;
