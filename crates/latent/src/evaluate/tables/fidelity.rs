@@ -38,7 +38,7 @@ pub fn fidelity(real: &Columns, synthetic: &Columns) -> Option<Fidelity> {
     if real.rows() < 2 || real.rows() != synthetic.rows() {
         return None;
     }
-    let space = Space::of(real);
+    let space = Space::of(real, &[synthetic]);
     let (points, fakes) = (space.points(real), space.points(synthetic));
     let centre = points.centre();
     let (radii, reached) = (points.from(&centre), fakes.from(&centre));

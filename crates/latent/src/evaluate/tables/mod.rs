@@ -24,6 +24,8 @@ mod kept;
 mod neighbours;
 mod pictures;
 mod privacy;
+#[cfg(test)]
+mod protocol;
 mod read;
 mod ridge;
 mod said;
@@ -38,6 +40,7 @@ pub use detection::{boosted, logistic};
 pub use fidelity::{Fidelity, fidelity};
 pub use judge::{ColumnReport, Effort, PairReport, TableFigure, TableReport, judge, worst};
 pub use kept::{Rare, coverage, gap_rates, invented, rare};
+pub use pictures::page;
 pub use privacy::{copies, membership, membership_by_scores, nearer_to_training};
 pub use read::{Kinds, read};
 pub use said::{Finding, Tone};

@@ -19,8 +19,18 @@ pub enum Distance {
 
 /// How cells of a table become coordinates.
 pub struct Space {
-    /// Least value, range, and mean of the scaled values of each number; none for a category.
-    scales: Vec<Option<[f64; 3]>>,
+    /// How each number is scaled; none for a category.
+    scales: Vec<Option<Scale>>,
+}
+
+#[derive(Clone, Copy)]
+struct Scale {
+    low: f64,
+    range: f64,
+    /// Of the scaled values.
+    mean: f64,
+    /// Whether some table has a gap there.
+    gaps: bool,
 }
 
 /// Rows of a table in a space, coordinate by coordinate.
@@ -31,19 +41,20 @@ pub struct Points {
 }
 
 impl Space {
-    /// The space that a real table spans.
-    pub fn of(real: &Columns) -> Self {
-        let scale = |column: &Column| match column {
+    /// The space that a real table spans, for rows of these others too.
+    pub fn of(real: &Columns, others: &[&Columns]) -> Self {
+        let scale = |(place, column): (usize, &Column)| match column {
             Column::Categories { .. } => None,
             Column::Numbers(values) => {
                 let known = || values.iter().copied().filter(|value| !value.is_nan());
                 let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
                 let n = known().count().max(1) as f64;
                 let (low, range) = if high > low { (low, high - low) } else { (low.min(0.0), 1.0) };
-                Some([low, range, known().map(|v| (v - low) / range).sum::<f64>() / n])
+                let gaps = others.iter().chain([&real]).any(|table| table.columns()[place].gaps() > 0);
+                Some(Scale { low, range, mean: known().map(|v| (v - low) / range).sum::<f64>() / n, gaps })
             }
         };
-        Self { scales: real.columns().iter().map(scale).collect() }
+        Self { scales: real.columns().iter().enumerate().map(scale).collect() }
     }
 
     /// The rows of a table that was aligned with it.
@@ -51,10 +62,12 @@ impl Space {
         let mut points = Points { numbers: Vec::new(), codes: Vec::new(), count: table.rows() };
         for (scale, column) in self.scales.iter().zip(table.columns()) {
             match (scale, column) {
-                (Some([low, range, mean]), Column::Numbers(values)) => {
+                (Some(Scale { low, range, mean, gaps }), Column::Numbers(values)) => {
                     let scaled = values.iter().map(|v| if v.is_nan() { *mean } else { (v - low) / range } as f32);
                     points.numbers.push(scaled.collect());
-                    points.codes.push(values.iter().map(|v| u32::from(v.is_nan())).collect());
+                    if *gaps {
+                        points.codes.push(values.iter().map(|v| u32::from(v.is_nan())).collect());
+                    }
                 }
                 (_, Column::Categories { codes, .. }) => points.codes.push(codes.clone()),
                 _ => {}
@@ -146,7 +159,7 @@ fn one(points: &Points, row: usize, others: &Points, same: bool, each: impl Fn(f
         if same && (start..end).contains(&row) {
             sums[row - start] = f32::INFINITY;
         }
-        let least = sums.iter().fold(f32::INFINITY, |least, sum| least.min(*sum));
+        let least = sums.iter().fold(f32::INFINITY, |least, &sum| if sum < least { sum } else { least });
         if least < best.0 {
             best = (least, start + sums.iter().position(|sum| *sum == least).unwrap_or_default());
         }
@@ -162,7 +175,7 @@ mod tests {
     #[test]
     fn distances_are_those_of_indicators() {
         let real = table(vec![Column::Numbers(vec![0.0, 10.0, 5.0]), words(&["x", "y", "x"])]);
-        let space = Space::of(&real);
+        let space = Space::of(&real, &[]);
         let points = space.points(&real);
         let found = nearest(&points, &points, Distance::Euclidean, true);
         // From the second: ½² + 2 to the third, 1 + 2 to the first.
@@ -181,7 +194,7 @@ mod tests {
     #[test]
     fn a_gap_is_the_mean_and_a_mark() {
         let real = table(vec![Column::Numbers(vec![0.0, f64::NAN, 1.0, 0.5])]);
-        let points = Space::of(&real).points(&real);
+        let points = Space::of(&real, &[]).points(&real);
         // From the gap, at ½, to ½ is 2: both marks of "gap or not" differ.
         assert_eq!(nearest(&points, &points, Distance::Absolute, true)[1], (2.0, 3));
     }

@@ -26,7 +26,7 @@ pub fn membership(members: &Columns, held: &Columns, synthetic: &Columns) -> Opt
     if synthetic.rows() == 0 {
         return None;
     }
-    let space = Space::of(members);
+    let space = Space::of(members, &[held, synthetic]);
     let fakes = space.points(synthetic);
     let nearness = |table: &Columns| -> Vec<f64> {
         nearest(&space.points(table), &fakes, Distance::Absolute, false).into_iter().map(|(d, _)| -d).collect()
@@ -44,7 +44,7 @@ pub fn nearer_to_training(train: &Columns, held: &Columns, synthetic: &Columns) 
     if train.rows() == 0 || train.rows() != held.rows() || synthetic.rows() == 0 {
         return None;
     }
-    let space = Space::of(train);
+    let space = Space::of(train, &[held, synthetic]);
     let fakes = space.points(synthetic);
     let to = |table: &Columns| nearest(&fakes, &space.points(table), Distance::Absolute, false);
     let votes = to(train).into_iter().zip(to(held)).map(|(train, held)| match train.0.total_cmp(&held.0) {

@@ -83,5 +83,5 @@ mod tests {
         assert!(log_odds(&[f64::NAN], &[true], &[], 1).is_none());
     }
 
-    const LOGISTIC: [f64; 3] = [0.0, 0.0, 0.0];
+    const LOGISTIC: [f64; 3] = [2.418_627_8, -0.715_321_161, -1.374_178_93];
 }
