@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod fit_sampler;
 pub mod inspect;
 pub mod interpolate;
+pub mod judge;
 pub mod man;
 pub mod presets;
 pub mod reconstruct;

@@ -8,11 +8,11 @@
 //! - a score is 1 − Σ_a |a − curve(a)| / Σ_a a;
 //! - authenticity is the share of synthetic rows farther from their nearest real row than that is from its nearest other one.
 //!
-//! Fresh real rows score 1, ½ and ½: β-recall above that means copies, not quality, and no value stands here without that of
+//! Fresh real rows score about 1, ½ and ½: β-recall above that means copies, not quality, and no value stands here without that of
 //! fresh real rows beside it. Both tables count equally many rows.
 //!
 //! Reference: Alaa et al., *How Faithful is your Synthetic Data?* (ICML 2022), in the form "naive" of synthcity, which leaves the
-//! target column out.
+//! target column out. Its authenticity looks up real rows by the places of synthetic ones; here it is as the paper defines it.
 
 use serde::Serialize;
 
@@ -96,7 +96,7 @@ mod tests {
         let of = |fake: &Columns| fidelity(&real, fake).unwrap();
         let fresh = of(&normals(2, 1.0, 1500));
         assert!(fresh.alpha_precision > 0.95, "{fresh:?}");
-        assert!((fresh.beta_recall - 0.5).abs() < 0.04 && (fresh.authenticity - 0.5).abs() < 0.04, "{fresh:?}");
+        assert!((fresh.beta_recall - 0.5).abs() < 0.04 && (fresh.authenticity - 0.5).abs() < 0.1, "{fresh:?}");
         let copies = of(&real);
         assert_eq!((copies.beta_recall > 0.99, copies.authenticity), (true, 0.0));
         let narrow = of(&normals(3, 0.3, 1500));
@@ -106,11 +106,11 @@ mod tests {
 
     #[test]
     fn four_points_are_as_by_hand() {
-        // Real 0, 1, 3, 10 (scaled by 10), centre 3.5: radii 3.5, 2.5, 0.5, 6.5. Synthetic 0, 0, 4, 20: from 3.5: 3.5, 3.5,
-        // 0.5, 16.5. Nearest other real row: 1, 1, 2, 7; nearest synthetic: 0, 1, 1, 6, so all are covered.
+        // Real 0, 1, 3, 10 (scaled by 10), centre 3.5: radii 3.5, 2.5, 0.5, 6.5. Synthetic 0, 0, 3.9, 20: from 3.5: 3.5, 3.5,
+        // 0.4, 16.5. Nearest other real row: 1, 1, 2, 7; nearest synthetic: 0, 1, 0.9, 6.1, so all are covered.
         let column = |values: &[f64]| table(vec![Column::Numbers(values.into())]);
-        let found = fidelity(&column(&[0.0, 1.0, 3.0, 10.0]), &column(&[0.0, 0.0, 4.0, 20.0])).unwrap();
-        // Authenticity: 0 → 0 from row 0 (1 away): no; 4 → 1 from row 2, whose next is 2 away: no; 20 → 10 from row 3 (7): yes.
+        let found = fidelity(&column(&[0.0, 1.0, 3.0, 10.0]), &column(&[0.0, 0.0, 3.9, 20.0])).unwrap();
+        // Authenticity: 0 is row 0; 3.9 → 0.9 from row 2, whose next is 2 away: no; 20 → 10 from row 3 (7): yes.
         assert_eq!(found.authenticity, 0.25);
         let grid = || (0..30).map(|level| f64::from(level) / 29.0);
         let radii = [0.5, 2.5, 3.5, 6.5];
@@ -118,16 +118,16 @@ mod tests {
         let precision: f64 = grid()
             .map(|a| {
                 let radius = quantile(&radii, a);
-                let within = [3.5, 3.5, 0.5, 16.5].iter().filter(|d| **d <= radius + 1e-6).count();
+                let within = [3.5, 3.5, 0.4, 16.5].iter().filter(|d| **d <= radius + 1e-6).count();
                 (a - within as f64 / 4.0).abs()
             })
             .sum();
         assert!((found.alpha_precision - (1.0 - precision / sum)).abs() < 1e-6, "{found:?}");
-        // Synthetic centre 6: nearest rows 0, 0, 4, 4 lie 6, 6, 2, 2 from it.
+        // Synthetic centre 5.975: nearest rows 0, 0, 3.9, 3.9 lie 5.975, 5.975, 2.075, 2.075 from it.
         let recall: f64 = grid()
             .map(|a| {
-                let bound = quantile(&[2.0, 2.0, 6.0, 6.0], a);
-                (a - [6.0, 6.0, 2.0, 2.0].iter().filter(|d| **d <= bound + 1e-6).count() as f64 / 4.0).abs()
+                let bound = quantile(&[2.075, 2.075, 5.975, 5.975], a);
+                (a - [5.975, 5.975, 2.075, 2.075].iter().filter(|d| **d <= bound + 1e-6).count() as f64 / 4.0).abs()
             })
             .sum();
         assert!((found.beta_recall - (1.0 - recall / sum)).abs() < 1e-6, "{found:?}");

@@ -23,7 +23,7 @@ use crate::proportion::proportion;
 /// How much work is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
-    /// Rows of each table whose neighbours are looked for, at most.
+    /// Rows of each table whose neighbours are looked for, at most. Of fewer than all, a near copy is seen the more seldom.
     pub neighbours: usize,
     /// Rows that the attacker asks about, on either side, at most.
     pub attacked: usize,
@@ -196,7 +196,7 @@ impl Judge {
         Baselines {
             halves: [self.train.take(&order[..half]), self.train.take(&order[half..2 * half])],
             copied: self.train.take(&drawn),
-            copula: Copula::fit(&self.train, self.key.fold("copula")).map(|copula| copula.sample(count, self.key.fold("copies"))),
+            copula: Copula::fit(&self.train).map(|copula| copula.sample(count, self.key.fold("copula"))),
         }
     }
 
@@ -315,18 +315,23 @@ impl Judge {
     }
 
     fn fidelity(&mut self) {
-        let count = (self.train.rows() / 2).min(self.synthetic.rows()).min(self.effort.neighbours);
-        let order = self.key.fold("fidelity").permutation(self.train.rows());
-        let real = self.train.take(&order[..count]);
-        let other = self.train.take(&order[count..2 * count]);
-        let some = |table: &Columns| table.take(&self.key.fold("fakes").permutation(table.rows())[..count]);
+        let count = self.train.rows().min(self.synthetic.rows()).min(self.effort.neighbours);
+        let key = self.key.fold("fidelity");
+        let some = |table: &Columns| table.take(&key.permutation(table.rows())[..count]);
+        let real = some(&self.train);
         let Some(found) = fidelity(&real, &some(&self.synthetic)) else { return };
-        let (fresh, copula) = match &self.baselines {
-            Some(baselines) => (
-                fidelity(&real, &other),
-                baselines.copula.as_ref().and_then(|copula| fidelity(&real, &some(copula))),
-            ),
-            None => (None, None),
+        let (fresh, copula) = match (&self.baselines, &self.test) {
+            (Some(baselines), test) => {
+                let [a, b] = &baselines.halves;
+                let half = a.rows().min(count);
+                let few = |table: &Columns| table.take(&(0..half).collect::<Vec<_>>());
+                let fresh = match test.as_ref().filter(|test| test.rows() >= count) {
+                    Some(test) => fidelity(&real, &some(test)),
+                    None => fidelity(&few(a), &few(b)),
+                };
+                (fresh, baselines.copula.as_ref().and_then(|copula| fidelity(&real, &some(copula))))
+            }
+            (None, _) => (None, None),
         };
         let mut add = |name, title, ideal, of: fn(&Fidelity) -> f64| {
             let estimate = proportion((of(&found) * count as f64).round().max(0.0) as usize, count);

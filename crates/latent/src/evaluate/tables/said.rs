@@ -54,28 +54,28 @@ impl TableReport {
         let mut tone = tone;
         if found.copula.is_some_and(|copula| found.estimate.high >= copula && area > 0.6) {
             tone = Tone::Warning;
-            headline += ", no less than those of a Gaussian copula, which needs no training";
+            headline += ", no less than those of a Gaussian copula";
         }
-        Some(Finding { tone, headline, evidence: format!("{}; ½ is chance, 1 never wrong", with_baselines(found)) })
+        Some(Finding { tone, headline, evidence: format!("boosted trees: AUC {}; ½ is chance", with_baselines(found)) })
     }
 
     fn copied(&self) -> Option<Finding> {
         let copies = self.get("copies")?;
-        let expected = copies.fresh.unwrap_or_default();
+        // Rows of few categories repeat by themselves, in a copula's too.
+        let expected = copies.fresh.unwrap_or_default().max(copies.copula.unwrap_or_default());
         let recall = self.get("beta_recall");
-        // Twice as many as fresh rows repeat, and more than chance.
         if copies.estimate.low > 2.0 * expected && copies.estimate.value > 0.001 {
             let headline = "training rows are handed out again".into();
-            return Some(Finding { tone: Tone::Warning, headline, evidence: with_baselines(copies) });
+            return Some(Finding { tone: Tone::Warning, headline, evidence: format!("exact copies {}", with_baselines(copies)) });
         }
         let recall = recall.filter(|recall| recall.estimate.low > recall.fresh.unwrap_or(0.5).max(0.5) + 0.03)?;
         let headline = "synthetic rows lie nearer to training rows than fresh ones would: they are near copies".into();
-        Some(Finding { tone: Tone::Warning, headline, evidence: with_baselines(recall) })
+        Some(Finding { tone: Tone::Warning, headline, evidence: format!("β-recall {}", with_baselines(recall)) })
     }
 
     fn members(&self) -> Option<Finding> {
         let found = self.get("membership")?;
-        let evidence = with_baselines(found);
+        let evidence = format!("AUC {}", with_baselines(found));
         Some(if found.estimate.low > 0.5 && found.estimate.value > 0.52 {
             let headline = "who was in the training table can be guessed from the synthetic one".into();
             Finding { tone: Tone::Warning, headline, evidence }
@@ -117,10 +117,9 @@ impl TableReport {
         let found = self.get("shape")?;
         let copied = found.copied?;
         if found.estimate.value < COPIED * copied {
-            let headline = "columns are nearer to the training table than chance allows: their values are handed out again, \
-                            which says nothing about rows"
+            let headline = "columns are nearer to the training table than chance allows: its values are handed out again"
                 .into();
-            return Some(Finding { tone: Tone::Note, headline, evidence: with_baselines(found) });
+            return Some(Finding { tone: Tone::Note, headline, evidence: format!("shape error {} %", with_baselines(found)) });
         }
         let worst: Vec<String> = self
             .columns
@@ -132,7 +131,7 @@ impl TableReport {
         (!worst.is_empty()).then(|| Finding {
             tone: Tone::Note,
             headline: format!("columns that are off: {}", worst.join(", ")),
-            evidence: with_baselines(found),
+            evidence: format!("shape error {} %", with_baselines(found)),
         })
     }
 
@@ -257,9 +256,9 @@ pub(super) fn number(value: f64) -> String {
 }
 
 fn with_baselines(figure: &TableFigure) -> String {
-    let mut text = format!("{}: {}", figure.title, figure.estimate);
+    let mut text = figure.estimate.to_string();
     if let Some(fresh) = figure.fresh {
-        text += &format!("; fresh real rows {}", number(fresh));
+        text += &format!("; fresh rows {}", number(fresh));
     }
     if let Some(copula) = figure.copula {
         text += &format!(", a copula {}", number(copula));
