@@ -26,9 +26,15 @@ pub struct Matrix<'a> {
 pub fn matrices(matrices: &[Matrix], labels: &[String], title: &str) -> Result<Figure, FigureError> {
     let n = labels.len();
     if matrices.is_empty() || n == 0 {
-        return Err(FigureError::input("matrices", "there is nothing to draw", "hand over a matrix with labels"));
+        return Err(FigureError::input(
+            "matrices",
+            "there is nothing to draw",
+            "hand over a matrix with labels",
+        ));
     }
-    if let Some(wrong) = matrices.iter().find(|m| m.values.len() != n || m.values.iter().any(|row| row.len() != n)) {
+    if let Some(wrong) =
+        matrices.iter().find(|m| m.values.len() != n || m.values.iter().any(|row| row.len() != n))
+    {
         let what = format!("`{}` is not {n} by {n}, as the labels want", wrong.title);
         return Err(FigureError::input("matrices", what, "hand over a row and a column for each label"));
     }
@@ -90,10 +96,14 @@ mod tests {
     #[test]
     fn matrices_are_drawn_and_checked() {
         assert_eq!((shade(0.0), shade(1.0)), ("#ffffff".into(), "#0072b2".into()));
-        let labels: Vec<String> = (0..50).map(|i| format!("column {i} with a long name that goes on")).collect();
-        let row = |i: usize| (0..50).map(|j| if i == 3 { f64::NAN } else { 1.0 / (1.0 + i.abs_diff(j) as f64) }).collect();
+        let labels: Vec<String> =
+            (0..50).map(|i| format!("column {i} with a long name that goes on")).collect();
+        let row = |i: usize| {
+            (0..50).map(|j| if i == 3 { f64::NAN } else { 1.0 / (1.0 + i.abs_diff(j) as f64) }).collect()
+        };
         let values: Vec<Vec<f64>> = (0..50).map(row).collect();
-        let both = [Matrix { title: "original", values: &values }, Matrix { title: "generated", values: &values }];
+        let both =
+            [Matrix { title: "original", values: &values }, Matrix { title: "generated", values: &values }];
         let figure = check(|| matrices(&both, &labels, "dependence").unwrap());
         assert!(figure.svg.contains("the first 40 of 50 columns"));
         let few = [vec![1.0, 0.5], vec![0.5, 1.0]];

@@ -64,7 +64,9 @@ impl Cuts {
                     if middle < b { middle } else { a }
                 };
                 if distinct.len() < MOST {
-                    return Self::Numbers(distinct.windows(2).map(|pair| between(pair[0], pair[1])).collect());
+                    return Self::Numbers(
+                        distinct.windows(2).map(|pair| between(pair[0], pair[1])).collect(),
+                    );
                 }
                 let mut cuts: Vec<f64> = (1..MOST - 1)
                     .map(|k| {
@@ -120,7 +122,10 @@ mod tests {
 
     #[test]
     fn few_values_have_a_bin_each_and_gaps_their_own() {
-        let one = table(vec![Column::Numbers(vec![3.0, 1.0, f64::NAN, 2.0, 3.0]), words(&["x", "", "x", "y", "x"])]);
+        let one = table(vec![
+            Column::Numbers(vec![3.0, 1.0, f64::NAN, 2.0, 3.0]),
+            words(&["x", "", "x", "y", "x"]),
+        ]);
         let binned = Cutting::of(&one).apply(&one);
         assert_eq!(binned.columns, [vec![2, 0, 3, 1, 2], vec![0, 1, 0, 2, 0]]);
         assert_eq!(binned.kinds, [Kind { bins: 4, ordered: true }, Kind { bins: 3, ordered: false }]);

@@ -184,7 +184,10 @@ impl Columns {
             }
             (above, _) => above.clone(),
         };
-        Self { names: self.names.clone(), columns: self.columns.iter().zip(&below.columns).map(join).collect() }
+        Self {
+            names: self.names.clone(),
+            columns: self.columns.iter().zip(&below.columns).map(join).collect(),
+        }
     }
 }
 
@@ -230,7 +233,8 @@ pub fn align(tables: &[(&str, &Columns)]) -> Result<Vec<Columns>, TableError> {
                         Column::Categories { .. } => ["categories", "numbers"],
                     };
                     let [kind, other] = kinds;
-                    let what = format!("column {name:?} holds {kind} in {first_name} and {other} in {table_name}");
+                    let what =
+                        format!("column {name:?} holds {kind} in {first_name} and {other} in {table_name}");
                     return Err(TableError::new(what, "say what it holds, the same for both"));
                 }
             });

@@ -42,7 +42,8 @@ impl Copula {
                 first += tied.len();
             }
         }
-        let means: Vec<f64> = (0..width).map(|j| (0..n).map(|i| scores[(i, j)]).sum::<f64>() / n as f64).collect();
+        let means: Vec<f64> =
+            (0..width).map(|j| (0..n).map(|i| scores[(i, j)]).sum::<f64>() / n as f64).collect();
         let scores = Mat::from_fn(n, width, |i, j| scores[(i, j)] - means[j]);
         let products = scores.transpose() * &scores;
         // A constant column hangs together with none.
@@ -69,7 +70,8 @@ impl Copula {
                 rows[column][row] = self.orders[column][rank.min(n - 1)] as usize;
             }
         }
-        let columns = self.train.columns().iter().zip(&rows).map(|(column, rows)| column.rows(rows)).collect();
+        let columns =
+            self.train.columns().iter().zip(&rows).map(|(column, rows)| column.rows(rows)).collect();
         // Names and lengths are those of the training table.
         Columns::new(self.train.names().to_vec(), columns).unwrap_or_default()
     }
@@ -115,7 +117,11 @@ fn probit(p: f64) -> f64 {
     let (mut low, mut high, mut z) = (-9.0, 9.0, 0.0);
     for _ in 0..60 {
         let excess = normal_share(z) - p;
-        if excess > 0.0 { high = z } else { low = z }
+        if excess > 0.0 {
+            high = z
+        } else {
+            low = z
+        }
         let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
         let next = z - excess / density;
         let next = if next > low && next < high { next } else { 0.5 * (low + high) };
@@ -136,7 +142,8 @@ mod tests {
     #[test]
     fn the_normal_distribution_is_scipys() {
         // scipy.stats.norm: cdf(-4.2), cdf(0.7), cdf(3.5), ppf(0.975), ppf(1e-5).
-        let shares = [(-4.2, 1.334_574_901_590_6e-5), (0.7, 0.758_036_347_776_927), (3.5, 0.999_767_370_920_964_5)];
+        let shares =
+            [(-4.2, 1.334_574_901_590_6e-5), (0.7, 0.758_036_347_776_927), (3.5, 0.999_767_370_920_964_5)];
         for (z, expected) in shares {
             assert!((normal_share(z) - expected).abs() < 1e-11, "{z}");
         }

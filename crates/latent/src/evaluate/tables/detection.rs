@@ -85,10 +85,14 @@ fn features(table: &Columns) -> Vec<Vec<f64>> {
             Column::Categories { codes, levels } => {
                 let numbers: Option<Vec<f64>> = levels.iter().map(|level| level.parse().ok()).collect();
                 match numbers {
-                    Some(numbers) => features.push(codes.iter().map(|code| numbers[*code as usize]).collect()),
-                    None => features.extend((0..levels.len() as u32).map(|level| {
-                        codes.iter().map(|code| f64::from(u8::from(*code == level))).collect()
-                    })),
+                    Some(numbers) => {
+                        features.push(codes.iter().map(|code| numbers[*code as usize]).collect())
+                    }
+                    None => {
+                        features.extend((0..levels.len() as u32).map(|level| {
+                            codes.iter().map(|code| f64::from(u8::from(*code == level))).collect()
+                        }))
+                    }
                 }
             }
         }
@@ -98,8 +102,10 @@ fn features(table: &Columns) -> Vec<Vec<f64>> {
 
 /// (x − median) / (third quartile − first), gaps as the mean; all of the rows `inside`.
 fn scaled(feature: &[f64], inside: impl Fn(usize) -> bool) -> Vec<f64> {
-    let mut known: Vec<f64> =
-        (0..feature.len()).filter(|&row| inside(row) && feature[row].is_finite()).map(|row| feature[row]).collect();
+    let mut known: Vec<f64> = (0..feature.len())
+        .filter(|&row| inside(row) && feature[row].is_finite())
+        .map(|row| feature[row])
+        .collect();
     let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
     let gaps = (0..feature.len()).filter(|&row| inside(row) && !feature[row].is_finite()).count();
     known.extend(std::iter::repeat_n(mean, gaps));
@@ -107,7 +113,10 @@ fn scaled(feature: &[f64], inside: impl Fn(usize) -> bool) -> Vec<f64> {
     let quantile = |share: f64| quantile(&known, share);
     let (median, range) = (quantile(0.5), quantile(0.75) - quantile(0.25));
     let range = if range > 1e-15 { range } else { 1.0 };
-    feature.iter().map(|v| if v.is_finite() { (v - median) / range } else { (mean - median) / range }).collect()
+    feature
+        .iter()
+        .map(|v| if v.is_finite() { (v - median) / range } else { (mean - median) / range })
+        .collect()
 }
 
 /// The quantile of sorted values, between two neighbours by a line, as numpy has it; NaN of none.

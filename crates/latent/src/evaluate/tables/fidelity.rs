@@ -54,7 +54,8 @@ pub fn fidelity(real: &Columns, synthetic: &Columns) -> Option<Fidelity> {
         let alpha = level as f64 / (LEVELS - 1) as f64;
         let (radius, bound) = (quantile(&sorted_radii, alpha), quantile(&sorted_depth, alpha));
         let within = reached.iter().filter(|distance| **distance <= radius).count();
-        let covered = covered.iter().zip(&depth).filter(|(covered, depth)| **covered && **depth <= bound).count();
+        let covered =
+            covered.iter().zip(&depth).filter(|(covered, depth)| **covered && **depth <= bound).count();
         precision += (alpha - share(within)).abs();
         recall += (alpha - share(covered)).abs();
         sum += alpha;
@@ -96,7 +97,10 @@ mod tests {
         let of = |fake: &Columns| fidelity(&real, fake).unwrap();
         let fresh = of(&normals(2, 1.0, 1500));
         assert!(fresh.alpha_precision > 0.95, "{fresh:?}");
-        assert!((fresh.beta_recall - 0.5).abs() < 0.04 && (fresh.authenticity - 0.5).abs() < 0.1, "{fresh:?}");
+        assert!(
+            (fresh.beta_recall - 0.5).abs() < 0.04 && (fresh.authenticity - 0.5).abs() < 0.1,
+            "{fresh:?}"
+        );
         let copies = of(&real);
         assert_eq!((copies.beta_recall > 0.99, copies.authenticity), (true, 0.0));
         let narrow = of(&normals(3, 0.3, 1500));
@@ -127,7 +131,8 @@ mod tests {
         let recall: f64 = grid()
             .map(|a| {
                 let bound = quantile(&[2.075, 2.075, 5.975, 5.975], a);
-                (a - [5.975, 5.975, 2.075, 2.075].iter().filter(|d| **d <= bound + 1e-6).count() as f64 / 4.0).abs()
+                (a - [5.975, 5.975, 2.075, 2.075].iter().filter(|d| **d <= bound + 1e-6).count() as f64 / 4.0)
+                    .abs()
             })
             .sum();
         assert!((found.beta_recall - (1.0 - recall / sum)).abs() < 1e-6, "{found:?}");

@@ -153,7 +153,16 @@ pub fn judge(
     let (Some(synthetic), Some(train)) = (aligned.pop(), aligned.pop()) else {
         return Err(TableError::new("there is no table", "give two"));
     };
-    let mut judge = Judge { key, effort, train, test, synthetic, baselines: None, figures: Vec::new(), absent: Vec::new() };
+    let mut judge = Judge {
+        key,
+        effort,
+        train,
+        test,
+        synthetic,
+        baselines: None,
+        figures: Vec::new(),
+        absent: Vec::new(),
+    };
     if effort.baselines {
         judge.baselines = Some(judge.baselines());
     }
@@ -192,7 +201,8 @@ impl Judge {
         let half = n / 2;
         let mut draws = vec![0f32; count];
         self.key.fold("copied").uniforms(&mut draws);
-        let drawn: Vec<usize> = draws.iter().map(|u| ((f64::from(*u) * n as f64) as usize).min(n - 1)).collect();
+        let drawn: Vec<usize> =
+            draws.iter().map(|u| ((f64::from(*u) * n as f64) as usize).min(n - 1)).collect();
         Baselines {
             halves: [self.train.take(&order[..half]), self.train.take(&order[half..2 * half])],
             copied: self.train.take(&drawn),
@@ -200,10 +210,26 @@ impl Judge {
         }
     }
 
-    fn add(&mut self, name: &'static str, title: &'static str, ideal: f64, n: usize, estimate: Option<Estimate>) -> &mut TableFigure {
+    fn add(
+        &mut self,
+        name: &'static str,
+        title: &'static str,
+        ideal: f64,
+        n: usize,
+        estimate: Option<Estimate>,
+    ) -> &mut TableFigure {
         // What is undefined is taken out at the end, where it is also said.
         let estimate = estimate.unwrap_or(Estimate::exact(f64::NAN));
-        self.figures.push(TableFigure { name, title, estimate, ideal, fresh: None, copied: None, copula: None, n });
+        self.figures.push(TableFigure {
+            name,
+            title,
+            estimate,
+            ideal,
+            fresh: None,
+            copied: None,
+            copula: None,
+            n,
+        });
         let last = self.figures.len() - 1;
         &mut self.figures[last]
     }
@@ -215,7 +241,11 @@ impl Judge {
             Some(test) => of(&self.train, test),
             None => of(&baselines.halves[0], &baselines.halves[1]),
         };
-        [fresh, of(&self.train, &baselines.copied), baselines.copula.as_ref().and_then(|copula| of(&self.train, copula))]
+        [
+            fresh,
+            of(&self.train, &baselines.copied),
+            baselines.copula.as_ref().and_then(|copula| of(&self.train, copula)),
+        ]
     }
 
     fn detection(&mut self) {
@@ -228,7 +258,8 @@ impl Judge {
         let rows = [self.train.rows() as f64, self.synthetic.rows() as f64];
         // Twice the error of an area under a curve without information (Hanley & McNeil 1982).
         let error = 2.0 * ((rows[0] + rows[1] + 1.0) / (12.0 * rows[0] * rows[1])).sqrt();
-        let value = logistic(&self.train, &self.synthetic, key).map(|v| Estimate::normal(v, error).within(0.0, 1.0));
+        let value =
+            logistic(&self.train, &self.synthetic, key).map(|v| Estimate::normal(v, error).within(0.0, 1.0));
         let [fresh, _, copula] = self.beside_but_copies(|a, b| logistic(a, b, key));
         let figure = self.add("detection_logistic", "not told by lines (C2ST of papers)", 1.0, n, value);
         (figure.fresh, figure.copula) = (fresh, copula);
@@ -335,7 +366,8 @@ impl Judge {
         };
         let mut add = |name, title, ideal, of: fn(&Fidelity) -> f64| {
             let estimate = proportion((of(&found) * count as f64).round().max(0.0) as usize, count);
-            let figure = self.add(name, title, ideal, count, Some(Estimate { value: of(&found), ..estimate }));
+            let figure =
+                self.add(name, title, ideal, count, Some(Estimate { value: of(&found), ..estimate }));
             (figure.fresh, figure.copula) = (fresh.as_ref().map(of), copula.as_ref().map(of));
         };
         add("alpha_precision", "α-precision (rows lie where real ones do)", 1.0, |f| f.alpha_precision);
@@ -382,11 +414,15 @@ impl Judge {
         self.add("membership", "attacker guesses who was in it (AUC)", 0.5, 2 * count, value).copula = beside;
         let fakes = some(&self.synthetic, "nearer", count);
         let value = nearer_to_training(&members, &held, &fakes);
-        let beside = copula.as_ref().and_then(|copula| nearer_to_training(&members, &held, &some(copula, "nearer", count)));
+        let beside = copula
+            .as_ref()
+            .and_then(|copula| nearer_to_training(&members, &held, &some(copula, "nearer", count)));
         let n = fakes.rows();
-        self.add("nearer_to_training", "nearer to training than to test rows", 0.5, n, value).copula = beside.map(|v| v.value);
+        self.add("nearer_to_training", "nearer to training than to test rows", 0.5, n, value).copula =
+            beside.map(|v| v.value);
         let value = copies(&self.train, &self.synthetic);
-        let (fresh, n, copula) = (copies(&self.train, &test).value, self.synthetic.rows(), self.copula_copies());
+        let (fresh, n, copula) =
+            (copies(&self.train, &test).value, self.synthetic.rows(), self.copula_copies());
         let figure = self.add("copies", "exact copies of training rows (share)", fresh, n, Some(value));
         (figure.fresh, figure.copula) = (Some(fresh), copula);
     }
@@ -403,7 +439,8 @@ impl Judge {
             let copula = self.baselines.as_ref().and_then(|baselines| baselines.copula.as_ref());
             let copula = copula.map(|copula| rare(&self.train, copula).kept as f64 / levels);
             let value = Estimate::exact(found.kept as f64 / levels);
-            let figure = self.add("rare_kept", "rare categories kept (share)", 1.0, found.levels, Some(value));
+            let figure =
+                self.add("rare_kept", "rare categories kept (share)", 1.0, found.levels, Some(value));
             (figure.fresh, figure.copula) = (Some(found.expected / levels), copula);
         }
         let difference = |fake: &Columns| {
@@ -415,10 +452,12 @@ impl Judge {
             let value = self.over_groups(difference);
             let fresh = self.fresh_by_halves(|a, b| {
                 let pairs = gap_rates(a).into_iter().zip(gap_rates(b));
-                let apart: Vec<f64> = pairs.filter(|(a, b)| a + b > 0.0).map(|(a, b)| (a - b).abs()).collect();
+                let apart: Vec<f64> =
+                    pairs.filter(|(a, b)| a + b > 0.0).map(|(a, b)| (a - b).abs()).collect();
                 100.0 * apart.iter().sum::<f64>() / apart.len() as f64
             });
-            let copula = self.baselines.as_ref().and_then(|baselines| baselines.copula.as_ref()).map(difference);
+            let copula =
+                self.baselines.as_ref().and_then(|baselines| baselines.copula.as_ref()).map(difference);
             let figure = self.add("gaps", "gap rates differ by, % points", 0.0, n, Some(value));
             (figure.fresh, figure.copula) = (fresh, copula);
         }
@@ -427,16 +466,19 @@ impl Judge {
         let fresh = self.test.as_ref().map(|test| mean(invented(&self.train, test)));
         let cells = n * self.train.width();
         let estimate = Estimate { value, ..proportion((value * cells as f64).round() as usize, cells) };
-        self.add("invented", "cells that no training row has (share)", 0.0, cells, Some(estimate)).fresh = fresh;
+        self.add("invented", "cells that no training row has (share)", 0.0, cells, Some(estimate)).fresh =
+            fresh;
         let real = self.test.as_ref().unwrap_or(&self.train);
         let value = mean(coverage(real, &self.synthetic));
         let fresh = mean(coverage(real, &self.train));
         if value.is_finite() {
-            let estimate = Estimate { value, ..proportion((value * real.rows() as f64).round() as usize, real.rows()) };
+            let estimate =
+                Estimate { value, ..proportion((value * real.rows() as f64).round() as usize, real.rows()) };
             let n = real.rows();
             let copula = self.baselines.as_ref().and_then(|baselines| baselines.copula.as_ref());
             let copula = copula.map(|copula| mean(coverage(real, copula)));
-            let figure = self.add("coverage", "real cells in synthetic 90 % intervals", 0.9, n, Some(estimate));
+            let figure =
+                self.add("coverage", "real cells in synthetic 90 % intervals", 0.9, n, Some(estimate));
             (figure.fresh, figure.copula) = (Some(fresh), copula);
         }
         found
@@ -445,7 +487,9 @@ impl Judge {
     fn report(mut self, target: Option<&str>, errors: &[f64], pairs: Vec<Pair>, rare: Rare) -> TableReport {
         let (undefined, figures): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.figures).into_iter().partition(|figure| figure.estimate.value.is_nan());
-        self.absent.extend(undefined.into_iter().map(|figure| format!("{}: undefined for these rows", figure.title)));
+        self.absent.extend(
+            undefined.into_iter().map(|figure| format!("{}: undefined for these rows", figure.title)),
+        );
         let real = self.test.as_ref().unwrap_or(&self.train);
         let [gaps, gaps_synthetic] = [&self.train, &self.synthetic].map(gap_rates);
         let (invented, coverage) = (invented(&self.train, &self.synthetic), coverage(real, &self.synthetic));
@@ -461,7 +505,10 @@ impl Judge {
         let mut columns: Vec<ColumnReport> = self.train.iter().enumerate().map(column).collect();
         columns.sort_by(|a, b| worst_first(a.shape, b.shape));
         let names = self.train.names();
-        let pair = |pair: Pair| PairReport { columns: pair.columns.map(|place| names[place].clone()), error: pair.error };
+        let pair = |pair: Pair| PairReport {
+            columns: pair.columns.map(|place| names[place].clone()),
+            error: pair.error,
+        };
         let mut pairs: Vec<PairReport> = pairs.into_iter().map(pair).collect();
         pairs.sort_by(|a, b| worst_first(a.error, b.error));
         TableReport {
@@ -488,8 +535,11 @@ fn worst_first(a: f64, b: f64) -> std::cmp::Ordering {
 
 /// Numbers of columns with their names, the worst first.
 pub fn worst(names: &[String], values: &[f64]) -> Vec<OfColumn> {
-    let mut all: Vec<OfColumn> =
-        names.iter().zip(values).map(|(column, value)| OfColumn { column: column.clone(), value: *value }).collect();
+    let mut all: Vec<OfColumn> = names
+        .iter()
+        .zip(values)
+        .map(|(column, value)| OfColumn { column: column.clone(), value: *value })
+        .collect();
     all.sort_by(|a, b| worst_first(a.value, b.value));
     all
 }

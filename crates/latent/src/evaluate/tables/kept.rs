@@ -35,7 +35,9 @@ pub struct Rare {
 pub fn rare(real: &Columns, synthetic: &Columns) -> Rare {
     let (mut found, mut lost) = (Rare::default(), Vec::new());
     for ((name, real), synthetic) in real.iter().zip(synthetic.columns()) {
-        let (Column::Categories { codes, levels }, Column::Categories { codes: fakes, .. }) = (real, synthetic) else {
+        let (Column::Categories { codes, levels }, Column::Categories { codes: fakes, .. }) =
+            (real, synthetic)
+        else {
             continue;
         };
         let [counts, drawn] = [codes, fakes].map(|codes| {
@@ -89,19 +91,26 @@ pub fn invented(real: &Columns, synthetic: &Columns) -> Vec<f64> {
 
 /// The share of the cells of `held` within the middle 90 % of each column's synthetic values; NaN for categories.
 pub fn coverage(held: &Columns, synthetic: &Columns) -> Vec<f64> {
-    held.columns().iter().zip(synthetic.columns()).map(|(held, synthetic)| column_coverage(held, synthetic)).collect()
+    held.columns()
+        .iter()
+        .zip(synthetic.columns())
+        .map(|(held, synthetic)| column_coverage(held, synthetic))
+        .collect()
 }
 
 fn column_coverage(held: &Column, synthetic: &Column) -> f64 {
     let (Column::Numbers(held), Column::Numbers(fakes)) = (held, synthetic) else { return f64::NAN };
-    let known = |values: &[f64]| -> Vec<f64> { values.iter().copied().filter(|value| !value.is_nan()).collect() };
+    let known =
+        |values: &[f64]| -> Vec<f64> { values.iter().copied().filter(|value| !value.is_nan()).collect() };
     let (held, mut fakes) = (known(held), known(fakes));
     if held.is_empty() || fakes.is_empty() {
         return f64::NAN;
     }
     fakes.sort_by(f64::total_cmp);
     let (low, high) = (quantile(&fakes, 0.05), quantile(&fakes, 0.95));
-    let share = |of: &dyn Fn(f64) -> bool| fakes.iter().filter(|value| of(**value)).count() as f64 / fakes.len() as f64;
+    let share = |of: &dyn Fn(f64) -> bool| {
+        fakes.iter().filter(|value| of(**value)).count() as f64 / fakes.len() as f64
+    };
     // Of many equal values at an end of the interval, that part counts which fills it to 90 %.
     let below = part(0.05 - share(&|v| v < low), share(&|v| v == low));
     let above = part(0.05 - share(&|v| v > high), share(&|v| v == high));
@@ -137,8 +146,12 @@ mod tests {
         let both = align(&[("real", &real), ("fake", &fake)]).unwrap();
         let found = rare(&both[0], &both[1]);
         assert_eq!((found.levels, found.kept), (3, 1));
-        assert_eq!(found.lost.iter().map(|(_, level)| level.as_str()).collect::<Vec<_>>(), ["twice", "seldom"]);
-        let expected = 2.0 * (1.0 - (1.0f64 - 1.0 / 402.0).powi(102)) + 1.0 - (1.0f64 - 2.0 / 402.0).powi(102);
+        assert_eq!(
+            found.lost.iter().map(|(_, level)| level.as_str()).collect::<Vec<_>>(),
+            ["twice", "seldom"]
+        );
+        let expected =
+            2.0 * (1.0 - (1.0f64 - 1.0 / 402.0).powi(102)) + 1.0 - (1.0f64 - 2.0 / 402.0).powi(102);
         assert!((found.expected - expected).abs() < 1e-12);
         assert!((invented(&both[0], &both[1])[0] - 1.0 / 102.0).abs() < 1e-12);
     }

@@ -47,7 +47,8 @@ impl Space {
             Column::Categories { .. } => None,
             Column::Numbers(values) => {
                 let known = || values.iter().copied().filter(|value| !value.is_nan());
-                let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+                let (low, high) =
+                    known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
                 let n = known().count().max(1) as f64;
                 let (low, range) = if high > low { (low, high - low) } else { (low.min(0.0), 1.0) };
                 let gaps = others.iter().chain([&real]).any(|table| table.columns()[place].gaps() > 0);
@@ -63,7 +64,8 @@ impl Space {
         for (scale, column) in self.scales.iter().zip(table.columns()) {
             match (scale, column) {
                 (Some(Scale { low, range, mean, gaps }), Column::Numbers(values)) => {
-                    let scaled = values.iter().map(|v| if v.is_nan() { *mean } else { (v - low) / range } as f32);
+                    let scaled =
+                        values.iter().map(|v| if v.is_nan() { *mean } else { (v - low) / range } as f32);
                     points.numbers.push(scaled.collect());
                     if *gaps {
                         points.codes.push(values.iter().map(|v| u32::from(v.is_nan())).collect());

@@ -4,7 +4,8 @@ use super::columns::{Column, Columns, GAP, align};
 use super::judge::TableReport;
 use super::said::{Tone, number};
 use crate::figure::{
-    BarGroup, Bars, ColumnPair, FigureError, Level, Matrix, Report, Section, Table, bars, column_histograms, matrices,
+    BarGroup, Bars, ColumnPair, FigureError, Level, Matrix, Report, Section, Table, bars, column_histograms,
+    matrices,
 };
 
 /// Columns of categories that are drawn, those that are off most.
@@ -58,7 +59,8 @@ fn columns(report: &TableReport, train: &Columns, synthetic: &Columns) -> Result
         "The shape error is the Kolmogorov–Smirnov statistic of numbers and the total variation of categories, 0 where both \
          tables agree. The worst stand first.",
     );
-    let per_cent = |share: f64| if share.is_finite() { format!("{:.2}", 100.0 * share) } else { "–".into() };
+    let per_cent =
+        |share: f64| if share.is_finite() { format!("{:.2}", 100.0 * share) } else { "–".into() };
     section = section.table(Table {
         caption: "Column by column, %".into(),
         header: ["column", "kind", "shape error", "gaps", "gaps, synthetic", "invented", "in 90 % interval"]
@@ -78,7 +80,9 @@ fn columns(report: &TableReport, train: &Columns, synthetic: &Columns) -> Result
         .iter()
         .zip(synthetic.columns())
         .filter_map(|((name, a), b)| match (a, b) {
-            (Column::Numbers(original), Column::Numbers(generated)) if finite(original) && finite(generated) => {
+            (Column::Numbers(original), Column::Numbers(generated))
+                if finite(original) && finite(generated) =>
+            {
                 Some(ColumnPair { name, original, generated })
             }
             _ => None,
@@ -86,7 +90,11 @@ fn columns(report: &TableReport, train: &Columns, synthetic: &Columns) -> Result
         .collect();
     if !numbers.is_empty() {
         let figure = column_histograms(&numbers, "numbers")?;
-        section = section.figure(figure, "Training rows and synthetic rows over each other.", "Histograms of each column");
+        section = section.figure(
+            figure,
+            "Training rows and synthetic rows over each other.",
+            "Histograms of each column",
+        );
     }
     let worst = report.columns.iter().filter(|column| column.kind == "categories").take(BARS);
     for name in worst.map(|column| &column.name) {
@@ -97,7 +105,11 @@ fn columns(report: &TableReport, train: &Columns, synthetic: &Columns) -> Result
             continue;
         };
         let figure = bars(&categories(name, [codes, fakes], levels))?;
-        section = section.figure(figure, format!("Shares of the levels of {name}."), format!("Bars of the levels of {name}"));
+        section = section.figure(
+            figure,
+            format!("Shares of the levels of {name}."),
+            format!("Bars of the levels of {name}"),
+        );
     }
     Ok(section)
 }
@@ -114,9 +126,16 @@ fn categories(name: &str, codes: [&[u32]; 2], levels: &[String]) -> Bars {
     let of = |shares: &[f64]| order.iter().map(|&level| shares[level]).collect();
     Bars {
         title: name.into(),
-        caption: if levels.len() > LEVELS { format!("the {LEVELS} most frequent of {} levels", levels.len()) } else { String::new() },
+        caption: if levels.len() > LEVELS {
+            format!("the {LEVELS} most frequent of {} levels", levels.len())
+        } else {
+            String::new()
+        },
         value_label: "% of rows".into(),
-        labels: order.iter().map(|&level| if levels[level] == GAP { "(gap)".into() } else { levels[level].clone() }).collect(),
+        labels: order
+            .iter()
+            .map(|&level| if levels[level] == GAP { "(gap)".into() } else { levels[level].clone() })
+            .collect(),
         groups: vec![
             BarGroup { name: "training rows".into(), values: of(&real) },
             BarGroup { name: "synthetic rows".into(), values: of(&fake) },
@@ -126,7 +145,8 @@ fn categories(name: &str, codes: [&[u32]; 2], levels: &[String]) -> Bars {
 
 fn pairs(report: &TableReport) -> Result<Section, FigureError> {
     let [real, fake] = &report.association;
-    let both = [Matrix { title: "training rows", values: real }, Matrix { title: "synthetic rows", values: fake }];
+    let both =
+        [Matrix { title: "training rows", values: real }, Matrix { title: "synthetic rows", values: fake }];
     let figure = matrices(&both, &report.names, "how strongly columns hang together")?;
     let rows = report.pairs.iter().filter(|pair| pair.error.is_finite()).take(15);
     let section = Section::new("Columns in pairs")
@@ -141,6 +161,10 @@ fn pairs(report: &TableReport) -> Result<Section, FigureError> {
     Ok(section.table(Table {
         caption: "The pairs that are off most: trend error with common bin edges, %".into(),
         header: ["column", "and", "error"].map(String::from).to_vec(),
-        rows: rows.map(|pair| vec![pair.columns[0].clone(), pair.columns[1].clone(), format!("{:.2}", 100.0 * pair.error)]).collect(),
+        rows: rows
+            .map(|pair| {
+                vec![pair.columns[0].clone(), pair.columns[1].clone(), format!("{:.2}", 100.0 * pair.error)]
+            })
+            .collect(),
     }))
 }

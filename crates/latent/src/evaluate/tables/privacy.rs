@@ -29,7 +29,10 @@ pub fn membership(members: &Columns, held: &Columns, synthetic: &Columns) -> Opt
     let space = Space::of(members, &[held, synthetic]);
     let fakes = space.points(synthetic);
     let nearness = |table: &Columns| -> Vec<f64> {
-        nearest(&space.points(table), &fakes, Distance::Absolute, false).into_iter().map(|(d, _)| -d).collect()
+        nearest(&space.points(table), &fakes, Distance::Absolute, false)
+            .into_iter()
+            .map(|(d, _)| -d)
+            .collect()
     };
     auroc(&nearness(members), &nearness(held))
 }

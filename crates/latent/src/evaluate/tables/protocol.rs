@@ -7,7 +7,8 @@ use super::*;
 fn tables(n: usize, phase: f64) -> Columns {
     let i = || (0..n).map(|i| i as f64);
     let a: Vec<f64> = i().map(|i| (1.7 * i + phase).sin() + 0.3 * (0.31 * i).sin()).collect();
-    let round = |v: f64| if (v.fract().abs() - 0.5).abs() < 1e-9 { 2.0 * (v / 2.0).round() } else { v.round() };
+    let round =
+        |v: f64| if (v.fract().abs() - 0.5).abs() < 1e-9 { 2.0 * (v / 2.0).round() } else { v.round() };
     let b = i().zip(&a).map(|(i, a)| {
         round(4.0 * a + 3.0 * (2.3 * i).cos()) + if i % 7.0 == 0.0 { 20.0 * phase } else { 0.0 }
     });
@@ -35,8 +36,14 @@ fn shape_and_trend_are_sdmetrics() {
     for (found, expected) in shape(&real, &fake).iter().zip(expected) {
         assert!((found - expected).abs() < 1e-9, "{found} {expected}");
     }
-    let expected =
-        [0.043_272_544_11, 0.206_666_666_7, 0.074_166_666_67, 0.215_833_333_3, 0.216_666_666_7, 0.073_333_333_33];
+    let expected = [
+        0.043_272_544_11,
+        0.206_666_666_7,
+        0.074_166_666_67,
+        0.215_833_333_3,
+        0.216_666_666_7,
+        0.073_333_333_33,
+    ];
     for (pair, expected) in trend(&real, &fake, Edges::Own).iter().zip(expected) {
         assert!((pair.error - expected).abs() < 1e-9, "{pair:?} {expected}");
     }
@@ -64,7 +71,11 @@ fn a_report_says_what_is_wrong() {
     // Columns shuffled against each other: lines see nothing, trees and utility all the more.
     let shuffled = Columns::new(
         real.names().to_vec(),
-        real.columns().iter().enumerate().map(|(i, column)| column.rows(&key.fold(i).permutation(1200))).collect(),
+        real.columns()
+            .iter()
+            .enumerate()
+            .map(|(i, column)| column.rows(&key.fold(i).permutation(1200)))
+            .collect(),
     )
     .unwrap();
     let report = of(&shuffled);
@@ -85,8 +96,11 @@ fn a_report_says_what_is_wrong() {
     assert_eq!(json["figures"][0]["name"], "detection_trees");
     assert!(json["figures"][0]["low"].is_number() && json["columns"][0]["shape"].is_number());
     // The same bits whoever asks, and without test rows.
-    let again = judge(&real, None, &shuffled, None, Effort { baselines: false, ..Effort::default() }, key).unwrap();
+    let again =
+        judge(&real, None, &shuffled, None, Effort { baselines: false, ..Effort::default() }, key).unwrap();
     assert_eq!(value(&again, "detection_trees"), value(&report, "detection_trees"));
-    assert!(again.get("membership").is_none() && again.absent.iter().any(|absent| absent.contains("test rows")));
+    assert!(
+        again.get("membership").is_none() && again.absent.iter().any(|absent| absent.contains("test rows"))
+    );
     assert!(judge(&real, None, &shuffled, Some("e"), Effort::default(), key).is_err());
 }

@@ -91,11 +91,17 @@ impl Raw {
         let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let count = |byte: &u8| first.iter().filter(|other| *other == byte).count();
         let delimiter = *b",;\t|".iter().rev().max_by_key(|byte| count(byte)).unwrap_or(&b',');
-        let mut reader =
-            ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).trim(Trim::All).from_reader(bytes);
+        let mut reader = ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .trim(Trim::All)
+            .from_reader(bytes);
         let mut record = StringRecord::new();
         let mut next = |record: &mut StringRecord| {
-            reader.read_record(record).map_err(|error| malformed(path, error.to_string(), "save it as UTF-8 text"))
+            reader
+                .read_record(record)
+                .map_err(|error| malformed(path, error.to_string(), "save it as UTF-8 text"))
         };
         if !next(&mut record)? {
             return Err(malformed(path, "is empty".into(), "give a line of names and rows"));
@@ -131,7 +137,9 @@ impl Raw {
                     line: *line,
                     column: name.clone(),
                     what: format!("{cell:?} is no number"),
-                    remedy: format!("mend it, or say that the column holds categories: --categories {name:?}"),
+                    remedy: format!(
+                        "mend it, or say that the column holds categories: --categories {name:?}"
+                    ),
                 }),
             };
             Ok(Column::Numbers(cells.iter().zip(&self.lines).map(value).collect::<Result<_, _>>()?))
@@ -165,7 +173,8 @@ mod tests {
 
     fn read_texts(texts: &[&str], kinds: &Kinds) -> Result<Vec<Columns>, DataError> {
         let folder = tempfile::tempdir().unwrap();
-        let paths: Vec<_> = (0..texts.len()).map(|place| folder.path().join(format!("{place}.csv"))).collect();
+        let paths: Vec<_> =
+            (0..texts.len()).map(|place| folder.path().join(format!("{place}.csv"))).collect();
         paths.iter().zip(texts).for_each(|(path, text)| std::fs::write(path, text).unwrap());
         read(&paths.iter().map(|path| path.as_path()).collect::<Vec<_>>(), kinds)
     }
@@ -194,7 +203,10 @@ mod tests {
         let real = format!("age\n{real}");
         let none = Kinds::default();
         let wrong = said(&[&real, "age\n1\nold\n"], &none);
-        assert!(wrong.contains("line 3") && wrong.contains("age") && wrong.contains("\"old\" is no number"), "{wrong}");
+        assert!(
+            wrong.contains("line 3") && wrong.contains("age") && wrong.contains("\"old\" is no number"),
+            "{wrong}"
+        );
         assert!(said(&["a,b\n1\n"], &none).contains("line 2 has 1 cells, the header 2"));
         assert!(said(&["1,2\n1,2\n"], &none).contains("no line of names"));
         assert!(said(&[""], &none).contains("is empty"));

@@ -51,7 +51,8 @@ pub fn log_odds(x: &[f64], y: &[bool], held: &[f64], features: usize) -> Option<
             break;
         }
     }
-    let score = |row: &[f64]| row.iter().enumerate().map(|(j, v)| v * w[(j, 0)]).sum::<f64>() + w[(features, 0)];
+    let score =
+        |row: &[f64]| row.iter().enumerate().map(|(j, v)| v * w[(j, 0)]).sum::<f64>() + w[(features, 0)];
     Some(held.chunks_exact(features).map(score).collect())
 }
 
@@ -75,7 +76,8 @@ mod tests {
         // bench/tables/reference.py, logistic: decision_function of the first three rows.
         let x: Vec<f64> =
             (0..60).flat_map(|i| [(1.7 * f64::from(i)).sin(), (2.3 * f64::from(i)).cos() * 3.0]).collect();
-        let y: Vec<bool> = (0..60).map(|i| x[2 * i] + 0.5 * x[2 * i + 1] + (0.9 * i as f64).sin() > 0.3).collect();
+        let y: Vec<bool> =
+            (0..60).map(|i| x[2 * i] + 0.5 * x[2 * i + 1] + (0.9 * i as f64).sin() > 0.3).collect();
         let found = log_odds(&x, &y, &x[..6], 2).unwrap();
         for (found, expected) in found.iter().zip(LOGISTIC) {
             assert!((found - expected).abs() < 1e-4, "{found} {expected}");

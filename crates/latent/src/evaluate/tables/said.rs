@@ -32,7 +32,16 @@ const COPIED: f64 = 0.8;
 impl TableReport {
     /// What the numbers mean, warnings first.
     pub fn findings(&self) -> Vec<Finding> {
-        let each = [Self::told, Self::copied, Self::members, Self::taught, Self::marginal, Self::gaps, Self::made_up, Self::rare];
+        let each = [
+            Self::told,
+            Self::copied,
+            Self::members,
+            Self::taught,
+            Self::marginal,
+            Self::gaps,
+            Self::made_up,
+            Self::rare,
+        ];
         let mut findings: Vec<Finding> = each.iter().filter_map(|of| of(self)).collect();
         findings.sort_by_key(|finding| match finding.tone {
             Tone::Warning => 0,
@@ -46,7 +55,9 @@ impl TableReport {
         let found = self.get("detection_trees")?;
         let area = found.estimate.value;
         let (tone, mut headline) = match area {
-            _ if found.estimate.low <= 0.52 => (Tone::Good, "synthetic rows can hardly be told from real ones".to_string()),
+            _ if found.estimate.low <= 0.52 => {
+                (Tone::Good, "synthetic rows can hardly be told from real ones".to_string())
+            }
             _ if area < 0.65 => (Tone::Good, "synthetic rows are seldom told from real ones".into()),
             _ if area < 0.8 => (Tone::Note, "synthetic rows are often told from real ones".into()),
             _ => (Tone::Warning, "synthetic rows are easily told from real ones".into()),
@@ -56,7 +67,11 @@ impl TableReport {
             tone = Tone::Warning;
             headline += ", no less than those of a Gaussian copula";
         }
-        Some(Finding { tone, headline, evidence: format!("boosted trees: AUC {}; ½ is chance", with_baselines(found)) })
+        Some(Finding {
+            tone,
+            headline,
+            evidence: format!("boosted trees: AUC {}; ½ is chance", with_baselines(found)),
+        })
     }
 
     fn copied(&self) -> Option<Finding> {
@@ -66,11 +81,21 @@ impl TableReport {
         let recall = self.get("beta_recall");
         if copies.estimate.low > 2.0 * expected && copies.estimate.value > 0.001 {
             let headline = "training rows are handed out again".into();
-            return Some(Finding { tone: Tone::Warning, headline, evidence: format!("exact copies {}", with_baselines(copies)) });
+            return Some(Finding {
+                tone: Tone::Warning,
+                headline,
+                evidence: format!("exact copies {}", with_baselines(copies)),
+            });
         }
-        let recall = recall.filter(|recall| recall.estimate.low > recall.fresh.unwrap_or(0.5).max(0.5) + 0.03)?;
-        let headline = "synthetic rows lie nearer to training rows than fresh ones would: they are near copies".into();
-        Some(Finding { tone: Tone::Warning, headline, evidence: format!("β-recall {}", with_baselines(recall)) })
+        let recall =
+            recall.filter(|recall| recall.estimate.low > recall.fresh.unwrap_or(0.5).max(0.5) + 0.03)?;
+        let headline =
+            "synthetic rows lie nearer to training rows than fresh ones would: they are near copies".into();
+        Some(Finding {
+            tone: Tone::Warning,
+            headline,
+            evidence: format!("β-recall {}", with_baselines(recall)),
+        })
     }
 
     fn members(&self) -> Option<Finding> {
@@ -88,7 +113,8 @@ impl TableReport {
     fn taught(&self) -> Option<Finding> {
         let (found, target) = (self.get("utility")?, self.target.as_ref()?);
         let real = found.fresh?;
-        let evidence = format!("{} from synthetic rows, {} from real ones", number(found.estimate.value), number(real));
+        let evidence =
+            format!("{} from synthetic rows, {} from real ones", number(found.estimate.value), number(real));
         let (lost, far) = match found.ideal > 0.5 {
             true => (real - found.estimate.value, 0.05),
             false => ((found.estimate.value - real) / real.max(1e-12), 0.2),
@@ -119,7 +145,11 @@ impl TableReport {
         if found.estimate.value < COPIED * copied {
             let headline = "columns are nearer to the training table than chance allows: its values are handed out again"
                 .into();
-            return Some(Finding { tone: Tone::Note, headline, evidence: format!("shape error {} %", with_baselines(found)) });
+            return Some(Finding {
+                tone: Tone::Note,
+                headline,
+                evidence: format!("shape error {} %", with_baselines(found)),
+            });
         }
         let worst: Vec<String> = self
             .columns
@@ -142,7 +172,8 @@ impl TableReport {
             .filter(|column| (column.gaps - column.gaps_synthetic).abs() > 0.02)
             .take(3)
             .map(|column| {
-                let [real, fake] = [column.gaps, column.gaps_synthetic].map(|share| format!("{:.1} %", 100.0 * share));
+                let [real, fake] =
+                    [column.gaps, column.gaps_synthetic].map(|share| format!("{:.1} %", 100.0 * share));
                 format!("{} {fake} for {real}", shown(&column.name))
             })
             .collect();
@@ -163,7 +194,8 @@ impl TableReport {
             .collect();
         (!off.is_empty()).then(|| Finding {
             tone: Tone::Note,
-            headline: "some cells hold what no training row has: another category, a number beyond its range".into(),
+            headline: "some cells hold what no training row has: another category, a number beyond its range"
+                .into(),
             evidence: off.join(", "),
         })
     }
@@ -172,8 +204,12 @@ impl TableReport {
         let found = self.get("rare_kept")?;
         let expected = found.fresh?;
         (found.estimate.value < 0.8 * expected).then(|| {
-            let lost: Vec<String> =
-                self.lost.iter().take(3).map(|(column, level)| format!("{} of {}", shown(level), shown(column))).collect();
+            let lost: Vec<String> = self
+                .lost
+                .iter()
+                .take(3)
+                .map(|(column, level)| format!("{} of {}", shown(level), shown(column)))
+                .collect();
             Finding {
                 tone: Tone::Warning,
                 headline: "rare categories are lost".into(),

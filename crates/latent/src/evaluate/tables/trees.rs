@@ -188,7 +188,8 @@ impl Grower<'_> {
         let mut leaves = vec![root];
         while leaves.len() < LEAVES {
             let gain = |leaf: &Leaf| leaf.cut.map_or(f64::NEG_INFINITY, |cut| cut.gain);
-            let best = (0..leaves.len()).fold(0, |best, i| if gain(&leaves[i]) > gain(&leaves[best]) { i } else { best });
+            let best = (0..leaves.len())
+                .fold(0, |best, i| if gain(&leaves[i]) > gain(&leaves[best]) { i } else { best });
             let Some(cut) = leaves[best].cut else { break };
             let parent = leaves.swap_remove(best);
             let middle = self.part(parent.rows.clone(), &cut);
@@ -327,7 +328,8 @@ mod tests {
         let trees = Trees::fit(&data, &rows, &y, Loss::Logistic);
         let held: Vec<u32> = (2000..3000).collect();
         let scores = trees.scores(&data, &held);
-        let right = held.iter().zip(&scores).filter(|(row, s)| (**s > 0.0) == (y[**row as usize] > 0.5)).count();
+        let right =
+            held.iter().zip(&scores).filter(|(row, s)| (**s > 0.0) == (y[**row as usize] > 0.5)).count();
         assert!(right > 990, "{right}");
     }
 

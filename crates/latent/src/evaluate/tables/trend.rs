@@ -61,7 +61,8 @@ pub fn trend(real: &Columns, synthetic: &Columns, edges: Edges) -> Vec<Pair> {
 /// pictures show.
 pub fn association(table: &Columns) -> Vec<Vec<f64>> {
     let width = table.width();
-    let cut: Vec<Labels> = table.columns().iter().map(|column| Labels::of(column, column, Edges::Common)).collect();
+    let cut: Vec<Labels> =
+        table.columns().iter().map(|column| Labels::of(column, column, Edges::Common)).collect();
     map(width, |a| {
         let with = |b: usize| match (&table.columns()[a], &table.columns()[b]) {
             _ if a == b => 1.0,
@@ -179,8 +180,11 @@ fn cramers_v(a: &Labels, b: &Labels) -> f64 {
     };
     let (p, q) = (margin(a), margin(b));
     // Σ (s − pq)²/pq = Σ s²/pq − 1
-    let chi: f64 =
-        shares.iter().map(|(k, s)| s * s / (p[*k as usize / b.count] * q[*k as usize % b.count])).sum::<f64>() - 1.0;
+    let chi: f64 = shares
+        .iter()
+        .map(|(k, s)| s * s / (p[*k as usize / b.count] * q[*k as usize % b.count]))
+        .sum::<f64>()
+        - 1.0;
     let occur = |shares: &[f64]| shares.iter().filter(|share| **share > 0.0).count();
     let freedom = occur(&p).min(occur(&q)).saturating_sub(1);
     if freedom == 0 { f64::NAN } else { (chi.max(0.0) / freedom as f64).sqrt().min(1.0) }

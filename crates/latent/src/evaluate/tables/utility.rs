@@ -24,7 +24,9 @@ pub fn utility(train: &Columns, test: &Columns, target: usize) -> Option<Estimat
     let (data, held) = (cutting.apply(&inputs), cutting.apply(&held));
     match (&train.columns()[target], &test.columns()[target]) {
         (Column::Numbers(y), Column::Numbers(truth)) => {
-            let rows = |y: &[f64]| -> Vec<u32> { (0..y.len() as u32).filter(|&row| !y[row as usize].is_nan()).collect() };
+            let rows = |y: &[f64]| -> Vec<u32> {
+                (0..y.len() as u32).filter(|&row| !y[row as usize].is_nan()).collect()
+            };
             let (known, asked) = (rows(y), rows(truth));
             if known.is_empty() || asked.is_empty() {
                 return None;
@@ -38,8 +40,10 @@ pub fn utility(train: &Columns, test: &Columns, target: usize) -> Option<Estimat
         }
         (Column::Categories { codes: y, levels }, Column::Categories { codes: truth, .. }) => {
             let count = |codes: &[u32], level: u32| codes.iter().filter(|code| **code == level).count();
-            let mut asked: Vec<(usize, u32)> =
-                (0..levels.len() as u32).map(|level| (count(truth, level), level)).filter(|(n, _)| *n > 0).collect();
+            let mut asked: Vec<(usize, u32)> = (0..levels.len() as u32)
+                .map(|level| (count(truth, level), level))
+                .filter(|(n, _)| *n > 0)
+                .collect();
             asked.sort_by(|a, b| b.cmp(a));
             asked.truncate(LEVELS);
             if asked.len() < 2 {
@@ -65,7 +69,11 @@ pub fn utility(train: &Columns, test: &Columns, target: usize) -> Option<Estimat
                 })
                 .collect();
             let mean = |of: fn(&Estimate) -> f64| areas.iter().map(of).sum::<f64>() / areas.len() as f64;
-            (!areas.is_empty()).then(|| Estimate { value: mean(|a| a.value), low: mean(|a| a.low), high: mean(|a| a.high) })
+            (!areas.is_empty()).then(|| Estimate {
+                value: mean(|a| a.value),
+                low: mean(|a| a.low),
+                high: mean(|a| a.high),
+            })
         }
         _ => None,
     }
