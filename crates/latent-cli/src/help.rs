@@ -5,7 +5,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["demo", "textbook", "presets", "settings", "devices"]),
     ("Learn", &["data", "train", "report", "inspect"]),
     ("Generate", &["fit-sampler", "sample", "interpolate", "traverse", "decode", "export"]),
-    ("Understand", &["explore", "evaluate", "compare", "score", "encode", "reconstruct"]),
+    ("Understand", &["explore", "evaluate", "judge", "compare", "score", "encode", "reconstruct"]),
 ];
 
 const FIRST_STEPS: &str = "\

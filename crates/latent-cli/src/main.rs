@@ -21,7 +21,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
     compare, completions, data, decode, demo, devices, encode, evaluate, explore, export, fit_sampler, inspect,
-    interpolate, man, presets, reconstruct, report, sample, score, settings, textbook, train, traverse,
+    interpolate, judge, man, presets, reconstruct, report, sample, score, settings, textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -55,6 +55,7 @@ enum Command {
     Decode(decode::Decode),
     Score(score::Score),
     Evaluate(evaluate::Evaluate),
+    Judge(judge::Judge),
     Compare(compare::Compare),
     Explore(explore::Explore),
     Export(export::Export),
@@ -99,6 +100,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Decode(command) => command.run(out),
         Command::Score(command) => command.run(out),
         Command::Evaluate(command) => command.run(out),
+        Command::Judge(command) => command.run(out),
         Command::Compare(command) => command.run(out),
         Command::Explore(command) => command.run(out),
         Command::Export(command) => command.run(out),

@@ -22,6 +22,11 @@ fn examples_of_help_texts_run() {
         if name == "compare" {
             judged(folder.path());
         }
+        if name == "judge" {
+            for (file, rows) in [("table.csv", 200), ("rows.csv", 150), ("held-out.csv", 100)] {
+                common::write_table(&folder.path().join(file), rows);
+            }
+        }
         let mut found = 0;
         for page in pages {
             // On a narrow terminal, where a long example would be cut in two.

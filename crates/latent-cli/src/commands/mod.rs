@@ -13,6 +13,7 @@ pub mod export;
 pub mod fit_sampler;
 pub mod inspect;
 pub mod interpolate;
+pub mod judge;
 pub mod man;
 pub mod presets;
 pub mod reconstruct;

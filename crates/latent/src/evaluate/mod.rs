@@ -10,6 +10,7 @@
 //! anomaly/          does it tell foreign rows from its own?
 //! disentanglement/  does each dimension know one factor?
 //! compare/          which run is better, and is it more than chance?
+//! tables/           synthetic rows of mixed columns beside real ones, whoever made them
 //!
 //! training_rows     are these rows a test, or has the model learned them?
 //! measure           what a question takes (a Subject) and gives
@@ -35,6 +36,7 @@ mod report;
 mod sampled;
 pub mod samples;
 mod statistics;
+pub mod tables;
 mod terms;
 mod training_rows;
 mod verdict;

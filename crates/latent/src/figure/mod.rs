@@ -8,6 +8,7 @@
 //! grid, images            samples, reconstructions, interpolations, traversals
 //! plot, curves            lines, points and bands over two axes; how training went
 //! bars, histograms        values side by side; columns of a table
+//! matrices                how pairs of columns hang together
 //! codes, regions          the latent plane; contours: the prior in it
 //! frame, axis             the axes of all of these; labels: where names of points go
 //! canvas, font, palette   what is drawn with; render: from SVG to pixels and files
@@ -29,6 +30,7 @@ mod grid;
 mod histograms;
 mod images;
 mod labels;
+mod matrices;
 mod palette;
 mod plot;
 mod regions;
@@ -43,6 +45,7 @@ pub use error::FigureError;
 pub use grid::{GridLabels, image_sheet, interpolation, pairs, reconstructions, sample_grid, traversal};
 pub use histograms::{ColumnPair, column_histograms};
 pub use images::Images;
+pub use matrices::{Matrix, matrices};
 pub use plot::{Axis, Line, Mark, Plot, Series, panels, plot};
 pub use regions::{LatentView, Mosaic, Region, Regions, mosaic, regions, regions_and_mosaic};
 pub use render::Figure;

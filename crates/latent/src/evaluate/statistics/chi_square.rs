@@ -25,7 +25,7 @@ pub fn chi_square_quantile(dims: usize, mass: f64) -> f64 {
 }
 
 /// γ(a, x)/Γ(a) by its series, x^a e^−x Σ_n x^n / Γ(a + n + 1): every term is positive.
-fn lower_gamma(a: f64, x: f64) -> f64 {
+pub fn lower_gamma(a: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
     }
