@@ -61,6 +61,11 @@ pub(crate) trait Dataset: Send + Sync {
         None
     }
 
+    /// What the columns are, where they are mixed: missing values are NaN in what is read, and gaps are part of x.
+    fn table(&self) -> Option<&std::sync::Arc<super::Table>> {
+        None
+    }
+
     /// Whether values are missing: those are NaN in what is read.
     fn has_gaps(&self) -> bool {
         false

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Checked, FORMAT, Run};
 use crate::config::ConfigError;
-use crate::data::SampleShape;
+use crate::data::{SampleShape, Table, ValueKind};
 use crate::device::Device;
 use crate::error::Result;
 use crate::member::Registry;
@@ -47,7 +47,15 @@ impl Model {
         if version > FORMAT {
             return Err(StoreError::Newer { path: path.into(), found: version, known: FORMAT }.into());
         }
-        let run = Run::from_toml(file.header("run", path)?, path)?;
+        let mut run = Run::from_toml(file.header("run", path)?, path)?;
+        if run.facts.kind == ValueKind::Mixed {
+            let table = Table::from_json(file.header("table", path)?).map_err(foreign)?;
+            let names: Vec<&str> = table.modelled().map(|column| column.name.as_str()).collect();
+            if names != run.facts.columns || run.facts.shape.features() != names.len() {
+                return Err(foreign("its table has other columns than its run".into()).into());
+            }
+            run.facts.table = Some(std::sync::Arc::new(table));
+        }
         check_normalisation(&run).map_err(foreign)?;
         let malformed = |what: String| StoreError::Malformed {
             path: path.into(),
@@ -100,6 +108,10 @@ impl Model {
         let mut file = TensorWriter::default();
         file.header("latent", FORMAT.to_string());
         file.header("run", run.without_statistics().to_toml()?);
+        if let Some(table) = &run.facts.table {
+            let text = table.to_json();
+            file.header("table", text.map_err(|what| ConfigError::Unwritable { key: "facts.table".into(), what })?);
+        }
         weights.kept().for_each(|(_, weight)| file.weight("weights", weight));
         Ok(file.save(path)?)
     }

@@ -39,6 +39,7 @@ fn model(settings: &[&str]) -> Model {
         hash: String::new(),
         overlaps: Vec::new(),
         condition: Vec::new(),
+        table: None,
     };
     let registry = Registry::default();
     let (checked, _) = resolve(&layers, &facts, &registry).unwrap();
