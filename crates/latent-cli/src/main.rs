@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    compare, completions, data, decode, demo, devices, encode, evaluate, fit_sampler, inspect, interpolate,
+    compare, completions, data, decode, demo, devices, encode, evaluate, fit_sampler, impute, inspect, interpolate,
     man, presets, reconstruct, report, sample, score, settings, textbook, train, traverse,
 };
 use failure::{Done, Failure};
@@ -53,6 +53,7 @@ enum Command {
     Traverse(traverse::Traverse),
     Encode(encode::Encode),
     Decode(decode::Decode),
+    Impute(impute::Impute),
     Score(score::Score),
     Evaluate(evaluate::Evaluate),
     Compare(compare::Compare),
@@ -95,6 +96,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Traverse(command) => command.run(out),
         Command::Encode(command) => command.run(out),
         Command::Decode(command) => command.run(out),
+        Command::Impute(command) => command.run(out),
         Command::Score(command) => command.run(out),
         Command::Evaluate(command) => command.run(out),
         Command::Compare(command) => command.run(out),

@@ -9,6 +9,7 @@ pub mod devices;
 pub mod encode;
 pub mod evaluate;
 pub mod fit_sampler;
+pub mod impute;
 pub mod inspect;
 pub mod interpolate;
 pub mod man;

@@ -66,6 +66,11 @@ pub(crate) trait Dataset: Send + Sync {
         None
     }
 
+    /// The name of a column of identifiers, which are no part of x, and that of each row.
+    fn identifiers(&self) -> Option<(&str, &[String])> {
+        None
+    }
+
     /// Whether values are missing: those are NaN in what is read.
     fn has_gaps(&self) -> bool {
         false

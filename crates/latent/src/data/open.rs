@@ -229,7 +229,7 @@ fn table(
 }
 
 /// The text of a file, which may be packed by gzip.
-fn text_of(path: &Path) -> Result<Box<dyn Read>, DataError> {
+pub(super) fn text_of(path: &Path) -> Result<Box<dyn Read>, DataError> {
     let storage = Storage::open(path)?;
     let mut start = [0; 2];
     let packed = storage.len() >= 2 && storage.read_at(0, &mut start).is_ok() && start == [0x1f, 0x8b];

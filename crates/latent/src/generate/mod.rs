@@ -7,10 +7,12 @@
 //! here       what a Model does: sample, encode, decode, reconstruct, score; opening data as it knows it
 //! told       what a conditional model is told of each row
 //! samples    what a model gives, in the model's units and in the user's
+//! columns    mixed columns: conditions, gaps filled in, cells that surprise
 //! paths      interpolation and traversal
 //! sampler/   p̂(z) fitted on codes, and drawn from in the prior's place
 //! ```
 
+pub mod columns;
 mod error;
 mod paths;
 pub mod sampler;

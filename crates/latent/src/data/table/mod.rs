@@ -15,9 +15,11 @@
 //! scale      values ↔ levels, and the digits that levels are predicted by
 //! read       from a file to columns; rows as a data set
 //! write      rows of x back into a file
+//! fill       a file as it was, its empty cells filled in
 //! ```
 
 mod date;
+mod fill;
 mod identifier;
 mod kind;
 mod number;
@@ -30,6 +32,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 pub use date::DateFormat;
+pub use fill::fill_gaps;
 pub use identifier::Pattern;
 pub use kind::Kind;
 pub use number::NumberFormat;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::kind::{Found, Refused, is_gap};
 use super::{Column, Kind, Scale, Table, nothing_left};
-use crate::config::nearest;
+use crate::data::classes::nearest;
 use crate::data::csv::{Roles, check_header, first_line, next};
 use crate::data::dataset::{Dataset, Labels, Number, Visit};
 use crate::data::header::{LOOKED_AT, is_row, made_up};
@@ -29,6 +29,8 @@ pub(crate) struct MixedRows {
     labels: Option<Labels>,
     groups: Option<Vec<u32>>,
     numbers: Vec<(String, Vec<f64>)>,
+    /// The name of the first column of identifiers, and that of each row.
+    identifiers: Option<(String, Vec<String>)>,
 }
 
 /// A column as it stands in the file: each different word once, and which of them each row has.
@@ -109,14 +111,10 @@ pub(crate) fn read(
     };
     check_header(path, &header)?;
     if let Some(unknown) = settings.columns.keys().find(|name| !header.contains(name)) {
-        let hint = nearest(unknown, header.iter().map(String::as_str));
         return Err(DataError::setting(
             "columns",
-            format!("{} has no column {unknown:?}", path.display()),
-            match hint {
-                Some(hint) => format!("did you mean {hint:?}?"),
-                None => format!("its columns are {}", header.join(", ")),
-            },
+            format!("{} has no column {unknown:?}{}", path.display(), nearest(unknown, &header)),
+            format!("its columns are {}", header.join(", ")),
         ));
     }
     let mut raw: Vec<Raw> = header.iter().map(|_| Raw::default()).collect();
@@ -164,6 +162,7 @@ pub(crate) fn read(
         None => columns.found(settings, &aside, separator as char, !headless, log)?,
     };
     let values = columns.values(&table, model.is_some(), log)?;
+    let identifiers = columns.identifiers(&table);
     Ok(MixedRows {
         path: path.into(),
         names: table.modelled().map(|column| column.name.clone()).collect(),
@@ -173,6 +172,7 @@ pub(crate) fn read(
         labels,
         groups,
         numbers,
+        identifiers,
     })
 }
 
@@ -219,6 +219,14 @@ impl Columns<'_> {
         let names: Vec<String> = raw.of.iter().map(|place| raw.words[*place as usize].clone()).collect();
         let labels = Labels::from_names(&names);
         labels.map(Some).map_err(|what| DataError::setting(key, what, "name another column"))
+    }
+
+    /// The first column of identifiers that is there.
+    fn identifiers(&self, table: &Table) -> Option<(String, Vec<String>)> {
+        let is_one = |column: &&Column| matches!(column.kind, Kind::Identifier(_));
+        let (name, at) = table.columns.iter().filter(is_one).find_map(|c| Some((&c.name, self.place(&c.name)?)))?;
+        let raw = &self.raw[at];
+        Some((name.clone(), raw.of.iter().map(|place| raw.words[*place as usize].clone()).collect()))
     }
 
     /// Columns of numbers that are told beside x.
@@ -329,9 +337,7 @@ impl Columns<'_> {
                     let what = format!("{word:?} is no {}, and the model knows the column as one", column.kind.name());
                     return Err(self.cell(at, word, what, "mend the cell, or leave it empty".into()));
                 };
-                let hint = nearest(word, words.iter().map(String::as_str));
-                let hint = hint.map(|hint| format!("; the nearest is {hint:?}")).unwrap_or_default();
-                let what = format!("no row of training had {word:?}{hint}");
+                let what = format!("no row of training had {word:?}{}", nearest(word, words));
                 if of_words.iter().all(|value| value.is_nan()) || !is_other {
                     return Err(self.cell(at, word, what, "give the words of the training data".into()));
                 }
@@ -418,6 +424,10 @@ impl Dataset for MixedRows {
 
     fn table(&self) -> Option<&Arc<Table>> {
         Some(&self.table)
+    }
+
+    fn identifiers(&self) -> Option<(&str, &[String])> {
+        self.identifiers.as_ref().map(|(name, all)| (name.as_str(), &all[..]))
     }
 
     fn read(&self, row: u64, values: &mut [f64]) -> Result<(), DataError> {

@@ -32,12 +32,24 @@ pub struct Evidence {
     pub x: Vec<f32>,
     /// What the unknown cells of each column may be; none where anything.
     pub allowed: Vec<Option<Allowed>>,
+    /// Whether what is given is weighed, cell after cell; otherwise it is simply taken, and rows may differ in what is given.
+    pub weigh: bool,
+    /// Whether only columns of which anything is given or asked are drawn; the others stay unknown.
+    pub only_given: bool,
+    /// Whether no gap is drawn.
+    pub no_gaps: bool,
 }
 
 impl Evidence {
     /// Nothing is known.
     pub fn nothing(rows: usize, columns: usize) -> Self {
-        Self { x: vec![UNKNOWN; rows * columns], allowed: vec![None; columns] }
+        Self {
+            x: vec![UNKNOWN; rows * columns],
+            allowed: vec![None; columns],
+            weigh: false,
+            only_given: false,
+            no_gaps: false,
+        }
     }
 }
 
@@ -143,6 +155,9 @@ impl Mixed {
         };
         let mut order: Vec<(usize, usize)> =
             digits.iter().enumerate().map(|(at, digit)| (rank(digit.column), at)).collect();
+        if evidence.only_given {
+            order.retain(|(rank, _)| *rank < 2);
+        }
         // A confined column is done with before what is free begins, its places too.
         order.sort_by_key(|(rank, at)| (*rank, *at));
         let wide = digits.len() + columns;
@@ -150,14 +165,19 @@ impl Mixed {
             let draws = rows / noise.ids.len().max(1);
             host(&noise.uniforms(draws.max(1), wide, &Device::cpu()))
         });
-        let mut seen = vec![Seen::Unknown; rows * columns];
+        let mut seen = if evidence.weigh { vec![Seen::Unknown; rows * columns] } else { given.clone() };
         let mut log_weight = vec![0.0; rows];
         let mut sum = outputs + self.embedding.apply(view.weights, &seen);
         for (_, at) in order {
             let digit = digits[at];
             let column = digit.column;
             let cells: Vec<usize> = (0..rows).map(|row| row * columns + column).collect();
-            if digit.is_place && !cells.iter().any(|cell| matches!(seen[*cell], Seen::Group(_))) {
+            // Whether this digit of a cell is still to come.
+            let open = |seen: Seen| match digit.is_place {
+                true => matches!(seen, Seen::Group(_)),
+                false => seen == Seen::Unknown,
+            };
+            if !cells.iter().any(|cell| open(seen[*cell])) {
                 continue;
             }
             let logits = self.logits_of(view, self.hidden(view.weights, sum.clone()), digit);
@@ -165,7 +185,7 @@ impl Mixed {
             let before: Vec<Seen> = cells.iter().map(|cell| seen[*cell]).collect();
             for (row, logits) in logits.chunks_exact_mut(digit.count).enumerate() {
                 let cell = cells[row];
-                if digit.is_place && !matches!(seen[cell], Seen::Group(_)) {
+                if !open(seen[cell]) {
                     continue;
                 }
                 let group = match seen[cell] {
@@ -175,6 +195,10 @@ impl Mixed {
                 let shares = logits;
                 if digit.is_place {
                     shares[self.layout.places_of(column, group)..].fill(f32::NEG_INFINITY);
+                }
+                if evidence.no_gaps && !digit.is_place {
+                    let groups = self.layout.scale(column).group_count();
+                    shares[groups..].fill(f32::NEG_INFINITY);
                 }
                 softmax(shares);
                 let choice = match self.layout.choice(digit, given[cell]) {
@@ -203,6 +227,9 @@ impl Mixed {
         let mut x = vec![GAP; rows * columns];
         for (cell, x) in x.iter_mut().enumerate() {
             let (row, column) = (cell / columns, cell % columns);
+            if seen[cell] == Seen::Unknown {
+                *x = UNKNOWN;
+            }
             let Seen::Level(level) = seen[cell] else { continue };
             if given[cell] != Seen::Unknown {
                 *x = evidence.x[cell];
