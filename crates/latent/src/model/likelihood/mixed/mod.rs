@@ -16,6 +16,8 @@
 
 mod chain;
 mod digits;
+#[cfg(test)]
+mod tests;
 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use latent_kernels::Activation;
