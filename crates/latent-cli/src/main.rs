@@ -20,8 +20,9 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    compare, completions, data, decode, demo, devices, encode, evaluate, explore, export, fit_sampler, inspect,
-    interpolate, judge, man, presets, reconstruct, report, sample, score, settings, textbook, train, traverse,
+    compare, completions, data, decode, demo, devices, encode, evaluate, explore, export, fit_sampler,
+    impute, inspect, interpolate, judge, man, presets, reconstruct, report, sample, score, settings,
+    textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -53,6 +54,7 @@ enum Command {
     Traverse(traverse::Traverse),
     Encode(encode::Encode),
     Decode(decode::Decode),
+    Impute(impute::Impute),
     Score(score::Score),
     Evaluate(evaluate::Evaluate),
     Judge(judge::Judge),
@@ -98,6 +100,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Traverse(command) => command.run(out),
         Command::Encode(command) => command.run(out),
         Command::Decode(command) => command.run(out),
+        Command::Impute(command) => command.run(out),
         Command::Score(command) => command.run(out),
         Command::Evaluate(command) => command.run(out),
         Command::Judge(command) => command.run(out),

@@ -41,7 +41,7 @@ impl Kind {
         match ending.to_string_lossy().to_ascii_lowercase().as_str() {
             "png" | "svg" => Some(Self::Picture),
             "npy" => Some(Self::Array),
-            "csv" => Some(Self::Table),
+            "csv" | "tsv" => Some(Self::Table),
             "html" => Some(Self::Page),
             "onnx" => Some(Self::Graph),
             "" => Some(Self::Folder),

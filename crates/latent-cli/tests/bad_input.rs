@@ -93,9 +93,17 @@ fn numbers_that_are_none() {
     write_npy_bytes(&at.path().join("inf.npy"), "<f4", "(10, 4)", &floats(&values));
     refuse(at.path(), "train --data inf.npy --out run", &["inf.npy", "row 3, column 1", "-inf"]);
     fs::write(at.path().join("nan.csv"), "a,b\n1,2\n3,nan\n4,5\n").expect("a table");
-    refuse(at.path(), "train --data nan.csv --out run", &["nan.csv", "line 3", "\"b\"", "fill in a number"]);
+    refuse(
+        at.path(),
+        "train --data nan.csv --out run --set data.table=numbers",
+        &["nan.csv", "line 3", "\"b\"", "fill in a number"],
+    );
     fs::write(at.path().join("word.csv"), "a,b\n1,2\n3,red\n4,5\n").expect("a table");
-    refuse(at.path(), "train --data word.csv --out run", &["line 3", "\"b\"", "data.label = \"b\""]);
+    refuse(
+        at.path(),
+        "train --data word.csv --out run --set data.table=numbers",
+        &["line 3", "\"b\"", "data.label = \"b\""],
+    );
     let large: Vec<u8> = (0..600).flat_map(|i| if i == 77 { -3i64 } else { 9 }.to_le_bytes()).collect();
     write_npy_bytes(&at.path().join("low.npy"), "<i8", "(6, 10, 10)", &large);
     refuse(at.path(), "train --data low.npy --out run", &["low.npy", "-3", "65535", "u8 or u16"]);

@@ -155,6 +155,7 @@ fn facts(shape: SampleShape, kind: ValueKind) -> Facts {
         hash: String::new(),
         overlaps: Vec::new(),
         condition: Vec::new(),
+        table: None,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod explore;
 pub mod export;
 pub mod fit_sampler;
+pub mod impute;
 pub mod inspect;
 pub mod interpolate;
 pub mod judge;

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use latent::Model;
 use latent::Registry;
-use latent::generate::Observe;
 use latent::generate::sampler::{Choice, FittedSampler, How};
+use latent::generate::{Observe, Samples};
 use latent::words::shown;
 use serde_json::json;
 
 use crate::failure::{Done, Failure};
 use crate::options::{Conditions, Writing};
 use crate::output::{Output, json_path, path};
-use crate::target::Kind;
+use crate::target::{Kind, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +22,11 @@ Examples:
   latent sample runs/one --count 100 --out samples.npy
   latent sample runs/one --sampler prior --temperature 0.7 --out typical.png
   latent sample runs/told --condition label=Trouser --out trousers.png
+
+Tables of mixed columns (latent train --data people.csv):
+  sample RUN --count 1000 --out rows.csv
+  sample RUN --where \"income = >50K, age = 30..40, sex != Male\" --out some.csv
+  sample RUN --balance income --count 2000 --out even.csv
 
 Codes come from the sampler that `latent fit-sampler` chose, or from the prior
 where none was fitted.";
@@ -48,6 +53,12 @@ pub struct Sample {
     /// Only samples of this class, where the sampler was fitted on labels
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
+    /// Only rows that meet these conditions, of a table: "age = 30..40, sex = Male|Female"
+    #[arg(long = "where", value_name = "CONDITIONS")]
+    conditions_met: Vec<String>,
+    /// As many rows of each value of this column of a table
+    #[arg(long, value_name = "COLUMN")]
+    balance: Option<String>,
     #[command(flatten)]
     conditions: Conditions,
     #[command(flatten)]
@@ -82,6 +93,9 @@ impl Sample {
         let class = self.class.as_ref().map(|name| sampler.class(name)).transpose()?;
         let how = How { temperature: self.temperature, truncation: self.truncation, class };
         let key = self.files.key("sample");
+        if !self.conditions_met.is_empty() || self.balance.is_some() {
+            return self.table(&model, &sampler, &target, out);
+        }
         let told = self.conditions.drawn(&model, self.count, key)?;
         let samples = model.sample_with(&sampler, &told, &how, observe, key)?;
         target.ready()?;
@@ -99,6 +113,60 @@ impl Sample {
                 "count": self.count, "out": json_path(&target.path), "seed": self.files.seed(), "sampler": sampler.kind(),
                 "temperature": self.temperature, "truncation": self.truncation, "class": self.class
             }),
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Rows of a table that meet conditions.
+    fn table(&self, model: &Model, sampler: &FittedSampler, target: &Target, out: &Output) -> Done {
+        let table = model.table()?;
+        let key = self.files.key("sample");
+        let given = table.conditions(&self.conditions_met.join(", "))?;
+        let each = match &self.balance {
+            None => vec![given],
+            Some(column) => {
+                let balanced = table.balance(column)?;
+                if given.iter().any(|condition| Some(condition.column) == balanced.first().map(|c| c.column))
+                {
+                    let what = format!("{column} is asked for by --where, too");
+                    return Err(Failure::flag("--balance", what, "leave it out of one of both"));
+                }
+                balanced.into_iter().map(|one| given.iter().cloned().chain([one]).collect()).collect()
+            }
+        };
+        let mut x = Vec::new();
+        let mut weighed = Vec::new();
+        for (index, conditions) in each.iter().enumerate() {
+            // As even as the count allows.
+            let count = self.count / each.len() + usize::from(index < self.count % each.len());
+            if count == 0 {
+                continue;
+            }
+            let text: Vec<&str> = conditions.iter().map(|condition| condition.text.as_str()).collect();
+            let text = text.join(", ");
+            let found = model.sample_where(sampler, conditions, count, key.fold(index as u64))?;
+            let low = if found.effective < 0.1 * count as f64 || found.effective < 30.0 {
+                ": few, so rows resemble each other more than they should"
+            } else {
+                ""
+            };
+            out.told(format!(
+                "{text}: {:.3} % of all rows as the model has it; {:.0} of {} codes count (effective sample size){low}",
+                100.0 * found.share,
+                found.effective,
+                found.candidates
+            ));
+            weighed.push(json!({ "where": text, "share": found.share, "effective": found.effective, "codes": found.candidates }));
+            x.extend(found.samples.x);
+        }
+        let width = model.facts.shape.features();
+        let order = key.fold("order").permutation(x.len() / width.max(1));
+        let mixed = order.iter().flat_map(|&row| &x[row * width..(row + 1) * width]).copied().collect();
+        target.ready()?;
+        Samples::new(mixed, &model.facts).save(&target.path, "rows")?;
+        out.result(
+            format!("{}: {}", super::counted(self.count, "row"), path(&target.path)),
+            &json!({ "count": self.count, "out": json_path(&target.path), "seed": self.files.seed(), "sampler": sampler.kind(), "conditions": weighed }),
         );
         Ok(ExitCode::SUCCESS)
     }

@@ -12,6 +12,7 @@ use latent::evaluate::anomaly::p_values;
 use latent::evaluate::likelihood::Units;
 use latent::figure::{GridLabels, image_sheet};
 use latent::generate::Samples;
+use latent::generate::columns::without_gaps;
 use latent::generate::sampler::FittedSampler;
 use serde_json::json;
 
@@ -33,7 +34,10 @@ Columns:
   se           the standard error of log_p_lower
   ess          how many of the k samples count
   p_value      the share of other validation rows as unlikely or more
-Models without a density give distortion and p_value, and the header says why.";
+  because      of a table: the cells that surprise most given the rest of their
+               row, each with log p(cell | others) in nats; before it stands
+               the row's identifier, if the table has one
+Gaps of a table count for nothing. Models without a density give distortion and p_value, and the header says why.";
 
 /// Score rows by their likelihood
 #[derive(Args)]
@@ -118,7 +122,8 @@ impl Score {
                 p_values(&table.first, |row| same.get(&row).copied(), &scores)
             }
         };
-        self.write(&target, &table, &p_values)?;
+        let beside = self.beside(&model, &chosen)?;
+        self.write(&target, &table, &p_values, beside)?;
         if let Some(sheet) = &sheet {
             self.draw(sheet, &model, &chosen, &table, &p_values)?;
         }
@@ -174,7 +179,11 @@ impl Score {
         let reason = model.lacks_density();
         let mut scores = Scores { has_density: reason.is_none(), reason, ..Scores::default() };
         for part in positions.chunks(512) {
-            let rows = chosen.data.rows(chosen.split, part, 0)?;
+            let mut rows = chosen.data.rows(chosen.split, part, 0)?;
+            if model.facts.table.is_some() {
+                // Rows with gaps are scored by what they have.
+                rows = without_gaps(&rows);
+            }
             if scores.has_density {
                 for score in model.score_with(prior, &rows, self.k, self.files.key("score"))? {
                     scores.first.push(score.log_p_lower);
@@ -188,7 +197,39 @@ impl Score {
         Ok(scores)
     }
 
-    fn write(&self, target: &Target, scores: &Scores, p_values: &[f64]) -> Result<(), Failure> {
+    /// What a table says of its rows: the identifier of each, and the cells that surprise most given the others.
+    fn beside(&self, model: &latent::Model, chosen: &Chosen) -> Result<Vec<(String, Vec<String>)>, Failure> {
+        let Some(table) = &model.facts.table else { return Ok(Vec::new()) };
+        let names = &model.facts.columns;
+        let columns: Vec<_> = table.modelled().collect();
+        let mut reasons = Vec::with_capacity(chosen.len());
+        chosen.each(|rows| {
+            let found = model.surprises(&without_gaps(&rows), self.files.key("surprises"))?;
+            for row in 0..rows.len() {
+                let own = found.row(row);
+                let mut order: Vec<usize> = (0..own.len()).collect();
+                order.sort_by(|&a, &b| own[a].total_cmp(&own[b]));
+                let said = order.iter().take(BLAMED).filter(|&&at| own[at] < 0.0).map(|&at| {
+                    let x = rows.x[row * names.len() + at];
+                    let word =
+                        columns[at].scale.as_ref().map(|scale| columns[at].word(scale.value_from_x(x)));
+                    format!("{}={} ({:.1})", names[at], word.unwrap_or_default(), own[at])
+                });
+                reasons.push(said.collect::<Vec<_>>().join("; "));
+            }
+            Ok(())
+        })?;
+        let identifiers = chosen.data.identifiers(chosen.split);
+        Ok(identifiers.into_iter().chain([("because".to_string(), reasons)]).collect())
+    }
+
+    fn write(
+        &self,
+        target: &Target,
+        scores: &Scores,
+        p_values: &[f64],
+        beside: Vec<(String, Vec<String>)>,
+    ) -> Result<(), Failure> {
         let n = scores.first.len();
         let (header, columns): (Vec<String>, Vec<Vec<f64>>) = if scores.has_density {
             let names = ["log_p_lower", "k", "se", "ess", "p_value"].map(String::from).to_vec();
@@ -210,7 +251,12 @@ impl Score {
         };
         target.ready()?;
         if target.kind == Kind::Table {
-            let columns: Vec<Column> = columns.into_iter().map(Column::Numbers).collect();
+            let mut columns: Vec<Column> = columns.into_iter().map(Column::Numbers).collect();
+            let mut header = header;
+            for (name, words) in beside {
+                header.push(name);
+                columns.push(Column::Names(words));
+            }
             write_csv(&target.path, &header, &columns)?;
         } else {
             let values: Vec<f64> = (0..n).flat_map(|row| columns.iter().map(move |c| c[row])).collect();
@@ -253,6 +299,9 @@ impl Score {
         Ok(())
     }
 }
+
+/// Cells of a row that are named for its score.
+const BLAMED: usize = 3;
 
 /// Scores of rows: log p, or minus the distortion, first, so that low is unlikely.
 #[derive(Default)]

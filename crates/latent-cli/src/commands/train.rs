@@ -18,8 +18,8 @@ use latent::{Options, Training};
 use latent_explorer::{Explorer, Server};
 use serde_json::json;
 
-use super::fit_sampler::{fit_after_training, said as said_of_samplers};
 use super::explore::{announce, name_of, wait};
+use super::fit_sampler::{fit_after_training, said as said_of_samplers};
 use super::key;
 use crate::failure::{Done, Failure};
 use crate::options::text;

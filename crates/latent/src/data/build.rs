@@ -3,6 +3,8 @@
 //! The one pass over all rows gives hash, NaN check, range, mean, variance and repeated rows; everything else
 //! follows from these and from the settings.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
 use super::array::MOST_FEATURES;
@@ -207,7 +209,11 @@ impl Data {
 
         let (stated, other) = match meaning {
             Meaning::Other(model) => (Some(model), Some(model)),
-            Meaning::Again(facts) => (Some(facts).filter(|f| constant::fits(f, &*parts[0].rows)), None),
+            // The levels of a mixed table are found again.
+            Meaning::Again(facts) => (
+                Some(facts).filter(|f| constant::fits(f, &*parts[0].rows) && parts[0].rows.table().is_none()),
+                None,
+            ),
             Meaning::Fresh => (None, None),
         };
         let closed = only.is_some();
@@ -282,7 +288,16 @@ impl Data {
                 Facts { source: settings.source.clone(), classes, hash, overlaps, ..facts.clone() }
             }
             None => {
-                let (normalisation, kind) = normalise::resolve(rows, &moments, settings, log)?;
+                let mut table = rows.table().cloned();
+                if let Some(table) = &mut table {
+                    let own = |id: &&u64| **id < rows.rows();
+                    let training: Vec<u64> = splits[0].iter().filter(own).copied().collect();
+                    Arc::make_mut(table).fit(rows, &training)?;
+                }
+                let (normalisation, kind) = match table {
+                    Some(_) => (Normalisation::none(), ValueKind::Mixed),
+                    None => normalise::resolve(rows, &moments, settings, log)?,
+                };
                 let facts = Facts {
                     source: settings.source.clone(),
                     shape,
@@ -297,13 +312,18 @@ impl Data {
                     hash,
                     overlaps,
                     condition: told,
+                    table,
                 };
                 without_constants(facts, rows, &moments)?
             }
         };
         facts.rows = [0, 1, 2].map(|split| splits[split].len() as u64);
         let kept = constant::kept(&facts, rows);
-        if other.is_none() {
+        if other.is_none() && facts.table.is_some() {
+            // Levels have no mean that would mean anything.
+            (facts.mean, facts.variance) =
+                (vec![0.0; facts.shape.features()], vec![1.0; facts.shape.features()]);
+        } else if other.is_none() {
             (facts.mean, facts.variance) =
                 x_moments(&moments, &facts.normalisation, kept.as_deref(), settings.binarize);
         }
@@ -320,7 +340,8 @@ impl Data {
             audit.constant =
                 columns.filter(|(_, (least, greatest))| least == greatest).map(|(n, _)| n).collect();
         }
-        let preparation = Preparation::new(facts.normalisation.clone(), facts.shape, settings, key);
+        let preparation =
+            Preparation::new(facts.normalisation.clone(), facts.table.clone(), facts.shape, settings, key);
         let workers = settings.threads();
         let has_gaps = sources.iter().any(|source| source.rows.has_gaps());
         let is_weighted = sources.iter().any(|source| source.rows.weight().is_some());

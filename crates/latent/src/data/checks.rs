@@ -47,7 +47,7 @@ pub(crate) fn stub(settings: &DataSettings, rows: &dyn Dataset) -> Facts {
     Facts {
         source: rows.path().display().to_string(),
         shape: rows.shape(),
-        kind: ValueKind::Real,
+        kind: if rows.table().is_some() { ValueKind::Mixed } else { ValueKind::Real },
         normalisation: Normalisation {
             offset: vec![0.0],
             scale: vec![1.0],
@@ -64,5 +64,6 @@ pub(crate) fn stub(settings: &DataSettings, rows: &dyn Dataset) -> Facts {
         hash: String::new(),
         overlaps: Vec::new(),
         condition: condition::asked(settings),
+        table: rows.table().cloned(),
     }
 }

@@ -63,6 +63,11 @@ impl Facts {
 
     /// Rows of x, `[rows, features]`, in the user's units: `[rows, width]`, with constant columns put back.
     pub fn values_from_x(&self, x: &[f32]) -> Vec<f64> {
+        if let Some(table) = &self.table {
+            let mut values = vec![0.0; x.len()];
+            table.value_from_x(x, &mut values);
+            return values;
+        }
         let values = self.normalisation.values(x);
         self.with_constants(&values)
     }

@@ -245,7 +245,7 @@ fn no_number(path: &Path, name: &String, header: &[String], is_other: bool) -> D
 }
 
 /// The first line (read byte by byte up to a limit) and the separator that it uses most.
-fn first_line(source: &mut impl Read) -> std::io::Result<(Vec<u8>, u8)> {
+pub(super) fn first_line(source: &mut impl Read) -> std::io::Result<(Vec<u8>, u8)> {
     const MOST: usize = 1 << 20;
     let mut start = Vec::new();
     let mut chunk = [0; 4096];
@@ -258,11 +258,11 @@ fn first_line(source: &mut impl Read) -> std::io::Result<(Vec<u8>, u8)> {
     }
     let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let count = |separator: u8| line.iter().filter(|&&byte| byte == separator).count();
-    let delimiter = [b',', b';', b'\t'].into_iter().rev().max_by_key(|&separator| count(separator));
+    let delimiter = [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|&separator| count(separator));
     Ok((start, delimiter.unwrap_or(b',')))
 }
 
-fn next<R: Read>(
+pub(super) fn next<R: Read>(
     path: &Path,
     reader: &mut ::csv::Reader<R>,
     record: &mut StringRecord,
@@ -276,7 +276,7 @@ fn next<R: Read>(
     })
 }
 
-fn check_header(path: &Path, header: &[String]) -> Result<(), DataError> {
+pub(super) fn check_header(path: &Path, header: &[String]) -> Result<(), DataError> {
     let mut seen = std::collections::HashSet::new();
     for (index, name) in header.iter().enumerate() {
         if name.is_empty() {

@@ -66,6 +66,16 @@ pub(crate) trait Dataset: Send + Sync {
         None
     }
 
+    /// What the columns are, where they are mixed: missing values are NaN in what is read, and gaps are part of x.
+    fn table(&self) -> Option<&std::sync::Arc<super::Table>> {
+        None
+    }
+
+    /// The name of a column of identifiers, which are no part of x, and that of each row.
+    fn identifiers(&self) -> Option<(&str, &[String])> {
+        None
+    }
+
     /// Whether values are missing: those are NaN in what is read.
     fn has_gaps(&self) -> bool {
         false

@@ -53,6 +53,7 @@ pub mod shapes;
 mod split;
 mod storage;
 mod summary;
+pub mod table;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -68,11 +69,12 @@ pub use matrix::read_matrix;
 pub use memory::Memory;
 pub use opened::Data;
 pub use settings::{
-    Binarize, Channels, Class, Crop, DataSettings, Flip, Header, ImageSettings, Layout, NamedCrop, Normalise,
-    Part, Size,
+    Binarize, Channels, Class, ColumnKind, ColumnSettings, Crop, DataSettings, Flip, Header, ImageSettings,
+    Layout, NamedCrop, Normalise, Part, Size, TableAs,
 };
 pub use storage::Bytes;
 pub use summary::{ClassCount, ColumnSummary, Summary};
+pub use table::Table;
 pub use values::{Shared, Values};
 pub use write::{
     Column, no_picture_of_ours, png_of_sample, write_csv, write_images, write_npy, write_table, write_text,
@@ -137,6 +139,8 @@ pub enum ValueKind {
     Colour,
     /// Real numbers; a table's columns are standardised.
     Real,
+    /// Columns of several kinds, each a number that says which of its [levels](table::Scale) a cell has.
+    Mixed,
 }
 
 /// `x = (value − offset) / scale`, a column each (or one for all), and back; in double precision up to the
@@ -201,6 +205,10 @@ pub struct Facts {
     /// What a model of this data is told beside x, in the order of `data.condition`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub condition: Vec<Attribute>,
+    /// What the columns of a mixed table are, and their levels. It is no part of a run's text: a model file holds it beside
+    /// that, and data that is opened again finds it again.
+    #[serde(skip)]
+    pub table: Option<std::sync::Arc<Table>>,
 }
 
 /// Which part of the data.

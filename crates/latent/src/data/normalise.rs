@@ -43,6 +43,12 @@ impl From<Normalisation> for Written {
 }
 
 impl Normalisation {
+    /// x is the value.
+    pub(crate) fn none() -> Self {
+        let (offset, scale) = (vec![0.0], vec![1.0]);
+        Self { offset, scale, stored: StoredType::F64, range: None, whole: Vec::new() }
+    }
+
     /// `x = (value − offset) / scale`. Slices hold whole rows, `[rows, features]`.
     pub fn x_from_value(&self, values: &[f64], x: &mut [f32]) {
         let columns = self.offset.len().max(self.scale.len());

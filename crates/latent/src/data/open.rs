@@ -9,10 +9,11 @@ use super::condition::{label_name, number_names};
 use super::csv::{Roles, Table};
 use super::dataset::Dataset;
 use super::folder::{self, Folder};
+use super::gzip::Gzip;
 use super::idx::MOST_IN_MEMORY;
-use super::settings::DataSettings;
+use super::settings::{DataSettings, TableAs};
 use super::storage::{Storage, open_regular};
-use super::{DataError, Facts, StoredType, idx, known, npy, npz, shapes};
+use super::{DataError, Facts, StoredType, idx, known, npy, npz, shapes, table};
 
 /// Names that stand for data.
 const NAMES: [&str; 4] = ["embedded", "fashion-mnist", "mnist", shapes::NAME];
@@ -145,6 +146,13 @@ pub(crate) fn find_file(
         path.extension()
             .is_some_and(|extension| wanted.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted)))
     };
+    let inner = (start.starts_with(&[0x1f, 0x8b])).then(|| path.file_stem().map(Path::new)).flatten();
+    let is_table = |path: &Path| {
+        path.extension().is_some_and(|e| TABLES.iter().any(|wanted| e.eq_ignore_ascii_case(wanted)))
+    };
+    if inner.is_some_and(is_table) {
+        return Ok(table(path, settings, like, log)?);
+    }
     if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0, 0]) {
         let labels = idx::labels_beside(path);
         return Ok(Found::only(idx::open(
@@ -164,28 +172,78 @@ pub(crate) fn find_file(
             "write it with numpy.save",
         ));
     }
-    if has_extension(&["csv", "tsv", "txt", "data", "dat"]) {
+    if is_table(path) {
         // A table lies in memory, eight bytes a number.
         if metadata.len() > MOST_IN_MEMORY {
             let what = format!("a table of {} bytes is too large to be read as text", metadata.len());
             return Err(DataError::malformed(path, what, "store it as .npy, which is read by position"));
         }
-        let (file, _) = open_regular(path)?;
-        let wanted = like.filter(|facts| !facts.columns.is_empty());
-        let roles = Roles {
-            label: label_name(settings, like),
-            group: settings.group.as_deref(),
-            numbers: &number_names(settings, like),
-            wanted,
-            header: settings.header,
-        };
-        return Ok(Found::only(Table::read(path, file, roles, log)?));
+        return Ok(table(path, settings, like, log)?);
     }
     Err(DataError::malformed(
         path,
         "this is no format that can be read",
         "give idx (plain or .gz), .npy, .npz, .csv, or a folder of PNG or JPEG images",
     ))
+}
+
+/// Endings of tables.
+const TABLES: [&str; 5] = ["csv", "tsv", "txt", "data", "dat"];
+
+/// A table: of numbers where every cell is one, else of mixed columns.
+fn table(
+    path: &Path,
+    settings: &DataSettings,
+    like: Option<&Facts>,
+    log: &mut dyn FnMut(String),
+) -> Result<Found, DataError> {
+    let wanted = like.filter(|facts| !facts.columns.is_empty());
+    let numbers = number_names(settings, like);
+    let roles = Roles {
+        label: label_name(settings, like),
+        group: settings.group.as_deref(),
+        numbers: &numbers,
+        wanted,
+        header: settings.header,
+    };
+    let mixed = |log: &mut dyn FnMut(String)| table::read(path, text_of(path)?, roles, settings, log);
+    let is_mixed = match wanted {
+        Some(facts) => facts.table.is_some(),
+        None => settings.table == TableAs::Mixed || !settings.columns.is_empty(),
+    };
+    if is_mixed {
+        return Ok(Found::only(mixed(log)?));
+    }
+    let mut said = Vec::new();
+    let found = Table::read(path, text_of(path)?, roles, &mut |line| said.push(line));
+    match found {
+        // A cell that is no number: the columns may be of several kinds.
+        Err(DataError::Cell { .. }) if wanted.is_none() && settings.table == TableAs::Auto => {
+            Ok(Found::only(mixed(log)?))
+        }
+        found => {
+            said.into_iter().for_each(&mut *log);
+            Ok(Found::only(found?))
+        }
+    }
+}
+
+/// The text of a file, which may be packed by gzip.
+pub(super) fn text_of(path: &Path) -> Result<Box<dyn Read>, DataError> {
+    let storage = Storage::open(path)?;
+    let mut start = [0; 2];
+    let packed = storage.len() >= 2 && storage.read_at(0, &mut start).is_ok() && start == [0x1f, 0x8b];
+    if !packed {
+        return Ok(Box::new(open_regular(path)?.0));
+    }
+    let mut text = Vec::new();
+    let most = MOST_IN_MEMORY;
+    Gzip::new(&storage).take(most + 1).read_to_end(&mut text).map_err(|error| DataError::io(path, error))?;
+    if text.len() as u64 > most {
+        let what = format!("a table of more than {most} bytes is too large to be read as text");
+        return Err(DataError::malformed(path, what, "store it as .npy, which is read by position"));
+    }
+    Ok(Box::new(std::io::Cursor::new(text)))
 }
 
 fn warn_of_order(array: &super::array::Array, log: &mut dyn FnMut(String)) {

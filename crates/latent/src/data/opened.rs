@@ -121,6 +121,17 @@ impl Data {
         Ok(rows)
     }
 
+    /// The name of the column of identifiers of a mixed table, and those of a split's rows.
+    pub fn identifiers(&self, split: Split) -> Option<(String, Vec<String>)> {
+        let ids = self.ids(split);
+        let (name, _) = self.source(*ids.first()?).rows.identifiers()?;
+        let of = |id: &u64| {
+            let source = self.source(*id);
+            source.rows.identifiers()?.1.get((id - source.first) as usize).cloned()
+        };
+        Some((name.to_string(), ids.iter().map(of).collect::<Option<_>>()?))
+    }
+
     /// The well-known test set that the test split is (at least half of), if it is one. A model whose
     /// training facts list it under [`overlaps`](Facts::overlaps) must not be judged on it.
     pub fn test_is_known(&self) -> Option<&'static str> {

@@ -4,15 +4,19 @@
 //! whatever batch or thread it is prepared in, and however often a run was interrupted. Bits that are drawn once are a
 //! function of what the row holds, and look the same wherever it stands.
 
+use std::sync::Arc;
+
 use super::content::content;
 use super::settings::{Binarize, DataSettings, Flip};
-use super::{Normalisation, SampleShape, Split};
+use super::{Normalisation, SampleShape, Split, Table};
 use crate::Key;
 
 /// How rows are prepared.
 #[derive(Clone, Debug)]
 pub(crate) struct Preparation {
     pub normalisation: Normalisation,
+    /// The levels of a mixed table, in the normalisation's place.
+    pub table: Option<Arc<Table>>,
     pub shape: SampleShape,
     pub binarize: Binarize,
     pub threshold: f32,
@@ -25,13 +29,14 @@ pub(crate) struct Preparation {
 impl Preparation {
     pub(crate) fn new(
         normalisation: Normalisation,
+        table: Option<Arc<Table>>,
         shape: SampleShape,
         settings: &DataSettings,
         key: Key,
     ) -> Self {
         let DataSettings { binarize, threshold, flip, .. } = *settings;
         let once = settings.seed.zip(settings.key());
-        Self { normalisation, shape, binarize, threshold, flip, key, once }
+        Self { normalisation, table, shape, binarize, threshold, flip, key, once }
     }
 
     /// The number of what a row holds, where the data has a seed of its own.
@@ -50,6 +55,11 @@ impl Preparation {
         split: Split,
         epoch: u64,
     ) {
+        if let Some(table) = &self.table {
+            // Gaps are part of x.
+            table.x_from_value(values, x);
+            return;
+        }
         self.normalisation.x_from_value(values, x);
         match self.binarize {
             Binarize::None => {}

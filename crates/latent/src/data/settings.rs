@@ -1,5 +1,7 @@
 //! The `[data]` table of a run: which data, cut how, shown to the model in which form.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,12 @@ pub struct DataSettings {
     /// Whether the first line of a csv file names its columns.
     #[serde(skip_serializing_if = "Header::is_auto")]
     pub header: Header,
+    /// What the columns of a csv file are taken for.
+    #[serde(skip_serializing_if = "TableAs::is_auto")]
+    pub table: TableAs,
+    /// What single columns of a mixed table are, where it is not found out rightly: `[data.columns.age] kind = "number"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, ColumnSettings>,
     /// How images are brought to one shape.
     pub image: ImageSettings,
     /// Random mirroring of training images.
@@ -71,6 +79,8 @@ impl Default for DataSettings {
             binarize: Binarize::None,
             threshold: 0.5,
             header: Header::Auto,
+            table: TableAs::Auto,
+            columns: BTreeMap::new(),
             image: ImageSettings::default(),
             flip: Flip::None,
             layout: Layout::Auto,
@@ -134,6 +144,57 @@ impl Header {
     fn is_auto(&self) -> bool {
         *self == Self::Auto
     }
+}
+
+/// What the columns of a csv file are taken for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableAs {
+    /// Numbers, where every cell is one; mixed columns otherwise.
+    #[default]
+    Auto,
+    /// Numbers: anything else is an error.
+    Numbers,
+    /// Mixed columns: what each is (a number, a category, a date …) is found out.
+    Mixed,
+}
+
+impl TableAs {
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
+/// What one column of a mixed table is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ColumnSettings {
+    /// What the column is. Default: found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ColumnKind>,
+    /// How dates are written: `Y` year, `m` month, `d` day, `H` hour, `M` minute, `S` second, `f` its decimals, `z` the
+    /// zone, as in `d.m.Y H:M`. Default: found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// The words that stand for empty cells. Default: the usual ones, such as `?` and `NA`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+/// What a column is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnKind {
+    /// Numbers.
+    Number,
+    /// One of some words.
+    Category,
+    /// Dates or times.
+    Date,
+    /// Another word in every row: not modelled, made anew.
+    Identifier,
+    /// Left out of the model and of what it writes.
+    Drop,
 }
 
 /// How images are brought to one shape.
@@ -365,6 +426,12 @@ impl DataSettings {
         }
         if !self.condition.is_empty() {
             text.push_str(&format!(" condition {:?}", self.condition));
+        }
+        if self.table != TableAs::Auto {
+            text.push_str(&format!(" table {:?}", self.table));
+        }
+        if !self.columns.is_empty() {
+            text.push_str(&format!(" columns {:?}", self.columns));
         }
         let draws = is_split || matches!(binarize, Binarize::Static | Binarize::Dynamic);
         if let Some(seed) = self.seed.filter(|_| draws) {

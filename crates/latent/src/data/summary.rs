@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::constant::{Constant, some_of};
 use super::settings::Binarize;
-use super::{Attribute, Data, DataSettings, SampleShape, Split, ValueKind};
+use super::{Attribute, Data, DataSettings, SampleShape, Split, Table, ValueKind};
 use crate::words::shown;
 
 /// A data set in a page.
@@ -58,6 +58,11 @@ impl std::fmt::Display for Summary {
         line(format!("reading  {}", self.reading))?;
         let width = self.columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
         for (index, column) in self.columns.iter().enumerate() {
+            if let Some(kind) = &column.kind {
+                let head = if index == 0 { "columns" } else { "" };
+                line(format!("{head:8} {:width$}  {kind}", column.name))?;
+                continue;
+            }
             let [least, most] = column.range;
             let head = if index == 0 { "columns" } else { "" };
             let whole = if column.whole { ", whole numbers" } else { "" };
@@ -98,6 +103,12 @@ pub struct ColumnSummary {
     pub mean: f64,
     /// Whether all values are whole numbers.
     pub whole: bool,
+    /// What the column of a mixed table is, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The share of cells that are empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty: Option<f64>,
 }
 
 /// A class and its rows.
@@ -107,6 +118,32 @@ pub struct ClassCount {
     pub name: String,
     /// How many rows have it.
     pub rows: u64,
+}
+
+/// The columns of a mixed table, those that are no part of x too.
+fn mixed(table: &Table, spans: &[(f64, f64)]) -> Vec<ColumnSummary> {
+    let mut spans = spans.iter();
+    let summary = |column: &super::table::Column| {
+        let span = if column.is_modelled() { spans.next() } else { None };
+        let gaps: Vec<String> = column.gaps.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let empty = match column.gap_share {
+            0.0 => String::new(),
+            share => format!("; {:.3} % empty ({})", 100.0 * share, gaps.join(", ")),
+        };
+        let levels = match &column.scale {
+            Some(scale) if column.is_ordered() => format!("; {} levels", scale.levels()),
+            _ => String::new(),
+        };
+        ColumnSummary {
+            name: column.name.clone(),
+            range: span.map_or([0.0; 2], |(least, most)| [*least, *most]),
+            mean: 0.0,
+            whole: false,
+            kind: Some(format!("{}: {}{levels}{empty}", column.kind.name(), column.why)),
+            empty: Some(column.gap_share),
+        }
+    };
+    table.columns.iter().map(summary).collect()
 }
 
 impl Data {
@@ -147,11 +184,17 @@ impl Data {
                     name: name.clone(),
                     range: [span.0, span.1],
                     mean: index.map_or(constant, |index| means[index]),
+                    kind: None,
+                    empty: None,
                     whole: index
                         .map_or(constant.fract() == 0.0, |at| facts.normalisation.whole.contains(&at)),
                 }
             })
             .collect();
+        let columns = match &facts.table {
+            Some(table) => mixed(table, &audit.spans),
+            None => columns,
+        };
         Summary {
             source: facts.source.clone(),
             format: audit.format.into(),
@@ -197,6 +240,9 @@ impl Data {
             ValueKind::Binary => "bits: every value is 0 or 1".into(),
             ValueKind::Grey => "grey levels".into(),
             ValueKind::Colour => "colours".into(),
+            ValueKind::Mixed => {
+                return "columns of several kinds; x says which of a column's levels a cell has".into();
+            }
             ValueKind::Real => "real numbers".into(),
         };
         let (offset, scale) = (&facts.normalisation.offset, &facts.normalisation.scale);

@@ -314,7 +314,7 @@ fn a_bad_cell_is_named_by_line_and_column() {
         ("a,b\n\"\u{e9}\",1\n", "is no number"),
     ] {
         fs::write(&path, text).unwrap();
-        let error = message(open(&path));
+        let error = message(open_with("table = 'numbers'", &path));
         assert!(error.contains(expected), "{text:?}: {error}");
     }
     fs::write(&path, b"a,b\n1,\xff\n").unwrap();

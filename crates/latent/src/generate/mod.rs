@@ -8,11 +8,13 @@
 //! told       what a conditional model is told of each row
 //! samples    what a model gives, in the model's units and in the user's
 //! onnx       encoder and decoder as graphs that other runtimes run
+//! columns    mixed columns: conditions, gaps filled in, cells that surprise
 //! paths      interpolation and traversal
 //! survey     what it makes of rows: codes, rate, distortion, error in one pass
 //! sampler/   p̂(z) fitted on codes, and drawn from in the prior's place
 //! ```
 
+pub mod columns;
 mod error;
 mod onnx;
 mod paths;

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use crate::data::table::write_rows;
 use crate::data::{Facts, SampleShape, ValueKind, write_images, write_npy, write_table};
 use crate::figure::{Figure, FigureError, GridLabels, Images, column_histograms, sample_grid};
 use crate::generate::error::Result;
+use crate::key::Key;
 use crate::model::ModelError;
 
 /// Rows of x with the way back to the user's units, range and type.
@@ -126,6 +128,7 @@ impl Samples {
                 }
                 write_npy(path, &shape, self.facts.normalisation.stored, &self.values())?;
             }
+            "csv" | "tsv" if self.facts.table.is_some() => self.write_rows(path)?,
             "csv" => write_table(path, &self.columns(), &self.printable())?,
             "" if self.facts.shape.is_image() => {
                 write_images(path, self.facts.shape, &self.facts.normalisation, &self.values())?
@@ -136,6 +139,12 @@ impl Samples {
             }
         }
         Ok(())
+    }
+
+    /// Writes a mixed table as its file was: words, gaps, identifiers made anew.
+    fn write_rows(&self, path: &Path) -> Result<()> {
+        let Some(table) = &self.facts.table else { return Ok(()) };
+        Ok(write_rows(path, table, &table.words(&self.x, Key::from_seed(0).fold("words")))?)
     }
 
     /// [`values`](Self::values) without the digits that a model's single precision doesn't have: a millionth of a
@@ -171,8 +180,14 @@ impl Samples {
     pub fn beside(&self, original: &Self, title: &str) -> Result<Figure, FigureError> {
         let columns = self.facts.shape.features();
         let of = |samples: &Self| -> Vec<Vec<f64>> {
-            let values = samples.facts.normalisation.values(&samples.x);
-            (0..columns).map(|c| values.iter().skip(c).step_by(columns).copied().collect()).collect()
+            let values = match samples.facts.table {
+                Some(_) => samples.values(),
+                None => samples.facts.normalisation.values(&samples.x),
+            };
+            // Empty cells of a mixed table have no place on an axis.
+            let column =
+                |c: usize| values.iter().skip(c).step_by(columns).copied().filter(|v| !v.is_nan()).collect();
+            (0..columns).map(column).collect()
         };
         let (ours, theirs) = (of(self), of(original));
         let names = self.facts.names_of_x();

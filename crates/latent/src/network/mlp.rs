@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::{BatchNorm, DenseConfig, Dropout, InputNoise, Layer};
 use super::sequence::{Sequence, join};
-use super::{Network, activation};
+use super::{Network, activation, refuse_levels};
 use crate::config::ConfigError;
 use crate::member::{Context, Named, Role, Settings};
 use crate::weights::Init;
@@ -55,6 +55,7 @@ impl Named for MlpSettings {
 
 impl Settings<dyn Network> for MlpSettings {
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        refuse_levels(context)?;
         if self.hidden.contains(&0) {
             return Err(ConfigError::value(
                 "hidden",

@@ -8,10 +8,12 @@
 //! layer/              what networks are made of
 //! sequence            layers one after the other
 //! linear, mlp, conv   the architectures, plain ones first, and so on
+//! columns             cells of a mixed table
 //! made                a masked network, for autoregressive densities
 //! unet                maps to maps, told a time: for flows on maps of codes
 //! ```
 
+pub mod columns;
 mod conv;
 pub mod layer;
 mod linear;
@@ -25,6 +27,7 @@ mod unet;
 
 use burn::tensor::Tensor;
 
+pub use columns::ColumnsSettings;
 pub use conv::{ConvSettings, Up};
 pub use layer::{Conv, ConvConfig, Dense, DenseConfig, Layer, activation};
 pub use linear::LinearSettings;
@@ -91,6 +94,7 @@ pub fn networks() -> Axis<NetworkSettings> {
         .with::<conv::ConvSettings>()
         .with::<residual::ResidualSettings>()
         .with::<spatial::SpatialSettings>()
+        .with::<columns::ColumnsSettings>()
 }
 
 /// The image sizes from the sample down to the smallest map: `[h, w]` at each scale.
@@ -137,4 +141,15 @@ fn channel_bias(wiring: &Wiring) -> Option<Vec<f32>> {
     let [_, height, width] = layer::image(wiring.to);
     let area = (height * width).max(1);
     wiring.bias.as_ref().map(|bias| bias.chunks(area).map(|c| c.iter().sum::<f32>() / area as f32).collect())
+}
+
+/// Refuses levels of mixed columns, which are no quantities, as the input of layers that multiply.
+fn refuse_levels(context: &crate::member::Context<'_>) -> Result<(), ConfigError> {
+    if context.wiring.role == Role::Encoder && context.facts.kind == crate::data::ValueKind::Mixed {
+        return Err(ConfigError::combination(
+            "an encoder that multiplies its input would take categories for quantities",
+            "use encoder.kind = \"columns\"",
+        ));
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Checked, FORMAT, Run};
 use crate::config::ConfigError;
-use crate::data::SampleShape;
+use crate::data::{Facts, SampleShape, Table, ValueKind};
 use crate::device::Device;
 use crate::error::Result;
 use crate::files::write_whole;
@@ -64,7 +64,15 @@ impl Model {
         if version > FORMAT {
             return Err(StoreError::Newer { path: path.into(), found: version, known: FORMAT }.into());
         }
-        let run = Run::from_toml(file.header("run", path)?, path)?;
+        let mut run = Run::from_toml(file.header("run", path)?, path)?;
+        if run.facts.kind == ValueKind::Mixed {
+            let table = Table::from_json(file.header("table", path)?).map_err(foreign)?;
+            let names: Vec<&str> = table.modelled().map(|column| column.name.as_str()).collect();
+            if names != run.facts.columns || run.facts.shape.features() != names.len() {
+                return Err(foreign("its table has other columns than its run".into()).into());
+            }
+            run.facts.table = Some(std::sync::Arc::new(table));
+        }
         check_normalisation(&run).map_err(foreign)?;
         let malformed = |what: String| StoreError::Malformed {
             path: path.into(),
@@ -114,7 +122,7 @@ impl Model {
     /// # Errors
     /// What the file system says.
     pub fn save(run: &Run, weights: &Weights, path: &Path) -> Result<()> {
-        Ok(writer(run.without_statistics().to_toml()?, weights).save(path)?)
+        Ok(writer(run.without_statistics().to_toml()?, &run.facts, weights)?.save(path)?)
     }
 
     /// The bytes of its model file, which [`Model::parse`] reads: what a program keeps or sends without a file.
@@ -123,7 +131,7 @@ impl Model {
     /// None but of our own fault.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         let path = PathBuf::from("model.safetensors");
-        Ok(writer(self.run.clone(), &self.weights)
+        Ok(writer(self.run.clone(), &self.facts, &self.weights)?
             .bytes()
             .map_err(|source| StoreError::Io { path, source })?)
     }
@@ -142,7 +150,7 @@ impl Model {
         for (path, text) in [(folder.metrics(), &log), (folder.run(), &self.run)] {
             write_whole(&path, |out| out.write_all(text.as_bytes())).map_err(TrainError::io(&path))?;
         }
-        Ok(writer(self.run.clone(), &self.weights).save(&folder.model())?)
+        Ok(writer(self.run.clone(), &self.facts, &self.weights)?.save(&folder.model())?)
     }
 
     /// Whether `path` holds just this model.
@@ -160,12 +168,19 @@ impl Model {
 }
 
 /// A model file in the making.
-fn writer(run: String, weights: &Weights) -> TensorWriter<'_> {
+fn writer<'a>(run: String, facts: &Facts, weights: &'a Weights) -> Result<TensorWriter<'a>, ConfigError> {
     let mut file = TensorWriter::default();
     file.header("latent", FORMAT.to_string());
     file.header("run", run);
+    if let Some(table) = &facts.table {
+        let text = table.to_json();
+        file.header(
+            "table",
+            text.map_err(|what| ConfigError::Unwritable { key: "facts.table".into(), what })?,
+        );
+    }
     weights.kept().for_each(|(_, weight)| file.weight("weights", weight));
-    file
+    Ok(file)
 }
 
 /// A run folder stands for the model in it.

@@ -5,9 +5,9 @@ use toml::{Table, Value};
 use super::hint::explain;
 use super::layers::no_table;
 use super::suggest::{fit, has_detail, suggestion};
-use super::{FORMAT, Layers, Purpose, Run};
+use super::{FORMAT, Layers, Purpose, Run, preset};
 use crate::config::{ConfigError, check_sizes, merge, parse_table};
-use crate::data::Facts;
+use crate::data::{Facts, ValueKind};
 use crate::device::Device;
 use crate::member::{Context, Registry};
 use crate::model::posterior::PosteriorSettings;
@@ -71,6 +71,9 @@ impl Checked {
     }
 }
 
+/// What a table of mixed columns is trained by unless asked otherwise.
+const MIXED: &str = "table";
+
 /// The sections that members stand in.
 const MEMBERS: [&str; 6] = ["likelihood", "posterior", "prior", "encoder", "decoder", "objective"];
 
@@ -95,7 +98,14 @@ fn resolve_layers(
     let mut table = layers.table.clone();
     let purpose = purpose_of(layers, facts, &mut notes)?;
     let (suggested, reasons) = suggestion(facts, purpose);
-    if layers.table.get("preset").is_none() {
+    if table.get("preset").is_none() && facts.kind == ValueKind::Mixed {
+        // A table of mixed columns has a preset of its own.
+        let asked = std::mem::replace(&mut table, preset(MIXED)?.table()?);
+        table.remove("data");
+        table.insert("preset".into(), MIXED.into());
+        merge(&mut table, &asked);
+        notes.push(format!("preset: {MIXED} (columns of several kinds)"));
+    } else if layers.table.get("preset").is_none() {
         let asked =
             |section: &str, key: &str| layers.table.get(section).is_some_and(|s| s.get(key).is_some());
         notes.extend(

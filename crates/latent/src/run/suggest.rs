@@ -107,6 +107,7 @@ fn plain(facts: &Facts) -> (Table, Vec<Reason>) {
         ValueKind::Binary => ("bernoulli", "the values are 0 and 1"),
         ValueKind::Grey => ("normal", "grey levels get a normal density whose σ is measured"),
         ValueKind::Colour => ("normal", "colours get a normal density whose σ is measured"),
+        ValueKind::Mixed => ("mixed", "columns of several kinds"),
         ValueKind::Real => ("normal", "real numbers get a normal density whose σ is measured"),
     };
     notes.push(("likelihood", "kind", format!("likelihood: {} ({})", likelihood.0, likelihood.1)));
@@ -115,6 +116,9 @@ fn plain(facts: &Facts) -> (Table, Vec<Reason>) {
             ("conv", format!("{height}×{width} images are large enough for convolutions"))
         }
         SampleShape::Image { height, width, .. } => ("mlp", format!("{height}×{width} images are small")),
+        SampleShape::Vector { columns } if facts.kind == ValueKind::Mixed => {
+            ("columns", format!("rows are {columns} columns of several kinds"))
+        }
         SampleShape::Vector { columns } => ("mlp", format!("rows are vectors of {columns} columns")),
     };
     notes.push(("network", "kind", format!("network: {} ({})", network.0, network.1)));
@@ -248,6 +252,7 @@ mod tests {
             hash: String::new(),
             overlaps: Vec::new(),
             condition: Vec::new(),
+            table: None,
         }
     }
 

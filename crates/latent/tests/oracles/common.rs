@@ -64,6 +64,7 @@ pub fn facts(shape: SampleShape, kind: ValueKind) -> Facts {
         hash: String::new(),
         overlaps: Vec::new(),
         condition: Vec::new(),
+        table: None,
     }
 }
 

@@ -348,6 +348,7 @@ pub(super) mod tests {
             hash: String::new(),
             overlaps: Vec::new(),
             condition: Vec::new(),
+            table: None,
         };
         Samples::new(x, &facts)
     }

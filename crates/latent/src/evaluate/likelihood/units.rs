@@ -30,6 +30,7 @@ impl Units {
         let log_scale = model.log_scale();
         let levels_in_files = facts.normalisation.stored.is_integer();
         let words = match measure {
+            BaseMeasure::Mixed => "in the units of the file: densities of columns of real numbers, times probabilities of all others".into(),
             BaseMeasure::Counting { levels } => {
                 let drawn = match model.data.binarize {
                     Binarize::None => "",

@@ -55,6 +55,7 @@ fn model_of(shape: SampleShape, kind: ValueKind, settings: &[&str]) -> Model {
         hash: String::new(),
         overlaps: Vec::new(),
         condition: Vec::new(),
+        table: None,
     };
     let registry = Registry::default();
     let (checked, _) = resolve(&layers, &facts, &registry).unwrap();

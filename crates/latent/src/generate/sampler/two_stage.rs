@@ -98,6 +98,7 @@ fn facts(dims: usize) -> Facts {
         constant: Vec::new(),
         classes: Vec::new(),
         condition: Vec::new(),
+        table: None,
         rows: [0; 3],
         mean: vec![0.0; dims],
         variance: vec![1.0; dims],

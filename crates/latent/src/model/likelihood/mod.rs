@@ -7,6 +7,7 @@ mod bernoulli;
 mod continuous_bernoulli;
 mod discretised_logistic;
 mod laplace;
+pub mod mixed;
 mod normal;
 
 use burn::tensor::Tensor;
@@ -15,6 +16,7 @@ pub use bernoulli::BernoulliSettings;
 pub use continuous_bernoulli::ContinuousBernoulliSettings;
 pub use discretised_logistic::DiscretisedLogisticSettings;
 pub use laplace::LaplaceSettings;
+pub use mixed::MixedSettings;
 pub use normal::{MeanRange, NormalSettings, Scale};
 
 use super::View;
@@ -37,6 +39,8 @@ pub enum BaseMeasure {
     },
     /// Densities of real numbers, in normalised units.
     Lebesgue,
+    /// Densities of the real columns of a table, in the units of the file, times probabilities of all others.
+    Mixed,
     /// No density at all: a cross-entropy or another score.
     None,
 }
@@ -47,6 +51,9 @@ impl BaseMeasure {
         match self {
             Self::Counting { levels } => format!("counting measure on {levels} levels"),
             Self::Lebesgue => "Lebesgue measure".into(),
+            Self::Mixed => {
+                "Lebesgue measure on columns of real numbers, counting measure on all others".into()
+            }
             Self::None => "none".into(),
         }
     }
@@ -76,6 +83,25 @@ pub trait Likelihood: Life {
     /// One draw of x for each row of outputs, `[rows, features]`.
     fn draw(&self, view: &View<'_>, outputs: Tensor<2>, noise: Noise<'_>) -> Tensor<2>;
 
+    /// Rows completed from what is known of them, with what that weighs; none where x has no columns that could be given
+    /// one by one.
+    fn complete(
+        &self,
+        view: &View<'_>,
+        outputs: Tensor<2>,
+        evidence: &mixed::Evidence,
+        noise: Noise<'_>,
+    ) -> Option<mixed::Completed> {
+        let _ = (view, outputs, evidence, noise);
+        None
+    }
+
+    /// log p(cell | all other cells, z) of each cell, `[rows, features]`, where columns can be told apart.
+    fn surprises(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Option<Vec<f32>> {
+        let _ = (view, outputs, batch);
+        None
+    }
+
     /// σ², where p(x|z) = N(x; outputs, σ² I) and nothing else: what makes a linear model's P(x) known.
     fn isotropic_variance(&self, view: &View<'_>) -> Option<f64> {
         let _ = view;
@@ -95,6 +121,7 @@ pub fn likelihoods() -> Axis<LikelihoodSettings> {
         .with::<normal::NormalSettings>()
         .with::<laplace::LaplaceSettings>()
         .with::<discretised_logistic::DiscretisedLogisticSettings>()
+        .with::<mixed::MixedSettings>()
 }
 
 /// `x`'s `n` rows repeated for `k·n` rows of outputs.
@@ -115,8 +142,22 @@ pub(crate) fn sum_observed(per_feature: Tensor<2>, batch: &Batch) -> Tensor<1> {
     })
 }
 
+/// The refusal of levels of mixed columns, which are no quantities.
+pub(crate) fn refuse_levels(facts: &Facts, name: &str) -> Result<(), ConfigError> {
+    if facts.kind == crate::data::ValueKind::Mixed {
+        return Err(ConfigError::Combination {
+            what: format!(
+                "likelihood `{name}` describes numbers, and this table has columns of several kinds"
+            ),
+            remedy: "use likelihood.kind = \"mixed\"".into(),
+        });
+    }
+    Ok(())
+}
+
 /// The refusal of data that is not in [0, 1].
 pub(crate) fn needs_unit_interval(facts: &Facts, name: &str) -> Result<(), ConfigError> {
+    refuse_levels(facts, name)?;
     if facts.kind == crate::data::ValueKind::Real {
         return Err(ConfigError::Combination {
             what: format!("likelihood `{name}` describes values in [0, 1], and this data is real numbers"),

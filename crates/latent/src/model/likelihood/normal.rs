@@ -14,7 +14,7 @@ use latent_kernels::sigmoid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BaseMeasure, Likelihood, mean_logits, repeat_x};
+use super::{BaseMeasure, Likelihood, mean_logits, refuse_levels, repeat_x};
 use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
 use crate::data::{DataError, Facts, ValueKind};
@@ -111,6 +111,7 @@ impl Settings<dyn Likelihood> for NormalSettings {
             ));
         }
         let facts = context.facts;
+        refuse_levels(facts, Self::KIND)?;
         let bias = match self.mean.is_unit(facts) {
             true => mean_logits(facts),
             false => Some(facts.mean.clone()).filter(|mean| mean.len() == facts.shape.features()),

@@ -35,7 +35,8 @@ pub(super) fn depth_to_space(x: Tensor<4>, factor: usize, size: [usize; 2]) -> T
 pub(super) fn trace_space_to_depth(graph: &mut Graph, x: Node, factor: usize) -> Node {
     let [channels, height, width] = sides(&x);
     let [h, w] = [height, width].map(|side| side.div_ceil(factor));
-    let filled = |side: usize, length: usize| -> Vec<usize> { (0..length).map(|i| i.min(side - 1)).collect() };
+    let filled =
+        |side: usize, length: usize| -> Vec<usize> { (0..length).map(|i| i.min(side - 1)).collect() };
     let x = if h * factor == height { x } else { graph.take(&x, 2, &filled(height, h * factor)) };
     let x = if w * factor == width { x } else { graph.take(&x, 3, &filled(width, w * factor)) };
     let blocks = graph.reshape(x, &[channels, h, factor, w, factor]);

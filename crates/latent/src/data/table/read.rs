@@ -1,0 +1,503 @@
+//! From a file to columns: separator, header and what each column is are found out; rows are then a data set.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use csv::{ReaderBuilder, StringRecord, Trim};
+use sha2::{Digest, Sha256};
+
+use super::kind::{Found, Refused, is_gap};
+use super::{Column, Kind, Scale, Table, nothing_left};
+use crate::data::classes::nearest;
+use crate::data::csv::{Roles, check_header, first_line, next};
+use crate::data::dataset::{Dataset, Labels, Number, Visit};
+use crate::data::header::{LOOKED_AT, is_row, made_up};
+use crate::data::settings::{DataSettings, Header};
+use crate::data::{DataError, SampleShape};
+
+/// Rows of mixed columns, in memory: four bytes a cell and each different word once while it is read, eight bytes a cell
+/// of x after that.
+pub(crate) struct MixedRows {
+    path: PathBuf,
+    table: Arc<Table>,
+    names: Vec<String>,
+    /// `[rows, modelled columns]`, NaN where cells are empty.
+    values: Vec<f64>,
+    rows: usize,
+    labels: Option<Labels>,
+    groups: Option<Vec<u32>>,
+    numbers: Vec<(String, Vec<f64>)>,
+    /// The name of the first column of identifiers, and that of each row.
+    identifiers: Option<(String, Vec<String>)>,
+}
+
+/// A column as it stands in the file: each different word once, and which of them each row has.
+#[derive(Default)]
+struct Raw {
+    words: Vec<String>,
+    places: HashMap<String, u32>,
+    of: Vec<u32>,
+}
+
+impl Raw {
+    fn push(&mut self, word: &str) {
+        let place = match self.places.get(word) {
+            Some(place) => *place,
+            None => {
+                let place = self.words.len() as u32;
+                self.words.push(word.to_string());
+                self.places.insert(word.to_string(), place);
+                place
+            }
+        };
+        self.of.push(place);
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.words.len()];
+        self.of.iter().for_each(|place| counts[*place as usize] += 1);
+        counts
+    }
+}
+
+/// Reads a whole table; `wanted` in the roles are the facts of a model whose columns it must have.
+pub(crate) fn read(
+    path: &Path,
+    mut source: impl Read,
+    roles: Roles<'_>,
+    settings: &DataSettings,
+    log: &mut dyn FnMut(String),
+) -> Result<MixedRows, DataError> {
+    let (start, separator) = first_line(&mut source).map_err(|error| DataError::io(path, error))?;
+    let mut reader = ReaderBuilder::new()
+        .delimiter(separator)
+        .has_headers(false)
+        .flexible(true)
+        .trim(Trim::All)
+        .from_reader(start.as_slice().chain(source));
+    let mut record = StringRecord::new();
+    if !next(path, &mut reader, &mut record)? {
+        return Err(DataError::malformed(path, "the file is empty", "give a header line and rows"));
+    }
+    let first: StringRecord = record.iter().map(|name| name.trim_start_matches('\u{feff}')).collect();
+    let mut looked_at = Vec::new();
+    while looked_at.len() < LOOKED_AT && next(path, &mut reader, &mut record)? {
+        looked_at.push(record.clone());
+    }
+    let model = roles.wanted.and_then(|facts| facts.table.as_deref());
+    // A file for a model has a header if its first line names the model's columns.
+    let is_named = model.map(|table| first.iter().any(|name| table.columns.iter().any(|c| c.name == name)));
+    let headless = match (is_named, roles.header) {
+        (Some(true), _) => false,
+        (Some(false), Header::Auto) => true,
+        _ => is_row(&first, &looked_at, roles.header),
+    };
+    let header: Vec<String> = match headless {
+        true => {
+            if roles.header == Header::Auto {
+                log(format!(
+                    "{}: the first line looks like a row, not like names: the columns are called column-1 to column-{} \
+                     (data.header = \"first-line\" takes it for names)",
+                    path.display(),
+                    first.len()
+                ));
+            }
+            looked_at.insert(0, first.clone());
+            made_up(first.len())
+        }
+        false => first.iter().map(String::from).collect(),
+    };
+    check_header(path, &header)?;
+    if let Some(unknown) = settings.columns.keys().find(|name| !header.contains(name)) {
+        return Err(DataError::setting(
+            "columns",
+            format!("{} has no column {unknown:?}{}", path.display(), nearest(unknown, &header)),
+            format!("its columns are {}", header.join(", ")),
+        ));
+    }
+    let mut raw: Vec<Raw> = header.iter().map(|_| Raw::default()).collect();
+    let mut lines: Vec<u32> = Vec::new();
+    let mut looked_at = looked_at.into_iter();
+    while looked_at.next().map(|row| record = row).is_some() || next(path, &mut reader, &mut record)? {
+        let line = record.position().map_or(1, csv::Position::line);
+        // A line with nothing in it ends many files.
+        if record.len() == 1 && record[0].is_empty() && header.len() > 1 {
+            continue;
+        }
+        if record.len() != header.len() {
+            let column = header[record.len().min(header.len() - 1)].clone();
+            let what = format!("the line has {} cells, the header {}", record.len(), header.len());
+            let remedy = "give every line as many cells as the header".into();
+            return Err(DataError::Cell { path: path.into(), line, column, what, remedy });
+        }
+        record.iter().zip(&mut raw).for_each(|(word, raw)| raw.push(word));
+        lines.push(line.min(u64::from(u32::MAX)) as u32);
+    }
+    if lines.is_empty() {
+        return Err(DataError::malformed(path, "there is a header and no row", "give rows below the header"));
+    }
+    let mut columns = Columns { path, header: &header, raw, lines: &lines };
+    let labels = columns.names("label", roles.label, roles.wanted.is_some())?;
+    let groups = columns.names("group", roles.group, roles.wanted.is_some())?.map(|labels| labels.of);
+    let numbers = columns.told(roles.numbers)?;
+    let aside: Vec<&str> = [roles.label, roles.group]
+        .into_iter()
+        .flatten()
+        .chain(roles.numbers.iter().map(String::as_str))
+        .collect();
+    let table = match model {
+        Some(table) => {
+            let more: Vec<&str> = header
+                .iter()
+                .map(String::as_str)
+                .filter(|name| !aside.contains(name) && table.columns.iter().all(|c| c.name != *name))
+                .collect();
+            if !more.is_empty() {
+                log(format!(
+                    "{}: columns that the model does not have are left out: {}",
+                    path.display(),
+                    more.join(", ")
+                ));
+            }
+            table.clone()
+        }
+        None => columns.found(settings, &aside, separator as char, !headless, log)?,
+    };
+    let values = columns.values(&table, model.is_some(), log)?;
+    let identifiers = columns.identifiers(&table);
+    Ok(MixedRows {
+        path: path.into(),
+        names: table.modelled().map(|column| column.name.clone()).collect(),
+        rows: lines.len(),
+        table: Arc::new(table),
+        values,
+        labels,
+        groups,
+        numbers,
+        identifiers,
+    })
+}
+
+/// What was read, before it means anything.
+struct Columns<'a> {
+    path: &'a Path,
+    header: &'a [String],
+    raw: Vec<Raw>,
+    lines: &'a [u32],
+}
+
+impl Columns<'_> {
+    fn place(&self, name: &str) -> Option<usize> {
+        self.header.iter().position(|known| known == name)
+    }
+
+    /// The first row that holds this word.
+    fn cell(&self, column: usize, word: &str, what: String, remedy: String) -> DataError {
+        let raw = &self.raw[column];
+        let row =
+            raw.places.get(word).and_then(|place| raw.of.iter().position(|of| of == place)).unwrap_or(0);
+        DataError::Cell {
+            path: self.path.into(),
+            line: u64::from(self.lines[row]),
+            column: self.header[column].clone(),
+            what,
+            remedy,
+        }
+    }
+
+    /// A column of names that is no part of x.
+    fn names(
+        &self,
+        key: &'static str,
+        name: Option<&str>,
+        is_other: bool,
+    ) -> Result<Option<Labels>, DataError> {
+        let Some(name) = name else { return Ok(None) };
+        let Some(column) = self.place(name) else {
+            if is_other {
+                return Ok(None);
+            }
+            let what = format!("{} has no column {name:?}", self.path.display());
+            return Err(DataError::setting(key, what, format!("its columns are {}", self.header.join(", "))));
+        };
+        let raw = &self.raw[column];
+        if raw.places.contains_key("") {
+            return Err(self.cell(
+                column,
+                "",
+                "the cell is empty".into(),
+                "give every row a value here".into(),
+            ));
+        }
+        let names: Vec<String> = raw.of.iter().map(|place| raw.words[*place as usize].clone()).collect();
+        let labels = Labels::from_names(&names);
+        labels.map(Some).map_err(|what| DataError::setting(key, what, "name another column"))
+    }
+
+    /// The first column of identifiers that is there.
+    fn identifiers(&self, table: &Table) -> Option<(String, Vec<String>)> {
+        let is_one = |column: &&Column| matches!(column.kind, Kind::Identifier(_));
+        let (name, at) =
+            table.columns.iter().filter(is_one).find_map(|c| Some((&c.name, self.place(&c.name)?)))?;
+        let raw = &self.raw[at];
+        Some((name.clone(), raw.of.iter().map(|place| raw.words[*place as usize].clone()).collect()))
+    }
+
+    /// Columns of numbers that are told beside x.
+    fn told(&self, wanted: &[String]) -> Result<Vec<(String, Vec<f64>)>, DataError> {
+        let told = |name: &String| {
+            let Some(column) = self.place(name) else {
+                let what = format!("{} has no column {name:?}", self.path.display());
+                return Err(DataError::setting(
+                    "condition",
+                    what,
+                    format!("its columns are {}", self.header.join(", ")),
+                ));
+            };
+            let raw = &self.raw[column];
+            let numbers: Vec<f64> = raw
+                .words
+                .iter()
+                .map(|word| {
+                    super::number::parse(word, false).ok_or_else(|| {
+                        let remedy =
+                            "turn the column into numbers, or, if it is the class, name it by data.label";
+                        self.cell(column, word, format!("{word:?} is no number"), remedy.into())
+                    })
+                })
+                .collect::<Result<_, _>>()?;
+            Ok((name.clone(), raw.of.iter().map(|place| numbers[*place as usize]).collect()))
+        };
+        wanted.iter().map(told).collect()
+    }
+
+    /// What each column is.
+    fn found(
+        &mut self,
+        settings: &DataSettings,
+        aside: &[&str],
+        separator: char,
+        header: bool,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Table, DataError> {
+        let mut table = Table { columns: Vec::new(), separator, header };
+        for (at, name) in self.header.iter().enumerate() {
+            if aside.contains(&name.as_str()) {
+                continue;
+            }
+            let (raw, asked) = (&self.raw[at], settings.columns.get(name));
+            let counts = raw.counts();
+            let words = raw.words.iter().map(String::as_str).zip(counts);
+            let (gaps, words): (Vec<_>, Vec<_>) = words.partition(|(word, _)| is_gap(word, asked));
+            let mut gaps: Vec<(String, u64)> =
+                gaps.into_iter().map(|(word, n)| (word.to_string(), n)).collect();
+            let found = Found { name, words, comma: separator != ',' };
+            let (kind, why, more) = found.kind(asked).map_err(|refused| {
+                let Refused { word, what, remedy } = refused;
+                match word {
+                    Some(word) => self.cell(at, &word, what, remedy),
+                    None => DataError::malformed(self.path, format!("column {name:?}: {what}"), remedy),
+                }
+            })?;
+            gaps.extend(
+                found
+                    .words
+                    .iter()
+                    .filter(|(word, _)| more.iter().any(|gap| gap == word))
+                    .map(|(w, n)| (w.to_string(), *n)),
+            );
+            gaps.sort_by(|a, b| b.1.cmp(&a.1));
+            let empty: u64 = gaps.iter().map(|(_, count)| count).sum();
+            let gap_share = empty as f64 / raw.of.len().max(1) as f64;
+            if !matches!(kind, Kind::Number(_) | Kind::Date(_) | Kind::Category { .. }) {
+                log(format!("{name}: {} ({why}), so no part of the model", kind.name()));
+            }
+            table.columns.push(Column { name: name.clone(), kind, why, gaps, gap_share, scale: None });
+        }
+        if table.modelled().next().is_none() {
+            return Err(nothing_left(self.path, &table));
+        }
+        Ok(table)
+    }
+
+    /// The values of the modelled columns, row by row; what was read of them is let go of.
+    fn values(
+        &mut self,
+        table: &Table,
+        is_other: bool,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Vec<f64>, DataError> {
+        let width = table.modelled().count();
+        let mut values = vec![f64::NAN; self.lines.len() * width];
+        for (place, column) in table.modelled().enumerate() {
+            let Some(at) = self.place(&column.name) else {
+                let names: Vec<&str> = table.modelled().map(|c| c.name.as_str()).collect();
+                let what = format!("there is no column {:?}, which the model was trained on", column.name);
+                return Err(DataError::mismatch(
+                    self.path,
+                    what,
+                    format!("the model wants {}", names.join(", ")),
+                ));
+            };
+            let raw = &self.raw[at];
+            let is_gap = |word: &str| column.gaps.iter().any(|(gap, _)| gap == word) || is_gap(word, None);
+            let known: HashMap<&str, usize> = match &column.kind {
+                Kind::Category { words } => {
+                    words.iter().enumerate().map(|(at, w)| (w.as_str(), at)).collect()
+                }
+                _ => HashMap::new(),
+            };
+            let mut unknown = None;
+            let mut of_words = Vec::with_capacity(raw.words.len());
+            for word in &raw.words {
+                let value = match &column.kind {
+                    Kind::Category { .. } => known.get(word.as_str()).map(|at| *at as f64),
+                    _ => column.value(word),
+                };
+                of_words.push(match value {
+                    Some(value) => value,
+                    None => {
+                        if !is_gap(word) {
+                            unknown.get_or_insert(word);
+                        }
+                        f64::NAN
+                    }
+                });
+            }
+            if let Some(word) = unknown {
+                let Kind::Category { words } = &column.kind else {
+                    let what = format!(
+                        "{word:?} is no {}, and the model knows the column as one",
+                        column.kind.name()
+                    );
+                    return Err(self.cell(at, word, what, "mend the cell, or leave it empty".into()));
+                };
+                let what = format!("no row of training had {word:?}{}", nearest(word, words));
+                if of_words.iter().all(|value| value.is_nan()) || !is_other {
+                    return Err(self.cell(at, word, what, "give the words of the training data".into()));
+                }
+                log(format!(
+                    "{}: column {:?}: {what}; such cells count as empty",
+                    self.path.display(),
+                    column.name
+                ));
+            }
+            for (row, of) in raw.of.iter().enumerate() {
+                values[row * width + place] = of_words[*of as usize];
+            }
+            self.raw[at] = Raw::default();
+        }
+        Ok(values)
+    }
+}
+
+impl Table {
+    /// Cuts the values of training rows into levels.
+    pub(crate) fn fit(&mut self, rows: &dyn Dataset, training: &[u64]) -> Result<(), DataError> {
+        let width = self.modelled().count();
+        let mut all: Vec<Vec<f64>> = vec![Vec::with_capacity(training.len()); width];
+        let mut row = vec![0.0; width];
+        for id in training {
+            rows.read(*id, &mut row)?;
+            for (value, all) in row.iter().zip(&mut all) {
+                if !value.is_nan() {
+                    all.push(*value);
+                }
+            }
+        }
+        for (column, values) in self.columns.iter_mut().filter(|column| column.is_modelled()).zip(all) {
+            column.scale = Some(match &column.kind {
+                Kind::Category { words } => {
+                    let mut shares = vec![0.0; words.len()];
+                    let one = 1.0 / values.len().max(1) as f32;
+                    values.iter().for_each(|value| shares[*value as usize] += one);
+                    Scale::of_categories(shares)
+                }
+                _ if values.is_empty() => {
+                    let what = format!("column {:?} is empty in every training row", column.name);
+                    return Err(DataError::malformed(
+                        rows.path(),
+                        what,
+                        "leave it out, or give rows that have it",
+                    ));
+                }
+                _ => Scale::of_values(values, column.grid().map_or(0.0, |(step, _)| step)),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Dataset for MixedRows {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn format(&self) -> &'static str {
+        "csv"
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows as u64
+    }
+
+    fn shape(&self) -> SampleShape {
+        SampleShape::Vector { columns: self.names.len() }
+    }
+
+    fn number(&self) -> Number {
+        Number::F64
+    }
+
+    fn columns(&self) -> &[String] {
+        &self.names
+    }
+
+    fn labels(&self) -> Option<&Labels> {
+        self.labels.as_ref()
+    }
+
+    fn groups(&self) -> Option<&[u32]> {
+        self.groups.as_deref()
+    }
+
+    fn numbers(&self, name: &str) -> Option<&[f64]> {
+        self.numbers.iter().find(|(known, _)| known == name).map(|(_, values)| &values[..])
+    }
+
+    fn table(&self) -> Option<&Arc<Table>> {
+        Some(&self.table)
+    }
+
+    fn identifiers(&self) -> Option<(&str, &[String])> {
+        self.identifiers.as_ref().map(|(name, all)| (name.as_str(), &all[..]))
+    }
+
+    fn read(&self, row: u64, values: &mut [f64]) -> Result<(), DataError> {
+        let start = row as usize * self.names.len();
+        values.copy_from_slice(&self.values[start..start + self.names.len()]);
+        Ok(())
+    }
+
+    fn scan(
+        &self,
+        _threads: usize,
+        wanted: &(dyn Fn(u64) -> bool + Sync),
+        hash: &mut Sha256,
+        visit: Visit<'_>,
+    ) -> Result<Vec<(u64, String)>, DataError> {
+        // Words are part of the contents: categories are counted by them.
+        for column in &self.table.columns {
+            hash.update(format!("{} {:?}\n", column.name, column.kind));
+        }
+        for (row, values) in self.values.chunks_exact(self.names.len()).enumerate() {
+            values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+            if wanted(row as u64) {
+                visit(row as u64, values)?;
+            }
+        }
+        Ok(Vec::new())
+    }
+}

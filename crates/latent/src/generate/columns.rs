@@ -1,0 +1,474 @@
+//! A model of mixed columns at work: rows that meet conditions, gaps that are filled in, cells that surprise.
+//!
+//! Conditions: codes come from p(z), weighed by p(given | z), and are drawn again by their weights (importance resampling);
+//! the other columns then follow given both. No row is thrown away for what it holds; the effective sample size says how
+//! many codes carry the result.
+//!
+//! Gaps: z ~ q(z | observed), weighed by p(observed | z) p(z) / q(z | observed) and drawn again, then
+//! missing ~ p(· | observed, z), and z again from q(z | observed, missing), a few times over (pseudo-Gibbs).
+//!
+//! References: Rezende, Mohamed & Wierstra (arXiv 1401.4082), appendix F; Mattei & Frellsen, *MIWAE* (arXiv 1812.02633).
+
+use burn::tensor::Tensor;
+
+use super::sampler::{FittedSampler, How};
+use super::{Samples, Told, given};
+use crate::array::Array;
+use crate::batch::{Latent, Noise};
+use crate::config::nearest;
+use crate::data::table::{Column, GAP, Kind, UNKNOWN};
+use crate::data::{Rows, Table};
+use crate::device::{host, host_f64};
+use crate::generate::Result;
+use crate::key::Key;
+use crate::model::likelihood::mixed::{Allowed, Completed, Evidence};
+use crate::model::{Model, ModelError, log_weights};
+
+/// What is asked of one column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// The column's place in x.
+    pub column: usize,
+    /// What its cells may be.
+    pub allowed: Allowed,
+    /// As it was asked.
+    pub text: String,
+}
+
+/// Rows that meet conditions.
+#[derive(Clone, Debug)]
+pub struct Conditioned {
+    /// The rows.
+    pub samples: Samples,
+    /// How many codes carry them: (Σ w)² / Σ w².
+    pub effective: f64,
+    /// How many codes were weighed.
+    pub candidates: usize,
+    /// The share of rows that would meet the conditions, as the model has it.
+    pub share: f64,
+}
+
+/// Rows that go through the network at once.
+const PART: usize = 256;
+
+/// Codes that are weighed, at most.
+const MOST_CANDIDATES: usize = 100_000;
+
+/// Codes of a row that are weighed before its gaps are filled.
+const CODES: usize = 5;
+
+fn refused(what: impl Into<String>, remedy: impl Into<String>) -> crate::generate::GenerateError {
+    ModelError::Foreign { what: what.into(), remedy: remedy.into() }.into()
+}
+
+impl Table {
+    /// Reads conditions such as `income = >50K, age = 30..40, sex != Male`: a list with commas between; words that hold
+    /// commas stand in double quotes.
+    ///
+    /// # Errors
+    /// A column or a category that is not there, with the nearest that is; a range without a value.
+    pub fn conditions(&self, text: &str) -> Result<Vec<Condition>> {
+        let mut found: Vec<Condition> = Vec::new();
+        for part in split(text) {
+            let condition = self.condition(part.trim())?;
+            match found.iter_mut().find(|known| known.column == condition.column) {
+                // Two on one column are met both: `age >= 30, age < 40`.
+                Some(known) => {
+                    let levels = known.allowed.levels.iter().zip(&condition.allowed.levels);
+                    known.allowed.levels = levels.map(|(a, b)| *a && *b).collect();
+                    known.allowed.gap &= condition.allowed.gap;
+                    known.allowed.range = match (known.allowed.range, condition.allowed.range) {
+                        (Some((a, b)), Some((c, d))) => Some((a.max(c), b.min(d))),
+                        (one, other) => one.or(other),
+                    };
+                    known.text = format!("{}, {}", known.text, condition.text);
+                }
+                None => found.push(condition),
+            }
+        }
+        for condition in &found {
+            if !condition.allowed.gap && !condition.allowed.levels.contains(&true) {
+                let what = format!("no training row has {}", condition.text);
+                return Err(refused(what, "ask for values that are there (latent data inspect shows them)"));
+            }
+        }
+        Ok(found)
+    }
+
+    fn condition(&self, text: &str) -> Result<Condition> {
+        let operators = ["!=", ">=", "<=", "=", ">", "<"];
+        // The longest name of a column that the text begins with.
+        let named = self
+            .columns
+            .iter()
+            .filter(|column| {
+                let rest = text.strip_prefix(column.name.as_str()).map(str::trim_start);
+                rest.is_some_and(|rest| operators.iter().any(|operator| rest.starts_with(operator)))
+            })
+            .max_by_key(|column| column.name.len());
+        let Some(column) = named else {
+            let name = text.split(['=', '<', '>', '!']).next().unwrap_or_default().trim();
+            let names = || self.modelled().map(|column| column.name.as_str());
+            if name.len() == text.len() {
+                return Err(refused(
+                    format!("{text:?} is no condition"),
+                    "write COLUMN = VALUE, such as \"age = 30..40\"",
+                ));
+            }
+            let remedy = match nearest(name, names()) {
+                Some(nearest) => format!("did you mean {nearest:?}?"),
+                None => format!("the columns are {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(refused(format!("there is no column {name:?}"), remedy));
+        };
+        let Some((place, scale)) = self.place(&column.name).zip(column.scale.as_ref()) else {
+            let what = format!("{} is {}, and no part of the model", column.name, column.kind.name());
+            return Err(refused(what, "leave it out of the conditions"));
+        };
+        let rest = text[column.name.len()..].trim_start();
+        let Some(operator) = operators.into_iter().find(|operator| rest.starts_with(operator)) else {
+            return Err(refused(format!("{text:?} is no condition"), "write COLUMN = VALUE"));
+        };
+        let asked = rest[operator.len()..].trim();
+        let mut allowed = Allowed { levels: vec![false; scale.levels()], range: None, gap: false };
+        let is_gap = |word: &str| column.gaps.iter().any(|(gap, _)| gap == word);
+        for word in asked.split('|').map(|word| word.trim().trim_matches('"')) {
+            if is_gap(word) && column.has_gaps() {
+                allowed.gap = true;
+                continue;
+            }
+            let range = match (operator, column.is_ordered()) {
+                (">" | ">=" | "<" | "<=", true) => {
+                    let value = value_of(column, word)?;
+                    let tiny = if scale.step > 0.0 { 0.5 * scale.step } else { 0.0 };
+                    match operator {
+                        ">" => (value + tiny, f64::INFINITY),
+                        ">=" => (value, f64::INFINITY),
+                        "<" => (f64::NEG_INFINITY, value - tiny),
+                        _ => (f64::NEG_INFINITY, value),
+                    }
+                }
+                (_, true) => match word.split_once("..") {
+                    Some((from, to)) => {
+                        let side = |word: &str, open: f64| match word.trim() {
+                            "" => Ok(open),
+                            word => value_of(column, word),
+                        };
+                        (side(from, f64::NEG_INFINITY)?, side(to, f64::INFINITY)?)
+                    }
+                    None => {
+                        let value = value_of(column, word)?;
+                        (value, value)
+                    }
+                },
+                ("=" | "!=", false) => {
+                    let value = value_of(column, word)?;
+                    (value, value)
+                }
+                _ => {
+                    let what = format!("{} has no order, so nothing is {operator} {word}", column.name);
+                    return Err(refused(what, "ask by = or !="));
+                }
+            };
+            let mut any = false;
+            for (level, (low, high)) in scale.low.iter().zip(&scale.high).enumerate() {
+                if *high >= range.0 && *low <= range.1 {
+                    allowed.levels[level] = true;
+                    any = true;
+                }
+            }
+            if !any && operator != "!=" {
+                let (least, most) = (scale.low[0], scale.high[scale.levels() - 1]);
+                let what = format!("no training row has {} {operator} {word}", column.name);
+                let remedy = format!("its values reach from {} to {}", column.word(least), column.word(most));
+                return Err(refused(what, remedy));
+            }
+            let is_one = !asked.contains('|') && column.is_ordered() && operator != "!=";
+            allowed.range = is_one.then_some(range);
+        }
+        if operator == "!=" {
+            allowed.levels.iter_mut().for_each(|may| *may = !*may);
+            allowed.gap = !allowed.gap && column.has_gaps();
+        }
+        Ok(Condition { column: place, allowed, text: text.into() })
+    }
+
+    /// One condition for each category of a column.
+    ///
+    /// # Errors
+    /// A column that is not there, or has no categories.
+    pub fn balance(&self, name: &str) -> Result<Vec<Condition>> {
+        let Some(column) = self.columns.iter().find(|column| column.name == name) else {
+            let names: Vec<&str> = self.modelled().map(|column| column.name.as_str()).collect();
+            let remedy = match nearest(name, names.iter().copied()) {
+                Some(nearest) => format!("did you mean {nearest:?}?"),
+                None => format!("the columns are {}", names.join(", ")),
+            };
+            return Err(refused(format!("there is no column {name:?}"), remedy));
+        };
+        let (Some(place), Some(scale)) = (self.place(name), &column.scale) else {
+            return Err(refused(format!("{name} is no part of the model"), "balance another column"));
+        };
+        let is_discrete = scale.low == scale.high && scale.levels() <= 100;
+        if !is_discrete {
+            let what = format!("{name} has {} levels, too many to have as many rows each", scale.levels());
+            return Err(refused(what, "balance a column of at most 100 values, or draw ranges by --where"));
+        }
+        let one = |level: usize| {
+            let mut allowed = Allowed { levels: vec![false; scale.levels()], range: None, gap: false };
+            allowed.levels[level] = true;
+            Condition { column: place, allowed, text: format!("{name} = {}", column.word(scale.low[level])) }
+        };
+        Ok((0..scale.levels()).filter(|level| scale.shares[*level] > 0.0).map(one).collect())
+    }
+}
+
+/// The value of a word of a condition.
+fn value_of(column: &Column, word: &str) -> Result<f64> {
+    if let Some(value) = column.value(word) {
+        return Ok(value);
+    }
+    Err(match &column.kind {
+        Kind::Category { words } => {
+            let remedy = match nearest(word, words.iter().map(String::as_str)) {
+                Some(nearest) => format!("did you mean {nearest:?}?"),
+                None => {
+                    let some: Vec<&str> = words.iter().take(20).map(String::as_str).collect();
+                    format!("it has {}{}", some.join(", "), if words.len() > 20 { ", …" } else { "" })
+                }
+            };
+            refused(format!("column {} has no {word:?}", column.name), remedy)
+        }
+        kind => refused(
+            format!("{word:?} is no {}, and column {} is one", kind.name(), column.name),
+            "write values as the file has them",
+        ),
+    })
+}
+
+/// At commas outside of double quotes.
+fn split(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut quoted) = (Vec::new(), 0, false);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '"' => quoted = !quoted,
+            ',' if !quoted => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts.into_iter().filter(|part| !part.trim().is_empty()).collect()
+}
+
+impl Model {
+    /// The table that the model was trained on.
+    ///
+    /// # Errors
+    /// A model of anything else.
+    pub fn table(&self) -> Result<&Table> {
+        self.facts.table.as_deref().ok_or_else(|| {
+            refused(
+                "this model is not one of mixed columns",
+                "train one on a csv file (latent train --preset table --data FILE.csv)",
+            )
+        })
+    }
+
+    /// New rows that meet all conditions.
+    ///
+    /// # Errors
+    /// A model of no table; conditions that hardly any row meets.
+    pub fn sample_where(
+        &self,
+        sampler: &FittedSampler,
+        conditions: &[Condition],
+        count: usize,
+        key: Key,
+    ) -> Result<Conditioned> {
+        let columns = self.table()?.modelled().count();
+        let mut evidence = Evidence::nothing(0, columns);
+        for condition in conditions {
+            evidence.allowed[condition.column] = Some(condition.allowed.clone());
+        }
+        evidence.only_given = true;
+        evidence.weigh = true;
+        let (mut codes, mut x, mut weights): (Vec<f32>, Vec<f32>, Vec<f64>) = Default::default();
+        let mut batch = (2 * count).clamp(2000, 20_000);
+        let (mut effective, mut share);
+        loop {
+            let key = key.fold("candidates").fold(weights.len() as u64);
+            let told = self.told(batch, key)?;
+            let drawn = sampler.draw_told(self, &told, &How::default(), key)?;
+            let found = self.completed(&drawn.values, &evidence, &told, key)?;
+            codes.extend(drawn.values);
+            x.extend(found.x);
+            weights.extend(found.log_weight);
+            let most = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let relative = || weights.iter().map(|weight| (weight - most).exp());
+            let (sum, squares) = (relative().sum::<f64>(), relative().map(|w| w * w).sum::<f64>());
+            effective = sum * sum / squares;
+            share = most.exp() * sum / weights.len() as f64;
+            let enough = effective >= count as f64 || weights.len() >= MOST_CANDIDATES;
+            if enough || weights.len() >= 25 * count.max(400) {
+                break;
+            }
+            batch = weights.len().min(MOST_CANDIDATES - weights.len());
+        }
+        if share < 1e-9 {
+            let asked: Vec<&str> = conditions.iter().map(|condition| condition.text.as_str()).collect();
+            return Err(refused(
+                format!("the model knows no rows with {}", asked.join(", ")),
+                "ask for less at once: a row must have been possible in training",
+            ));
+        }
+        let chosen = resampled(&weights, count, key.fold("resample"));
+        let dims = self.dims();
+        let take = |from: &[f32], width: usize| -> Vec<f32> {
+            chosen.iter().flat_map(|&at| &from[at * width..(at + 1) * width]).copied().collect()
+        };
+        let (codes, x) = (take(&codes, dims), take(&x, columns));
+        let evidence = Evidence { x, only_given: false, weigh: false, ..Evidence::nothing(0, columns) };
+        let told = self.told(count, key)?;
+        let found = self.completed(&codes, &evidence, &told, key.fold("rest"))?;
+        let candidates = weights.len();
+        Ok(Conditioned { samples: Samples::new(found.x, &self.facts), effective, candidates, share })
+    }
+
+    /// Completes the rows of these codes; evidence without rows of x is that nothing is given of any.
+    fn completed(&self, codes: &[f32], evidence: &Evidence, told: &Told, key: Key) -> Result<Completed> {
+        let columns = self.table()?.modelled().count();
+        let dims = self.dims().max(1);
+        let rows = codes.len() / dims;
+        let device = self.weights.device();
+        // x and its weight side by side, so that threads share the work.
+        let width = columns + 1;
+        let view = self.view();
+        let mut all = vec![0.0; rows * width];
+        let ids: Vec<u64> = (0..rows as u64).collect();
+        let part = |index: usize, out: &mut [f32]| {
+            let rows = index * PART..index * PART + out.len() / width;
+            let (ids, told) = (&ids[rows.clone()], told.tensor(rows.clone(), device));
+            let z = codes[rows.start * dims..rows.end * dims].to_vec();
+            let z = Latent::new(device.tensor(z, [ids.len(), dims]));
+            let outputs = view.decode(&z, given(ids, &told));
+            let x = match evidence.x.is_empty() {
+                true => vec![UNKNOWN; ids.len() * columns],
+                false => evidence.x[rows.start * columns..rows.end * columns].to_vec(),
+            };
+            let own = Evidence { x, allowed: evidence.allowed.clone(), ..*evidence };
+            let noise = Noise::new(key.fold("columns"), ids);
+            let Some(found) = self.functions.likelihood.complete(&view, outputs, &own, noise) else { return };
+            for (row, out) in out.chunks_exact_mut(width).enumerate() {
+                out[..columns].copy_from_slice(&found.x[row * columns..(row + 1) * columns]);
+                out[columns] = found.log_weight[row] as f32;
+            }
+        };
+        if device.is_cpu() {
+            latent_kernels::each_chunk(&mut all, PART * width, part);
+        } else {
+            all.chunks_mut(PART * width).enumerate().for_each(|(index, out)| part(index, out));
+        }
+        let mut completed = Completed { x: Vec::with_capacity(rows * columns), log_weight: Vec::new() };
+        for row in all.chunks_exact(width) {
+            completed.x.extend(&row[..columns]);
+            completed.log_weight.push(f64::from(row[columns]));
+        }
+        Ok(completed)
+    }
+
+    /// Rows with their empty cells drawn from what the model says of them given the others, by `passes` turns of code and
+    /// cells.
+    ///
+    /// # Errors
+    /// A model of no table; rows that are not what it knows.
+    pub fn impute(&self, rows: &Rows, passes: usize, key: Key) -> Result<Samples> {
+        let columns = self.table()?.modelled().count();
+        let unknown: Vec<f32> = rows.x.iter().map(|x| if *x < 0.0 { UNKNOWN } else { *x }).collect();
+        let observed = Rows { x: unknown.clone(), ..rows.clone() };
+        let mut evidence = Evidence { x: unknown, ..Evidence::nothing(0, columns) };
+        // A gap is to be filled, not to be drawn again.
+        evidence.no_gaps = true;
+        let told = Told::of(rows);
+        let mut codes = self.likely_codes(&observed, key.fold("codes"))?;
+        let mut found = self.completed(&codes.values, &evidence, &told, key.fold("cells"))?;
+        for pass in 1..passes.max(1) {
+            let key = key.fold("pass").fold(pass as u64);
+            let full = Rows { x: found.x, ..rows.clone() };
+            codes = self.draw_codes(&full, key)?;
+            found = self.completed(&codes.values, &evidence, &told, key)?;
+        }
+        Ok(Samples::new(found.x, &self.facts))
+    }
+
+    /// One code for each row, drawn from a few of q(z|x) by p(x|z) p(z) / q(z|x).
+    fn likely_codes(&self, rows: &Rows, key: Key) -> Result<Array> {
+        let dims = self.dims();
+        let mut all = Vec::with_capacity(rows.len() * dims);
+        self.parts(rows, |batch| -> Result<()> {
+            let view = self.view();
+            let (q, p) = (view.encode(batch), view.prior(batch.given()));
+            let noise = Noise::new(key, &batch.ids);
+            let n = batch.len();
+            match log_weights(&view, batch, q.as_ref(), p.as_ref(), CODES, noise) {
+                Ok((weights, draw)) => {
+                    let (weights, codes) = (host_f64(&weights), host(&draw.z.z));
+                    for row in 0..n {
+                        let own: Vec<f64> = (0..CODES).map(|draw| weights[draw * n + row]).collect();
+                        let chosen = resampled(&own, 1, key.fold("choice").fold(batch.ids[row]))[0];
+                        all.extend(&codes[(chosen * n + row) * dims..(chosen * n + row + 1) * dims]);
+                    }
+                }
+                Err(_) => all.extend(host(&q.draw(1, noise).z.z)),
+            }
+            Ok(())
+        })?;
+        Ok(Array::matrix(all, dims))
+    }
+
+    /// log p(cell | the other cells of its row) of each cell, `rows × columns`, at a draw of q(z|x).
+    ///
+    /// # Errors
+    /// A model of no table; rows that are not what it knows.
+    pub fn surprises(&self, rows: &Rows, key: Key) -> Result<Array> {
+        let columns = self.table()?.modelled().count();
+        let mut all = Vec::with_capacity(rows.len() * columns);
+        self.parts(rows, |batch| -> Result<()> {
+            let view = self.view();
+            let z = view.encode(batch).draw(1, Noise::new(key, &batch.ids)).z;
+            let outputs: Tensor<2> = view.decode(&z, batch.given());
+            all.extend(self.functions.likelihood.surprises(&view, outputs, batch).unwrap_or_default());
+            Ok(())
+        })?;
+        Ok(Array::matrix(all, columns))
+    }
+}
+
+/// `count` places by their weights, of which the logarithms are given (systematic resampling).
+fn resampled(log_weights: &[f64], count: usize, key: Key) -> Vec<usize> {
+    let most = log_weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = log_weights.iter().map(|weight| (weight - most).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    let mut start = [0.0];
+    key.uniforms(&mut start);
+    let step = sum / count.max(1) as f64;
+    let (mut at, mut reached, mut chosen) = (0, 0.0, Vec::with_capacity(count));
+    for draw in 0..count {
+        let wanted = (draw as f64 + f64::from(start[0])) * step;
+        while at + 1 < weights.len() && reached + weights[at] <= wanted {
+            reached += weights[at];
+            at += 1;
+        }
+        chosen.push(at);
+    }
+    chosen
+}
+
+/// Rows in which gaps say nothing: x of every empty cell is unknown.
+#[must_use]
+pub fn without_gaps(rows: &Rows) -> Rows {
+    let x = rows.x.iter().map(|x| if *x == GAP { UNKNOWN } else { *x }).collect();
+    Rows { x, ..rows.clone() }
+}

@@ -1,0 +1,402 @@
+//! One digit after the other: log p(x|z) exactly, and rows completed from what is given of them.
+//!
+//! What is given comes first, then the rest in the order of the file. A given cell, or one that is confined to some levels,
+//! weighs by the probability of what it may be: rows that are drawn so, weighed so, are draws of p(x | given, z)
+//! (sequential importance sampling; nothing is rejected).
+
+use burn::tensor::{Tensor, activation::log_softmax};
+
+use super::digits::Digit;
+use super::{Mixed, Seen};
+use crate::batch::{Batch, Noise};
+use crate::data::table::{GAP, UNKNOWN};
+use crate::density::sum_dimensions;
+use crate::device::{Device, host};
+use crate::model::View;
+
+/// What a cell may be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Allowed {
+    /// Whether each level may be; all where empty.
+    pub levels: Vec<bool>,
+    /// The least and greatest value, which may cut levels in two.
+    pub range: Option<(f64, f64)>,
+    /// Whether it may be empty.
+    pub gap: bool,
+}
+
+/// What is known of some rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// `[rows, columns]` of x: [`UNKNOWN`] where a cell is to be drawn.
+    pub x: Vec<f32>,
+    /// What the unknown cells of each column may be; none where anything.
+    pub allowed: Vec<Option<Allowed>>,
+    /// Whether what is given is weighed, cell after cell; otherwise it is simply taken, and rows may differ in what is given.
+    pub weigh: bool,
+    /// Whether only columns of which anything is given or asked are drawn; the others stay unknown.
+    pub only_given: bool,
+    /// Whether no gap is drawn.
+    pub no_gaps: bool,
+}
+
+impl Evidence {
+    /// Nothing is known.
+    pub fn nothing(rows: usize, columns: usize) -> Self {
+        Self {
+            x: vec![UNKNOWN; rows * columns],
+            allowed: vec![None; columns],
+            weigh: false,
+            only_given: false,
+            no_gaps: false,
+        }
+    }
+}
+
+/// Whole rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completed {
+    /// `[rows, columns]`
+    pub x: Vec<f32>,
+    /// ln of the probability of what was given of each row, under z.
+    pub log_weight: Vec<f64>,
+}
+
+impl Mixed {
+    /// The logits of one digit from the last hidden layer alone.
+    fn logits_of(&self, view: &View<'_>, hidden: Tensor<2>, digit: Digit) -> Tensor<2> {
+        let Some((weight, bias)) = self.last.affine(view.weights) else { return hidden };
+        let own = hidden.matmul(weight.narrow(1, digit.first, digit.count));
+        let [rows, count] = own.dims();
+        own + bias.narrow(0, digit.first, digit.count).reshape([1, count]).expand([rows, count])
+    }
+
+    /// Σ over the digits in the order of the file.
+    pub(super) fn chain_log_density(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Tensor<1> {
+        let (rows, n, columns) = (outputs.dims()[0], batch.len().max(1), self.layout.columns());
+        let device = Device::of(&outputs);
+        let whole = self.embedding.seen(&host(&batch.x));
+        let cell = |row: usize, column: usize| whole[row % n * columns + column];
+        let mut seen = vec![Seen::Unknown; rows * columns];
+        let mut sum = outputs + self.embedding.apply(view.weights, &seen);
+        let mut total: Option<Tensor<1>> = None;
+        for digit in self.layout.digits() {
+            let choices: Vec<Option<usize>> =
+                (0..rows).map(|row| self.layout.choice(*digit, cell(row, digit.column))).collect();
+            if choices.iter().all(Option::is_none) {
+                continue;
+            }
+            let groups: Vec<usize> = (0..rows)
+                .map(|row| match cell(row, digit.column) {
+                    Seen::Level(level) => self.layout.digits_of(digit.column, level).group,
+                    _ => 0,
+                })
+                .collect();
+            let logits = self.logits_of(view, self.hidden(view.weights, sum.clone()), *digit);
+            let shares = log_softmax(self.without_missing_places(logits, *digit, &groups), 1);
+            // One number a row: a product with a mask of zeros and ones.
+            let mut mask = vec![0.0; rows * digit.count];
+            for (row, choice) in choices.iter().enumerate() {
+                if let Some(choice) = choice {
+                    mask[row * digit.count + choice] = 1.0;
+                }
+            }
+            let mask = device.tensor(mask, [rows, digit.count]);
+            let own = sum_dimensions(shares.mask_fill(mask.lower_elem(0.5), 0.0));
+            total = Some(match total {
+                Some(total) => total + own,
+                None => own,
+            });
+            let before: Vec<Seen> = (0..rows).map(|row| seen[row * columns + digit.column]).collect();
+            let after: Vec<Seen> = (0..rows).map(|row| self.after(*digit, cell(row, digit.column))).collect();
+            sum = sum + self.embedding.change(view.weights, digit.column, &before, &after);
+            (0..rows).for_each(|row| seen[row * columns + digit.column] = after[row]);
+        }
+        let widths = (0..rows)
+            .map(|row| -self.layout.log_widths(&whole[row % n * columns..(row % n + 1) * columns]))
+            .collect();
+        let widths: Tensor<1> = device.tensor(widths, [rows]);
+        match total {
+            Some(total) => total + widths,
+            None => widths,
+        }
+    }
+
+    /// What is seen of a cell once this digit of it is.
+    fn after(&self, digit: Digit, whole: Seen) -> Seen {
+        match whole {
+            Seen::Level(level) if !digit.is_place => {
+                let group = self.layout.digits_of(digit.column, level).group;
+                if self.layout.places_of(digit.column, group) > 1 { Seen::Group(group) } else { whole }
+            }
+            whole => whole,
+        }
+    }
+
+    /// Completes rows: drawn by `noise`, or by the likeliest choice each without.
+    pub(super) fn complete_by(
+        &self,
+        view: &View<'_>,
+        outputs: Tensor<2>,
+        evidence: &Evidence,
+        noise: Option<Noise<'_>>,
+    ) -> Completed {
+        let (rows, columns) = (outputs.dims()[0], self.layout.columns());
+        let given = self.embedding.seen(&evidence.x);
+        let digits = self.layout.digits();
+        // Columns of which anything is known come first; those that are wholly known before those that are confined.
+        let rank = |column: usize| {
+            let known = (0..rows).filter(|row| given[row * columns + column] != Seen::Unknown).count();
+            match (known == rows, known > 0 || evidence.allowed[column].is_some()) {
+                (true, _) => 0,
+                (false, true) => 1,
+                _ => 2,
+            }
+        };
+        let mut order: Vec<(usize, usize)> =
+            digits.iter().enumerate().map(|(at, digit)| (rank(digit.column), at)).collect();
+        if evidence.only_given {
+            order.retain(|(rank, _)| *rank < 2);
+        }
+        // A confined column is done with before what is free begins, its places too.
+        order.sort_by_key(|(rank, at)| (*rank, *at));
+        let wide = digits.len() + columns;
+        let uniforms: Option<Vec<f32>> = noise.map(|noise| {
+            let draws = rows / noise.ids.len().max(1);
+            host(&noise.uniforms(draws.max(1), wide, &Device::cpu()))
+        });
+        let mut seen = if evidence.weigh { vec![Seen::Unknown; rows * columns] } else { given.clone() };
+        let mut log_weight = vec![0.0; rows];
+        let mut sum = outputs + self.embedding.apply(view.weights, &seen);
+        for (_, at) in order {
+            let digit = digits[at];
+            let column = digit.column;
+            let cells: Vec<usize> = (0..rows).map(|row| row * columns + column).collect();
+            // Whether this digit of a cell is still to come.
+            let open = |seen: Seen| match digit.is_place {
+                true => matches!(seen, Seen::Group(_)),
+                false => seen == Seen::Unknown,
+            };
+            if !cells.iter().any(|cell| open(seen[*cell])) {
+                continue;
+            }
+            let logits = self.logits_of(view, self.hidden(view.weights, sum.clone()), digit);
+            let mut logits = host(&logits);
+            let before: Vec<Seen> = cells.iter().map(|cell| seen[*cell]).collect();
+            for (row, logits) in logits.chunks_exact_mut(digit.count).enumerate() {
+                let cell = cells[row];
+                if !open(seen[cell]) {
+                    continue;
+                }
+                let group = match seen[cell] {
+                    Seen::Group(group) => group,
+                    _ => 0,
+                };
+                let shares = logits;
+                if digit.is_place {
+                    shares[self.layout.places_of(column, group)..].fill(f32::NEG_INFINITY);
+                }
+                if evidence.no_gaps && !digit.is_place {
+                    let groups = self.layout.scale(column).group_count();
+                    shares[groups..].fill(f32::NEG_INFINITY);
+                }
+                softmax(shares);
+                let choice = match self.layout.choice(digit, given[cell]) {
+                    Some(choice) => {
+                        log_weight[row] += f64::from(shares[choice].max(1e-30)).ln();
+                        choice
+                    }
+                    // A gap where the column had none says nothing.
+                    None if given[cell] == Seen::Gap => {
+                        seen[cell] = Seen::Gap;
+                        continue;
+                    }
+                    None => {
+                        if let Some(allowed) = &evidence.allowed[column] {
+                            let held = self.confine(digit, group, allowed, shares);
+                            log_weight[row] += held.max(1e-30).ln();
+                        }
+                        pick(shares, uniforms.as_ref().map(|u| u[row * wide + at]))
+                    }
+                };
+                seen[cell] = self.chosen(digit, group, choice);
+            }
+            let after: Vec<Seen> = cells.iter().map(|cell| seen[*cell]).collect();
+            sum = sum + self.embedding.change(view.weights, column, &before, &after);
+        }
+        let mut x = vec![GAP; rows * columns];
+        for (cell, x) in x.iter_mut().enumerate() {
+            let (row, column) = (cell / columns, cell % columns);
+            if seen[cell] == Seen::Unknown {
+                *x = UNKNOWN;
+            }
+            let Seen::Level(level) = seen[cell] else { continue };
+            if given[cell] != Seen::Unknown {
+                *x = evidence.x[cell];
+                continue;
+            }
+            let u = uniforms.as_ref().map_or(0.5, |u| u[row * wide + digits.len() + column]);
+            let (fraction, log_share) = self.fraction(column, level, evidence.allowed[column].as_ref(), u);
+            log_weight[row] += log_share;
+            *x = join(level, fraction);
+        }
+        Completed { x, log_weight }
+    }
+
+    /// What a choice makes of a cell.
+    fn chosen(&self, digit: Digit, group: usize, choice: usize) -> Seen {
+        let scale = self.layout.scale(digit.column);
+        if digit.is_place {
+            let digits = crate::data::table::Digits { group, place: choice };
+            return Seen::Level(scale.level(digits));
+        }
+        if choice >= scale.group_count() {
+            return Seen::Gap;
+        }
+        match scale.places_of(choice) {
+            1 => Seen::Level(scale.groups[choice] as usize),
+            _ => Seen::Group(choice),
+        }
+    }
+
+    /// Keeps what is allowed of the shares of a digit, and says how much that was.
+    fn confine(&self, digit: Digit, group: usize, allowed: &Allowed, shares: &mut [f32]) -> f64 {
+        let scale = self.layout.scale(digit.column);
+        let may = |level: usize| allowed.levels.get(level).copied().unwrap_or(allowed.levels.is_empty());
+        for (choice, share) in shares.iter_mut().enumerate() {
+            let good = match digit.is_place {
+                true => may(scale.groups[group] as usize + choice),
+                false if choice >= scale.group_count() => allowed.gap,
+                false => {
+                    let first = scale.groups[choice] as usize;
+                    (first..first + scale.places_of(choice)).any(may)
+                }
+            };
+            if !good {
+                *share = 0.0;
+            }
+        }
+        let held: f32 = shares.iter().sum();
+        if held > 0.0 {
+            shares.iter_mut().for_each(|share| *share /= held);
+        } else {
+            // Not one allowed choice has a share that single precision can tell from 0: they are alike.
+            let scale = self.layout.scale(digit.column);
+            for (choice, share) in shares.iter_mut().enumerate() {
+                let good = match digit.is_place {
+                    true => choice < scale.places_of(group) && may(scale.groups[group] as usize + choice),
+                    false if choice >= scale.group_count() => allowed.gap,
+                    false => {
+                        let first = scale.groups[choice] as usize;
+                        (first..first + scale.places_of(choice)).any(may)
+                    }
+                };
+                *share = f32::from(u8::from(good));
+            }
+            let all: f32 = shares.iter().sum();
+            shares.iter_mut().for_each(|share| *share /= all.max(1.0));
+        }
+        f64::from(held)
+    }
+
+    /// How far into a level a draw lies, and ln of the share of the level that is allowed.
+    fn fraction(&self, column: usize, level: usize, allowed: Option<&Allowed>, u: f32) -> (f64, f64) {
+        let scale = self.layout.scale(column);
+        let (low, high) = (scale.low[level], scale.high[level]);
+        let u = f64::from(u);
+        if low == high {
+            return (0.5, 0.0);
+        }
+        if let Some((least, most)) = allowed.and_then(|allowed| allowed.range) {
+            let size = scale.width(level);
+            let of = |value: f64, up: bool| match scale.step > 0.0 {
+                // Whole values of the grid.
+                true => {
+                    let at = (value - low) / scale.step;
+                    (if up { (at + 1e-9).floor() + 1.0 } else { (at - 1e-9).ceil() } / size).clamp(0.0, 1.0)
+                }
+                false => ((value - low) / (high - low)).clamp(0.0, 1.0),
+            };
+            let (from, to) = (of(least, false), of(most, true));
+            if to > from && (from > 0.0 || to < 1.0) {
+                return (from + u * (to - from), (to - from).ln());
+            }
+        }
+        // The least and greatest value come as often as in the data: each of the few rows in its cell may be it.
+        let ordered = !scale.categories;
+        match u {
+            _ if ordered && level == 0 => ((2.0 * u - 1.0).max(0.0), 0.0),
+            _ if ordered && level + 1 == scale.levels() => ((2.0 * u).min(1.0), 0.0),
+            u => (u, 0.0),
+        }
+    }
+
+    /// log p(cell | the other cells, z) of each cell, `[rows, columns]`; 0 where nothing is known of it.
+    pub(super) fn surprise_of_each(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Vec<f32> {
+        let (rows, n, columns) = (outputs.dims()[0], batch.len().max(1), self.layout.columns());
+        let x = host(&batch.x);
+        let whole: Vec<Seen> = {
+            let own = self.embedding.seen(&x);
+            (0..rows * columns).map(|at| own[at / columns % n * columns + at % columns]).collect()
+        };
+        let full = outputs + self.embedding.apply(view.weights, &whole);
+        let mut all = vec![0.0; rows * columns];
+        for column in 0..columns {
+            let own: Vec<Seen> = (0..rows).map(|row| whole[row * columns + column]).collect();
+            let mut before = vec![Seen::Unknown; rows];
+            let mut sum = full.clone() + self.embedding.change(view.weights, column, &own, &before);
+            let (group, place) = self.layout.of_column(column);
+            for at in std::iter::once(group).chain(place) {
+                let digit = self.layout.digits()[at];
+                let logits = host(&self.logits_of(view, self.hidden(view.weights, sum.clone()), digit));
+                for (row, logits) in logits.chunks_exact(digit.count).enumerate() {
+                    let Some(choice) = self.layout.choice(digit, own[row]) else { continue };
+                    let mut shares = logits.to_vec();
+                    if let (true, Seen::Group(group)) = (digit.is_place, before[row]) {
+                        shares[self.layout.places_of(column, group)..].fill(f32::NEG_INFINITY);
+                    }
+                    softmax(&mut shares);
+                    all[row * columns + column] += shares[choice].max(1e-30).ln();
+                }
+                let after: Vec<Seen> = own.iter().map(|seen| self.after(digit, *seen)).collect();
+                sum = sum + self.embedding.change(view.weights, column, &before, &after);
+                before = after;
+            }
+        }
+        all
+    }
+}
+
+/// A level and how far into it, as one number that does not round up.
+fn join(level: usize, fraction: f64) -> f32 {
+    let most = 1.0 - 1e-6 * (level + 1) as f64;
+    (level as f64 + fraction.clamp(0.0, most)) as f32
+}
+
+/// Logits become shares.
+fn softmax(values: &mut [f32]) {
+    let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    for value in values.iter_mut() {
+        *value = (*value - most).exp();
+        sum += *value;
+    }
+    values.iter_mut().for_each(|value| *value /= sum);
+}
+
+/// A choice by its share: by a uniform number, or the likeliest.
+fn pick(shares: &[f32], uniform: Option<f32>) -> usize {
+    let likeliest = || {
+        let all = shares.iter().enumerate();
+        all.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(at, _)| at)
+    };
+    let Some(uniform) = uniform else { return likeliest() };
+    let mut left = f64::from(uniform);
+    for (at, share) in shares.iter().enumerate() {
+        left -= f64::from(*share);
+        if left < 0.0 && *share > 0.0 {
+            return at;
+        }
+    }
+    likeliest()
+}

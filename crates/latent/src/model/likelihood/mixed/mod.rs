@@ -1,0 +1,213 @@
+//! Mixed columns: p(x|z) column after column, each a choice among the levels of its [scale](crate::data::table::Scale),
+//! given z and the columns before it, in any order.
+//!
+//! log p(x|z) = Σ_s log p(x_σ(s) | x_σ(<s), z),  x_s a group of levels, then the place in the group
+//!
+//! A code alone would have to hold every detail of a row; here it holds what columns have in common, and each column sees
+//! the others when it is drawn. One network serves all orders σ: while training, some digits of each row are shown and the
+//! rest are predicted, S times the mean of their log densities being an unbiased estimate over orders. So any columns can
+//! be given and the others drawn: conditions, gaps that are filled in, the surprise of one cell given its row. A gap is one
+//! more choice of its column. Cells of a column of real numbers are stretches of the line, within which the density is
+//! even: log P is a density in the units of the file, times probabilities for all else.
+//!
+//! References: Uria, Murray & Larochelle, *A Deep and Tractable Density Estimator* (arXiv 1310.1757); Hoogeboom et al.,
+//! *Autoregressive Diffusion Models* (arXiv 2110.02037); Gulrajani et al., *PixelVAE* (arXiv 1611.05013) for a decoder that
+//! sees x.
+
+mod chain;
+mod digits;
+#[cfg(test)]
+mod tests;
+
+use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+use latent_kernels::Activation;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use chain::{Allowed, Completed, Evidence};
+use digits::{Digit, Layout};
+
+use super::{BaseMeasure, Likelihood};
+use crate::batch::{Batch, Noise};
+use crate::config::ConfigError;
+use crate::data::{SampleShape, ValueKind};
+use crate::density::sum_dimensions;
+use crate::device::{Device, host};
+use crate::member::{Context, Life, Named, Outputs, Settings};
+use crate::model::View;
+use crate::network::columns::{Embedding, Seen, Trunk, check_size, no_table};
+use crate::network::{Dense, DenseConfig};
+use crate::weights::{Init, Weights};
+
+/// The network that predicts a column from the others and from z.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MixedSettings {
+    /// Hidden units; the decoder gives as many numbers.
+    pub width: usize,
+    /// Residual blocks.
+    pub depth: usize,
+    /// The share of training rows whose columns are shown in the order of the file; the others are shown in any order.
+    pub in_order: f64,
+}
+
+impl Default for MixedSettings {
+    fn default() -> Self {
+        Self { width: 256, depth: 2, in_order: 0.5 }
+    }
+}
+
+impl Named for MixedSettings {
+    const KIND: &'static str = "mixed";
+    const ABOUT: &'static str = "mixed columns with gaps, each given z and the columns before it";
+}
+
+impl Settings<dyn Likelihood> for MixedSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        check_size(self.width, self.depth)?;
+        if !(0.0..=1.0).contains(&self.in_order) {
+            let what = format!("{} is not a share", self.in_order);
+            return Err(ConfigError::value("in_order", what, "give a number from 0 to 1"));
+        }
+        if context.facts.kind != ValueKind::Mixed {
+            return Err(ConfigError::combination(
+                "likelihood `mixed` describes a table of mixed columns, and this data is none",
+                "set data.table = \"mixed\" for a csv file, or choose another likelihood",
+            ));
+        }
+        context.outputs = Outputs { shape: SampleShape::Vector { columns: self.width }, bias: None };
+        Ok(())
+    }
+
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Likelihood>, ConfigError> {
+        let table = context.facts.table.as_ref().ok_or_else(no_table)?;
+        let layout = Layout::new(table);
+        let embedding = Embedding::new(table, self.width, init);
+        let trunk = Trunk::new(self.width, self.depth, init);
+        let last = DenseConfig::new(self.width, layout.outputs()).with_bias(Some(layout.bias()));
+        let last = last.init(init, "last");
+        Ok(Box::new(Mixed { layout, embedding, trunk, last, in_order: self.in_order }))
+    }
+}
+
+struct Mixed {
+    layout: Layout,
+    embedding: Embedding,
+    trunk: Trunk,
+    last: Dense,
+    in_order: f64,
+}
+
+impl Life for Mixed {}
+
+impl Mixed {
+    /// The last hidden layer for rows of which this is seen.
+    fn hidden(&self, weights: &Weights, sum: Tensor<2>) -> Tensor<2> {
+        Activation::Silu.apply(self.trunk.apply(weights, sum))
+    }
+
+    /// The log probabilities of one digit, from all logits.
+    fn log_shares(&self, logits: &Tensor<2>, digit: Digit, groups: &[usize]) -> Tensor<2> {
+        let own = logits.clone().narrow(1, digit.first, digit.count);
+        log_softmax(self.without_missing_places(own, digit, groups), 1)
+    }
+
+    /// Takes out the places that a row's group does not have.
+    fn without_missing_places(&self, logits: Tensor<2>, digit: Digit, groups: &[usize]) -> Tensor<2> {
+        if !digit.is_place || self.layout.even(digit.column) {
+            return logits;
+        }
+        let mut penalty = vec![0.0; groups.len() * digit.count];
+        for (group, row) in groups.iter().zip(penalty.chunks_exact_mut(digit.count)) {
+            row[self.layout.places_of(digit.column, *group)..].fill(-1e9);
+        }
+        let device = Device::of(&logits);
+        logits + device.tensor(penalty, [groups.len(), digit.count])
+    }
+
+    /// An estimate of log p(x|z) by showing some digits of each row and predicting the rest.
+    fn estimate(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Tensor<1> {
+        let rows = outputs.dims()[0];
+        let (device, n) = (Device::of(&outputs), batch.len().max(1));
+        let whole = self.embedding.seen(&host(&batch.x));
+        let (columns, digits) = (self.layout.columns(), self.layout.digits());
+        let key = view.key.fold("order");
+        let mut seen = Vec::with_capacity(rows * columns);
+        let mut targets: Vec<Vec<i32>> = vec![vec![0; rows]; digits.len()];
+        let mut factors = vec![0.0; rows * digits.len()];
+        let mut groups: Vec<Vec<usize>> = vec![vec![0; rows]; digits.len()];
+        let mut constant = vec![0.0; rows];
+        for row in 0..rows {
+            let cells = &whole[row % n * columns..(row % n + 1) * columns];
+            let key = key.fold(batch.ids[row % n]).fold(row / n);
+            let shown = self.layout.show(cells, self.in_order, key);
+            seen.extend(shown.seen);
+            for (at, target) in shown.targets {
+                targets[at][row] = target as i32;
+                factors[row * digits.len() + at] = shown.factor;
+                if digits[at].is_place
+                    && let Seen::Level(level) = cells[digits[at].column]
+                {
+                    groups[at][row] = self.layout.digits_of(digits[at].column, level).group;
+                }
+            }
+            constant[row] = -self.layout.log_widths(cells);
+        }
+        let sum = self.embedding.apply(view.weights, &seen) + outputs;
+        let logits = self.last.apply(view.weights, self.hidden(view.weights, sum));
+        let mut all = Vec::with_capacity(digits.len());
+        for (at, digit) in digits.iter().enumerate() {
+            let target: Tensor<1, Int> = Tensor::from_data(
+                TensorData::new(std::mem::take(&mut targets[at]), [rows]),
+                &logits.device(),
+            );
+            all.push(self.log_shares(&logits, *digit, &groups[at]).gather(1, target.reshape([rows, 1])));
+        }
+        let factors = device.tensor(factors, [rows, digits.len()]);
+        sum_dimensions(Tensor::cat(all, 1) * factors) + device.tensor(constant, [rows])
+    }
+}
+
+impl Likelihood for Mixed {
+    fn measure(&self) -> BaseMeasure {
+        BaseMeasure::Mixed
+    }
+
+    /// While training an estimate over orders, otherwise the exact chain in the order of the file. Cells of which nothing is
+    /// known are left out.
+    fn log_density(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Tensor<1> {
+        match view.is_training() {
+            true => self.estimate(view, outputs, batch),
+            false => self.chain_log_density(view, outputs, batch),
+        }
+    }
+
+    /// No mean, but the likeliest choice of each column after the other.
+    fn mean(&self, view: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
+        let (rows, device) = (outputs.dims()[0], Device::of(&outputs));
+        let evidence = Evidence::nothing(rows, self.layout.columns());
+        let x = self.complete_by(view, outputs, &evidence, None).x;
+        device.tensor(x, [rows, self.layout.columns()])
+    }
+
+    fn draw(&self, view: &View<'_>, outputs: Tensor<2>, noise: Noise<'_>) -> Tensor<2> {
+        let (rows, device) = (outputs.dims()[0], Device::of(&outputs));
+        let evidence = Evidence::nothing(rows, self.layout.columns());
+        let x = self.complete_by(view, outputs, &evidence, Some(noise)).x;
+        device.tensor(x, [rows, self.layout.columns()])
+    }
+
+    fn complete(
+        &self,
+        view: &View<'_>,
+        outputs: Tensor<2>,
+        evidence: &Evidence,
+        noise: Noise<'_>,
+    ) -> Option<Completed> {
+        Some(self.complete_by(view, outputs, evidence, Some(noise)))
+    }
+
+    fn surprises(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Option<Vec<f32>> {
+        Some(self.surprise_of_each(view, outputs, batch))
+    }
+}

@@ -1,0 +1,415 @@
+//! Rows of mixed columns as the input of a network: every category, group of levels and place in a group has an embedding,
+//! every ordered value some smooth features beside it; their sum is the first hidden layer. No one-hot row is ever built.
+//!
+//! h₀ = Σ_c E_c[group_c] + E'_c[place_c] + φ_c(x_c) W_c,   h_{l+1} = h_l + W' silu(W h_l)
+//!
+//! φ holds the logit of the value's rank, its size (asinh of the standardised value) and sines and cosines of its rank.
+//! A cell may be seen in part: not at all, its group alone, or wholly; so the same layers read rows of which some columns
+//! are still to be predicted.
+//!
+//! References: embeddings of numbers as in Gorishniy et al., *On Embeddings for Numerical Features in Tabular Deep
+//! Learning* (arXiv 2203.05556); digits as in Tiwald et al., *TabularARGN* (arXiv 2501.12012).
+
+use burn::tensor::{Int, Tensor, TensorData};
+use latent_kernels::Activation;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Network;
+use super::layer::{Dense, DenseConfig};
+use crate::config::ConfigError;
+use crate::data::Table;
+use crate::data::ValueKind;
+use crate::data::table::{GAP, Scale};
+use crate::device::host;
+use crate::member::{Call, Context, Life, Named, Role, Settings};
+use crate::weights::{Init, Initial, WeightId, Weights};
+
+/// What is seen of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing.
+    Unknown,
+    /// That it is empty.
+    Gap,
+    /// The group of its level.
+    Group(usize),
+    /// Its level.
+    Level(usize),
+}
+
+/// The embeddings of a table's cells.
+pub struct Embedding {
+    columns: Vec<Places>,
+    /// `[rows of all columns, width]`
+    rows: WeightId,
+    /// `[features of all ordered columns, width]`; none without ordered columns.
+    features: Option<WeightId>,
+    width: usize,
+}
+
+/// Where a column's embeddings stand.
+struct Places {
+    scale: Scale,
+    /// Whether training rows had gaps here; otherwise a gap says nothing.
+    gaps: bool,
+    /// Unknown, gap, then the groups.
+    groups: usize,
+    /// Unknown, then the places; none where every group has one.
+    places: Option<usize>,
+    /// The first of its features; none for categories.
+    features: Option<usize>,
+    /// The features of each level, [`FEATURES`] each.
+    of_levels: Vec<f32>,
+}
+
+/// Features of an ordered value.
+const FEATURES: usize = 8;
+
+impl Embedding {
+    /// Makes the embeddings of a table.
+    pub fn new(table: &Table, width: usize, init: &mut Init<'_>) -> Self {
+        let (mut rows, mut features) = (0, 0);
+        let mut columns = Vec::new();
+        for column in table.modelled() {
+            let Some(scale) = &column.scale else { continue };
+            let groups = rows;
+            rows += 2 + scale.group_count();
+            let places = (scale.places() > 1).then_some(rows);
+            if places.is_some() {
+                rows += 1 + scale.places();
+            }
+            let of_levels = if column.is_ordered() { features_of(scale) } else { Vec::new() };
+            let own = column.is_ordered().then_some(features);
+            features += if column.is_ordered() { FEATURES } else { 0 };
+            columns.push(Places {
+                scale: scale.clone(),
+                gaps: column.has_gaps(),
+                groups,
+                places,
+                features: own,
+                of_levels,
+            });
+        }
+        let spread = Initial::Normal(1.0 / (columns.len().max(1) as f32).sqrt());
+        let rows = init.weight("embedding", &[rows.max(1), width], spread);
+        let features = (features > 0).then(|| {
+            init.matrix("features", &[features, width], Initial::Normal(0.5 / (features as f32).sqrt()))
+        });
+        Self { columns, rows, features, width }
+    }
+
+    /// The levels of each column.
+    pub fn scales(&self) -> impl Iterator<Item = &Scale> {
+        self.columns.iter().map(|own| &own.scale)
+    }
+
+    /// What a whole row of x shows.
+    pub fn seen(&self, x: &[f32]) -> Vec<Seen> {
+        x.iter()
+            .enumerate()
+            .map(|(at, x)| match &self.columns[at % self.columns.len()] {
+                own if *x >= 0.0 => Seen::Level((*x as usize).min(own.scale.levels().saturating_sub(1))),
+                own if *x == GAP && own.gaps => Seen::Gap,
+                _ => Seen::Unknown,
+            })
+            .collect()
+    }
+
+    /// The rows of the embeddings of a cell: of its group and, where the column has places, of its place.
+    fn of(&self, column: usize, seen: Seen) -> (usize, Option<usize>) {
+        let own = &self.columns[column];
+        let unknown = own.places;
+        match seen {
+            Seen::Group(group) => (own.groups + 2 + group, unknown),
+            Seen::Level(level) => {
+                let digits = own.scale.digits(level);
+                (own.groups + 2 + digits.group, unknown.map(|first| first + 1 + digits.place))
+            }
+            Seen::Gap => (own.groups + 1, unknown),
+            Seen::Unknown => (own.groups, unknown),
+        }
+    }
+
+    /// The features of a cell, where it has a value.
+    fn features_at(&self, column: usize, seen: Seen) -> Option<&[f32]> {
+        let own = &self.columns[column];
+        let level = match seen {
+            Seen::Level(level) => level,
+            Seen::Group(group) => own.scale.groups[group] as usize + own.scale.places_of(group) / 2,
+            _ => return None,
+        };
+        own.of_levels.get(level * FEATURES..(level + 1) * FEATURES)
+    }
+
+    /// The sum of the embeddings of each row, `[n, columns]` → `[n, width]`.
+    pub fn apply(&self, weights: &Weights, seen: &[Seen]) -> Tensor<2> {
+        let columns = self.columns.len().max(1);
+        let n = seen.len() / columns;
+        let each: usize = self.columns.iter().map(|own| 1 + usize::from(own.places.is_some())).sum();
+        let width = self.feature_count();
+        let mut index: Vec<i32> = Vec::with_capacity(n * each);
+        let mut features = vec![0.0; n * width];
+        for (row, cells) in seen.chunks_exact(columns).enumerate() {
+            for (column, seen) in cells.iter().enumerate() {
+                let (group, place) = self.of(column, *seen);
+                index.push(group as i32);
+                index.extend(place.map(|place| place as i32));
+                if let (Some(first), Some(own)) =
+                    (self.columns[column].features, self.features_at(column, *seen))
+                {
+                    features[row * width + first..row * width + first + FEATURES].copy_from_slice(own);
+                }
+            }
+        }
+        let device = weights.device();
+        let rows: Tensor<2> = select(weights.get(self.rows), index);
+        let sum = rows.reshape([n, each, self.width]).sum_dim(1).reshape([n, self.width]);
+        match self.features {
+            Some(id) => sum + device.tensor(features, [n, width]).matmul(weights.get(id)),
+            None => sum,
+        }
+    }
+
+    fn feature_count(&self) -> usize {
+        self.columns.iter().filter(|own| own.features.is_some()).count() * FEATURES
+    }
+
+    /// What the sum of each row gains where one column is seen otherwise, `[n, width]`.
+    pub fn change(&self, weights: &Weights, column: usize, before: &[Seen], after: &[Seen]) -> Tensor<2> {
+        let n = before.len();
+        let device = weights.device();
+        let table: Tensor<2> = weights.get(self.rows);
+        let (mut of_groups, mut of_places) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        for (before, after) in before.iter().zip(after) {
+            let ((g0, p0), (g1, p1)) = (self.of(column, *before), self.of(column, *after));
+            of_groups.0.push(g0 as i32);
+            of_groups.1.push(g1 as i32);
+            of_places.0.extend(p0.map(|p| p as i32));
+            of_places.1.extend(p1.map(|p| p as i32));
+        }
+        let mut gain: Option<Tensor<2>> = None;
+        let mut add = |more: Tensor<2>| {
+            gain = Some(match gain.take() {
+                Some(gain) => gain + more,
+                None => more,
+            });
+        };
+        for (before, after) in [of_groups, of_places] {
+            if before != after {
+                add(select(table.clone(), after) - select(table.clone(), before));
+            }
+        }
+        if let (Some(first), Some(id)) = (self.columns[column].features, self.features) {
+            let mut features = vec![0.0; n * FEATURES];
+            for ((before, after), out) in before.iter().zip(after).zip(features.chunks_exact_mut(FEATURES)) {
+                if let Some(own) = self.features_at(column, *after) {
+                    out.copy_from_slice(own);
+                }
+                if let Some(own) = self.features_at(column, *before) {
+                    out.iter_mut().zip(own).for_each(|(out, own)| *out -= own);
+                }
+            }
+            let weight: Tensor<2> = weights.get(id);
+            add(device.tensor(features, [n, FEATURES]).matmul(weight.narrow(0, first, FEATURES)));
+        }
+        gain.unwrap_or_else(|| device.tensor(vec![0.0; n * self.width], [n, self.width]))
+    }
+}
+
+/// The rows of a matrix at these places.
+fn select(table: Tensor<2>, index: Vec<i32>) -> Tensor<2> {
+    let n = index.len();
+    let index: Tensor<1, Int> = Tensor::from_data(TensorData::new(index, [n]), &table.device());
+    table.select(0, index)
+}
+
+/// The features of each level of an ordered column.
+fn features_of(scale: &Scale) -> Vec<f32> {
+    let middles: Vec<f64> = scale.low.iter().zip(&scale.high).map(|(low, high)| 0.5 * (low + high)).collect();
+    let shares: Vec<f64> = scale.shares.iter().map(|share| f64::from(*share)).collect();
+    let mean: f64 = middles.iter().zip(&shares).map(|(middle, share)| middle * share).sum();
+    let square: f64 =
+        middles.iter().zip(&shares).map(|(middle, share)| (middle - mean).powi(2) * share).sum();
+    let deviation = square.sqrt().max(1e-30);
+    let mut below = 0.0;
+    let mut all = Vec::with_capacity(middles.len() * FEATURES);
+    for (middle, share) in middles.iter().zip(&shares) {
+        let rank = (below + 0.5 * share).clamp(1e-4, 1.0 - 1e-4);
+        below += share;
+        let turn = std::f64::consts::PI * rank;
+        let own = [
+            (rank / (1.0 - rank)).ln() / 1.8,
+            ((middle - mean) / deviation * 2.0).asinh(),
+            turn.sin(),
+            turn.cos(),
+            (2.0 * turn).sin(),
+            (4.0 * turn).sin(),
+            (4.0 * turn).cos(),
+            (8.0 * turn).sin(),
+        ];
+        all.extend(own.map(|value| value as f32));
+    }
+    all
+}
+
+/// Residual blocks on one width.
+pub struct Trunk {
+    blocks: Vec<[Dense; 2]>,
+}
+
+impl Trunk {
+    /// `depth` blocks.
+    pub fn new(width: usize, depth: usize, init: &mut Init<'_>) -> Self {
+        let block = |index: usize| {
+            let inner = DenseConfig::new(width, width).with_activation(Activation::Silu);
+            let inner = inner.init(init, &format!("{index}.in"));
+            [inner, DenseConfig::new(width, width).init(init, &format!("{index}.out"))]
+        };
+        Self { blocks: (0..depth).map(block).collect() }
+    }
+
+    /// `[n, width]` → `[n, width]`
+    pub fn apply(&self, weights: &Weights, h: Tensor<2>) -> Tensor<2> {
+        self.blocks
+            .iter()
+            .fold(h, |h, [inner, outer]| h.clone() + outer.apply(weights, inner.apply(weights, h)))
+    }
+}
+
+/// Width and depth.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColumnsSettings {
+    /// Hidden units.
+    pub width: usize,
+    /// Residual blocks.
+    pub depth: usize,
+    /// The share of training rows of which the encoder sees some cells only, any number of them: so that it can encode rows
+    /// with gaps.
+    pub hide: f64,
+}
+
+impl Default for ColumnsSettings {
+    fn default() -> Self {
+        Self { width: 256, depth: 2, hide: 0.25 }
+    }
+}
+
+impl Named for ColumnsSettings {
+    const KIND: &'static str = "columns";
+    const ABOUT: &'static str = "an embedding of each cell of a mixed table, then residual blocks";
+}
+
+/// Refuses widths and depths that no memory holds.
+pub(crate) fn check_size(width: usize, depth: usize) -> Result<(), ConfigError> {
+    for (key, value, most) in [("width", width, 1 << 14), ("depth", depth, 64)] {
+        if value == 0 || value > most {
+            return Err(ConfigError::value(key, format!("{value}"), format!("give 1 to {most}")));
+        }
+    }
+    Ok(())
+}
+
+impl Settings<dyn Network> for ColumnsSettings {
+    fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
+        check_size(self.width, self.depth)?;
+        if !(0.0..=1.0).contains(&self.hide) {
+            return Err(ConfigError::value(
+                "hide",
+                format!("{} is not a share", self.hide),
+                "give a number from 0 to 1",
+            ));
+        }
+        if context.wiring.role == Role::Encoder && context.facts.kind != ValueKind::Mixed {
+            return Err(ConfigError::combination(
+                "a network of columns needs a table of mixed columns, and this data is none",
+                "set data.table = \"mixed\" for a csv file, or network.kind = \"mlp\"",
+            ));
+        }
+        Ok(())
+    }
+
+    fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Network>, ConfigError> {
+        let wiring = &context.wiring;
+        let first = match (wiring.role, &context.facts.table) {
+            (Role::Encoder, Some(table)) => First::Cells(Embedding::new(table, self.width, init)),
+            (Role::Encoder, None) => return Err(no_table()),
+            (Role::Decoder, _) => {
+                First::Code(DenseConfig::new(wiring.from.features(), self.width).init(init, "first"))
+            }
+        };
+        let condition = (wiring.condition > 0)
+            .then(|| DenseConfig::new(wiring.condition, self.width).init(init, "condition"));
+        let trunk = Trunk::new(self.width, self.depth, init);
+        let last = DenseConfig::new(self.width, wiring.to.features()).with_bias(wiring.bias.clone());
+        let last = last.init(init, "last");
+        Ok(Box::new(Columns { first, condition, trunk, last, hide: self.hide }))
+    }
+}
+
+/// What a run says whose levels were lost.
+pub(crate) fn no_table() -> ConfigError {
+    ConfigError::combination(
+        "the levels of the table's columns are not there",
+        "they are found when the data is opened, and a model file holds them: open one of both",
+    )
+}
+
+enum First {
+    Cells(Embedding),
+    Code(Dense),
+}
+
+struct Columns {
+    first: First,
+    condition: Option<Dense>,
+    trunk: Trunk,
+    last: Dense,
+    hide: f64,
+}
+
+impl Life for Columns {}
+
+impl Columns {
+    /// Hides any number of cells of some rows.
+    fn hide(&self, call: &Call<'_>, seen: &mut [Seen], rows: usize) {
+        let columns = seen.len() / rows.max(1);
+        let ids = call.given.ids;
+        let mut uniforms = vec![0.0; columns + 2];
+        for (row, cells) in seen.chunks_exact_mut(columns.max(1)).enumerate() {
+            let id = ids.get(row % ids.len().max(1)).copied().unwrap_or(row as u64);
+            call.key.fold("hide").fold(id).fold(row / ids.len().max(1)).uniforms(&mut uniforms);
+            if f64::from(uniforms[0]) >= self.hide {
+                continue;
+            }
+            for (cell, u) in cells.iter_mut().zip(&uniforms[2..]) {
+                if *u < uniforms[1] {
+                    *cell = Seen::Unknown;
+                }
+            }
+        }
+    }
+}
+
+impl Network for Columns {
+    fn forward(&self, call: &Call<'_>, input: Tensor<2>) -> Tensor<2> {
+        let weights = call.weights;
+        let rows = input.dims()[0];
+        let mut h = match &self.first {
+            First::Cells(embedding) => {
+                let mut seen = embedding.seen(&host(&input));
+                if call.mode.is_training() && self.hide > 0.0 {
+                    self.hide(call, &mut seen, rows);
+                }
+                embedding.apply(weights, &seen)
+            }
+            First::Code(dense) => dense.apply(weights, input),
+        };
+        if let (Some(dense), Some(condition)) = (&self.condition, call.given.condition_of(rows)) {
+            h = h + dense.apply(weights, condition);
+        }
+        let h = self.trunk.apply(weights, h);
+        self.last.apply(weights, Activation::Silu.apply(h))
+    }
+}
