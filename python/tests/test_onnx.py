@@ -61,6 +61,13 @@ IMAGES = {
     "conv norm": {"network__kind": "conv", "network__channels": [4, 6], "network__batch_norm": True, "network__dense": [9]},
     "residual": {"network__kind": "residual-conv", "network__channels": [4, 6], "network__blocks": 1},
     "spatial": {"network__kind": "spatial", "network__channels": [4, 8], "posterior__latent": {"channels": 2, "factor": 2}},
+    "spatial patch": {
+        "network__kind": "spatial",
+        "network__channels": [4, 8],
+        "network__patch": 2,
+        "network__shortcut": True,
+        "posterior__latent": {"channels": 2, "factor": 4},
+    },
     "spatial batch": {
         "network__kind": "spatial",
         "network__channels": [4, 8],

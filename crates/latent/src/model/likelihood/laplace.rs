@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::normal::{MeanRange, Scale};
-use super::{BaseMeasure, Likelihood, mean_logits, repeat_x};
+use super::{BaseMeasure, Likelihood, mean_logits, refuse_levels, repeat_x};
 use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
 use crate::data::{DataError, Facts};
@@ -24,6 +24,8 @@ use crate::density::sum_dimensions;
 use crate::device::Device;
 use crate::member::{Context, Freeze, Kept, Life, Mode, Named, Outputs, Progress, Settings};
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// Which b.
@@ -72,6 +74,7 @@ impl Settings<dyn Likelihood> for LaplaceSettings {
             return Err(ConfigError::value("b", what, "give a number from 1e-6 to 1e6"));
         }
         let facts = context.facts;
+        refuse_levels(facts, Self::KIND)?;
         let bias = match self.mean.is_unit(facts) {
             true => mean_logits(facts),
             false => Some(facts.mean.clone()).filter(|mean| mean.len() == facts.shape.features()),
@@ -163,6 +166,10 @@ impl Likelihood for Laplace {
 
     fn mean(&self, _: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
         self.centre(outputs)
+    }
+
+    fn trace(&self, _: &Weights, graph: &mut Graph, outputs: &Node) -> Result<Node, StoreError> {
+        Ok(if self.unit { graph.unary("Sigmoid", outputs) } else { outputs.clone() })
     }
 
     /// g(z) ± b E, with E exponential: the inverse of the distribution function at a uniform number.
