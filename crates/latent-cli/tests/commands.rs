@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Ended, SMALL, succeed, trained, write_npy_bytes};
+use common::{Ended, SMALL, refuse, succeed, trained, write_npy_bytes};
 
 /// Every command that writes a file, without `--out`.
 const WRITERS: [(&str, &str); 12] = [
@@ -345,4 +345,45 @@ fn evaluations_add_up() {
         "{}",
         other.err
     );
+}
+
+#[test]
+fn a_table_of_anybody_is_judged() {
+    let own = tempfile::tempdir().expect("a folder");
+    let at = own.path();
+    for (name, rows) in [("real.csv", 240), ("test.csv", 120), ("fake.csv", 200)] {
+        common::write_table(&at.join(name), rows);
+    }
+    let line = "judge real.csv fake.csv --test test.csv --target kind --out judged.html";
+    let text = succeed(at, line).out;
+    for said in ["boosted trees (AUC)", "shape error", "trained on synthetic", "report: judged.html"] {
+        assert!(text.contains(said), "no {said:?}:\n{text}");
+    }
+    let page = fs::read_to_string(at.join("judged.html")).expect("a page");
+    assert!(
+        page.contains("how strongly columns hang together") && page.contains("Shares of the levels of kind")
+    );
+    refuse(at, line, &["judged.html", "exists already"]);
+    let json = &is_json(&succeed(at, "judge real.csv fake.csv --no-baselines --json"))[0];
+    let figure = &json["report"]["figures"][0];
+    assert_eq!(figure["name"], "detection_trees");
+    assert!(
+        figure["low"].is_number() && figure["fresh"].is_null() && json["findings"][0]["headline"].is_string()
+    );
+    fs::write(at.join("other.csv"), "length,kind\n1,long\n").expect("a file");
+    refuse(at, "judge real.csv other.csv", &["other.csv", "1 rows, too few"]);
+    fs::write(at.join("other.csv"), format!("length,kind\n{}", "1,long\n".repeat(20))).expect("a file");
+    refuse(at, "judge real.csv other.csv", &["other.csv", "lacks column \"rings\""]);
+    fs::write(at.join("other.csv"), format!("length,rings,kind,share\n{}", "1,x,long,2\n".repeat(20)))
+        .expect("a file");
+    refuse(at, "judge real.csv other.csv", &["line 2", "rings", "no number"]);
+    refuse(at, "judge real.csv fake.csv --target kind", &["--test"]);
+    refuse(
+        at,
+        "judge real.csv fake.csv --test test.csv --target sort",
+        &["\"sort\"", "length, rings, kind, share"],
+    );
+    refuse(at, "judge real.csv fake.csv --numbers sort", &["no column \"sort\""]);
+    refuse(at, "judge real.csv fake.csv --numbers share --categories share", &["--numbers", "share"]);
+    refuse(at, "judge nowhere.csv fake.csv", &["nowhere.csv"]);
 }
