@@ -6,8 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 /// The level of a category's gaps.
 pub const GAP: &str = "";
 
@@ -246,15 +244,6 @@ pub fn align(tables: &[(&str, &Columns)]) -> Result<Vec<Columns>, TableError> {
         }
     }
     Ok(aligned)
-}
-
-/// A number that belongs to a column, such as its shape error.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct OfColumn {
-    /// The column.
-    pub column: String,
-    /// The number.
-    pub value: f64,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! utility               what can be learned from them
 //! kept                  gaps, rare categories, ranges, intervals
 //! copula                a baseline without training
-//! judge, said           all of it, in numbers and in words
+//! judge, measured, said all of it, in numbers and in words
 //! pictures              marginals over each other, dependence side by side
 //! read                  two files of anybody's
 //! ```
@@ -21,6 +21,7 @@ mod detection;
 mod fidelity;
 mod judge;
 mod kept;
+mod measured;
 mod neighbours;
 mod pictures;
 mod privacy;
@@ -34,11 +35,11 @@ mod trees;
 mod trend;
 mod utility;
 
-pub use columns::{Column, Columns, GAP, OfColumn, TableError, align};
+pub use columns::{Column, Columns, GAP, TableError, align};
 pub use copula::Copula;
 pub use detection::{boosted, logistic};
 pub use fidelity::{Fidelity, fidelity};
-pub use judge::{ColumnReport, Effort, PairReport, TableFigure, TableReport, judge, worst};
+pub use judge::{ColumnReport, Effort, PairReport, TableFigure, TableReport, judge};
 pub use kept::{Rare, coverage, gap_rates, invented, rare};
 pub use pictures::page;
 pub use privacy::{copies, membership, membership_by_scores, nearer_to_training};

@@ -54,7 +54,14 @@ impl TableReport {
     fn told(&self) -> Option<Finding> {
         let found = self.get("detection_trees")?;
         let area = found.estimate.value;
-        let (tone, mut headline) = match area {
+        let (mut tone, mut headline) = match area {
+            _ if found.estimate.high < 0.48 => {
+                // A row that is learned as real is wrongly found among the synthetic ones, and the other way round.
+                (
+                    Tone::Warning,
+                    "synthetic rows are told by less than chance: they are copies of real ones".to_string(),
+                )
+            }
             _ if found.estimate.low <= 0.52 => {
                 (Tone::Good, "synthetic rows can hardly be told from real ones".to_string())
             }
@@ -62,7 +69,6 @@ impl TableReport {
             _ if area < 0.8 => (Tone::Note, "synthetic rows are often told from real ones".into()),
             _ => (Tone::Warning, "synthetic rows are easily told from real ones".into()),
         };
-        let mut tone = tone;
         if found.copula.is_some_and(|copula| found.estimate.high >= copula && area > 0.6) {
             tone = Tone::Warning;
             headline += ", no less than those of a Gaussian copula";
@@ -232,8 +238,7 @@ impl TableReport {
         for finding in self.findings() {
             let mark = match finding.tone {
                 Tone::Warning => "WARNING: ",
-                Tone::Note => "",
-                Tone::Good => "",
+                Tone::Note | Tone::Good => "",
             };
             text += &format!("{mark}{} ({})\n", finding.headline, finding.evidence);
         }
