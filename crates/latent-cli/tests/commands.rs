@@ -361,7 +361,7 @@ fn a_table_of_anybody_is_judged() {
     }
     let page = fs::read_to_string(at.join("judged.html")).expect("a page");
     assert!(
-        page.contains("how strongly columns hang together") && page.contains("Shares of the levels of kind")
+        page.contains("Dependence of each pair of columns") && page.contains("Shares of the levels of kind")
     );
     refuse(at, line, &["judged.html", "exists already"]);
     let json = &is_json(&succeed(at, "judge real.csv fake.csv --no-baselines --json"))[0];

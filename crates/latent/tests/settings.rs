@@ -227,7 +227,10 @@ fn hints_lead_to_the_key_that_was_meant() {
         ("patiense=3", "did you mean `train.patience`?"),
         ("trian.epochs=3", "unknown key `trian` (did you mean `train`?)"),
         ("posterior.codes=3", "unknown key `posterior.codes`: only posterior.kind = \"quantized\" has it"),
-        ("objective.terms.rate.scales=[1.0]", "only objective.terms.rate.kind = \"mmd\" has it"),
+        (
+            "objective.terms.rate.scales=[1.0]",
+            "only objective.terms.rate.kind = \"mmd\" or objective.terms.rate.kind = \"edges\"",
+        ),
         ("train.schedule.warmup=3", "set train.schedule.kind to one of constant, linear, cosine"),
         (
             "train.schedule={kind='linear', gamma=3}",

@@ -117,7 +117,7 @@ fn what_is_not_there_cannot_be_told() {
             "condition = ['kind']",
             format!(
                 "{shown}: line 2, column \"kind\": \"w\" is no number; turn the column into numbers, or, if it is \
-                 the class, set data.label = \"kind\""
+                 the class, name it by data.label"
             ),
         ),
         (

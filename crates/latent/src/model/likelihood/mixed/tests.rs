@@ -18,7 +18,7 @@ fn model() -> (LatentModel, Weights) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.csv");
     let lines: Vec<String> =
-        (0..30).map(|i| format!("{},{}", ["x", "y", ""][i % 3], [1, 2, 5][(i * i) % 3])).collect();
+        (0..30).map(|i| format!("{},{}", ["x", "y", ""][i % 3], [1, 2, 5][i / 3 % 3])).collect();
     std::fs::write(&path, format!("a,b\n{}\n", lines.join("\n"))).unwrap();
     built(&path)
 }
