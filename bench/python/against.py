@@ -8,6 +8,7 @@ torch live in the environment that this runs in; what is not installed is told a
 images, in nats, over one draw a row.
 """
 
+import tempfile
 import gzip
 import inspect
 import json
@@ -74,7 +75,7 @@ def by_pythae(train, test):
     config = VAEConfig(input_dim=(1, 28, 28), latent_dim=20, reconstruction_loss="bce")
     model = VAE(config, encoder=Encoder(), decoder=Decoder())
     training = BaseTrainerConfig(
-        output_dir="/tmp/pythae", num_epochs=5, per_device_train_batch_size=128, learning_rate=1e-3, no_cuda=True
+        output_dir=tempfile.mkdtemp(), num_epochs=5, per_device_train_batch_size=128, learning_rate=1e-3, no_cuda=True
     )
     TrainingPipeline(training_config=training, model=model)(train_data=train[:, None])
     return model
