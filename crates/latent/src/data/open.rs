@@ -151,7 +151,7 @@ pub(crate) fn find_file(
         path.extension().is_some_and(|e| TABLES.iter().any(|wanted| e.eq_ignore_ascii_case(wanted)))
     };
     if inner.is_some_and(is_table) {
-        return Ok(table(path, settings, like, log)?);
+        return table(path, settings, like, log);
     }
     if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(&[0, 0]) {
         let labels = idx::labels_beside(path);
@@ -178,7 +178,7 @@ pub(crate) fn find_file(
             let what = format!("a table of {} bytes is too large to be read as text", metadata.len());
             return Err(DataError::malformed(path, what, "store it as .npy, which is read by position"));
         }
-        return Ok(table(path, settings, like, log)?);
+        return table(path, settings, like, log);
     }
     Err(DataError::malformed(
         path,

@@ -153,6 +153,7 @@ mod tests {
         let back = model.reconstruct(&rows).unwrap();
         let (rate, deviation) = (survey.rate.unwrap(), codes.deviation.unwrap());
         let distortion = model.distortion(&rows).unwrap();
+        #[allow(clippy::needless_range_loop, reason = "several arrays are read at the same place")]
         for row in 0..5 {
             for dim in 0..3 {
                 // KL(N(m, s²) ‖ N(0, 1)) = (m² + s² − 1)/2 − ln s

@@ -121,7 +121,7 @@ impl Found<'_> {
         };
         let as_category = |why: String| {
             let mut words = self.words.clone();
-            words.sort_by(|a, b| b.1.cmp(&a.1));
+            words.sort_by_key(|word| std::cmp::Reverse(word.1));
             let words = words.into_iter().map(|(word, _)| word.to_string()).collect();
             (Kind::Category { words }, why, Vec::new())
         };
@@ -221,7 +221,7 @@ impl Found<'_> {
         if rows < FEW_ROWS || distinct as f64 <= MOST_DISTINCT * rows as f64 {
             let shown: Vec<&str> = {
                 let mut words = self.words.clone();
-                words.sort_by(|a, b| b.1.cmp(&a.1));
+                words.sort_by_key(|word| std::cmp::Reverse(word.1));
                 words.into_iter().take(4).map(|(word, _)| word).collect()
             };
             let more = if self.words.len() > 4 { ", …" } else { "" };

@@ -98,7 +98,7 @@ impl NumberFormat {
         let [least, greatest] = self.range;
         let span = format!("from {} to {}", self.word(least), self.word(greatest));
         match self.grid() {
-            Some((step, _)) if step == 1.0 => format!("whole numbers {span}"),
+            Some((1.0, _)) => format!("whole numbers {span}"),
             Some((step, _)) if step != 1.0 => format!("numbers on a grid of {step} {span}"),
             _ => format!("numbers {span}"),
         }

@@ -308,7 +308,7 @@ impl Columns<'_> {
                     .filter(|(word, _)| more.iter().any(|gap| gap == word))
                     .map(|(w, n)| (w.to_string(), *n)),
             );
-            gaps.sort_by(|a, b| b.1.cmp(&a.1));
+            gaps.sort_by_key(|gap| std::cmp::Reverse(gap.1));
             let empty: u64 = gaps.iter().map(|(_, count)| count).sum();
             let gap_share = empty as f64 / raw.of.len().max(1) as f64;
             if !matches!(kind, Kind::Number(_) | Kind::Date(_) | Kind::Category { .. }) {

@@ -135,7 +135,8 @@ fn numbers_keep_their_decimals_and_their_grid() {
 #[test]
 fn levels_hold_the_training_rows_and_reach_their_ends() {
     // A zero-inflated, heavy-tailed column of cents.
-    let value = |i: u32| if i % 3 == 0 { 0.0 } else { (f64::from(i * i % 99_991) * 7.0).round() / 100.0 };
+    let value =
+        |i: u32| if i.is_multiple_of(3) { 0.0 } else { (f64::from(i * i % 99_991) * 7.0).round() / 100.0 };
     let values: Vec<f64> = (0..9000).map(value).collect();
     let scale = Scale::of_values(values.clone(), 0.01);
     scale.check().unwrap();

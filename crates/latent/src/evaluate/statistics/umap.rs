@@ -59,6 +59,7 @@ impl Umap {
         key.fold("start").normals(&mut noise);
         for (place, noise) in places.iter_mut().zip(noise.chunks_exact(2)) {
             // Rows that lie on each other part.
+            #[allow(clippy::needless_range_loop, reason = "several arrays are read at the same place")]
             for axis in 0..2 {
                 place[axis] = 10.0 * place[axis] / most + 1e-4 * f64::from(noise[axis]);
             }
@@ -96,6 +97,7 @@ fn mean_place(near: &[(u32, f32)], places: &[[f32; 2]]) -> [f32; 2] {
     for &(row, distance) in near {
         let weight = least / distance.max(1e-6);
         total += weight;
+        #[allow(clippy::needless_range_loop, reason = "several arrays are read at the same place")]
         for axis in 0..2 {
             sum[axis] += weight * places[row as usize][axis];
         }
@@ -199,7 +201,7 @@ fn edges(near: &[(u32, f32)], k: usize, n: usize) -> Vec<Edge> {
             directed.push((row.min(other), row.max(other), weight));
         }
     }
-    directed.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    directed.sort_by_key(|a| (a.0, a.1));
     let mut edges: Vec<Edge> = Vec::with_capacity(directed.len());
     for (a, b, weight) in directed {
         match edges.last_mut() {
@@ -265,6 +267,10 @@ fn descend(edges: &[Edge], places: &mut [[f64; 2]], key: Key, progress: &dyn Fn(
                 if d > 0.0 {
                     let power = d.powf(B - 1.0);
                     let pull = -2.0 * A * B * power / (1.0 + A * power * d);
+                    #[allow(
+                        clippy::needless_range_loop,
+                        reason = "several arrays are read at the same place"
+                    )]
                     for axis in 0..2 {
                         let step = rate * clip(pull * (places[a][axis] - places[b][axis]));
                         places[a][axis] += step;
@@ -278,6 +284,10 @@ fn descend(edges: &[Edge], places: &mut [[f64; 2]], key: Key, progress: &dyn Fn(
                     }
                     let d = square(places[a], places[other]);
                     let push = 2.0 * B / ((0.001 + d) * (1.0 + A * d.powf(B)));
+                    #[allow(
+                        clippy::needless_range_loop,
+                        reason = "several arrays are read at the same place"
+                    )]
                     for axis in 0..2 {
                         places[a][axis] += rate * clip(push * (places[a][axis] - places[other][axis]));
                     }

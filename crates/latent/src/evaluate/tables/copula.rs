@@ -64,6 +64,7 @@ impl Copula {
         let n = self.train.rows();
         let mut rows = vec![vec![0usize; count]; width];
         for (row, noise) in noise.chunks_exact(width).enumerate() {
+            #[allow(clippy::needless_range_loop, reason = "several arrays are read at the same place")]
             for column in 0..width {
                 let z: f64 = (0..=column).map(|k| self.factor[(column, k)] * f64::from(noise[k])).sum();
                 let rank = (normal_share(z) * n as f64) as usize;
