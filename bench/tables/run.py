@@ -159,7 +159,7 @@ def cell(name, method, seed, table, folder, work):
     if table:
         words += ["--rows", 1000, "--no-baselines"]
     else:
-        words += ["--target", target, "--no-baselines"]
+        words += ["--target", target, "--rows", len(train), "--no-baselines"]
     report = json.loads(latent(*words, "--json").splitlines()[-1])["report"]
     found = {figure["name"]: figure["value"] for figure in report["figures"]}
     if table:
