@@ -262,9 +262,14 @@ impl Columns<'_> {
                 .iter()
                 .map(|word| {
                     super::number::parse(word, false).ok_or_else(|| {
-                        let remedy =
-                            "turn the column into numbers, or, if it is the class, name it by data.label";
-                        self.cell(column, word, format!("{word:?} is no number"), remedy.into())
+                        let (what, remedy) = if word.is_empty() {
+                            ("the cell is empty".into(), "fill the missing value in, or remove the row")
+                        } else {
+                            let remedy =
+                                "turn the column into numbers, or, if it is the class, name it by data.label";
+                            (format!("{word:?} is no number"), remedy)
+                        };
+                        self.cell(column, word, what, remedy.into())
                     })
                 })
                 .collect::<Result<_, _>>()?;
