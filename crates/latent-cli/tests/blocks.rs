@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use common::{Ended, refuse, run_words, succeed};
 use latent::array::Array;
@@ -36,6 +36,12 @@ fn blocks() -> &'static Path {
                      b={kind='bits', latent=2}}}";
     let prior = "prior={kind='blocks', blocks={z={kind='standard-normal'}, b={kind='bits'}}}";
     FOLDER.get_or_init(|| trained(DENSE, &[posterior, prior])).path()
+}
+
+/// One test at a time: they share folders, and a refusal must leave every file as it was.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A model that is told the class of each row.
@@ -126,6 +132,7 @@ fn decoded_is_reconstructed(at: &Path, width: usize, condition: bool) -> Array {
 
 #[test]
 fn codes_of_blocks_are_encoded_decoded_and_scored() {
+    let _alone = alone();
     let at = blocks();
     let z = decoded_is_reconstructed(at, 5, false);
     for bits in [column(&z, 0), column(&z, 1)] {
@@ -150,6 +157,7 @@ fn codes_of_blocks_are_encoded_decoded_and_scored() {
 
 #[test]
 fn each_dimension_of_blocks_walks_through_what_it_takes() {
+    let _alone = alone();
     let said = json(&succeed(blocks(), "traverse run --steps 3 --json --out t.png"));
     let dims: Vec<u64> = said["dims"].as_array().expect("dims").iter().filter_map(Value::as_u64).collect();
     let mut sorted = dims.clone();
@@ -164,6 +172,7 @@ fn each_dimension_of_blocks_walks_through_what_it_takes() {
 
 #[test]
 fn samplers_of_blocks_draw_bits_that_are_bits() {
+    let _alone = alone();
     let at = blocks();
     succeed(at, "fit-sampler run --sampler gaussian-mixture --set components=3");
     succeed(at, "fit-sampler run --minutes 0.05");
@@ -192,6 +201,7 @@ fn samplers_of_blocks_draw_bits_that_are_bits() {
 
 #[test]
 fn blocks_are_judged_with_reasons_for_what_does_not_apply() {
+    let _alone = alone();
     let sections = evaluated(blocks(), "--sections likelihood,latents,reconstruction,samples");
     let likelihood = section(&sections, "likelihood");
     assert!(has(likelihood, "elbo") && has(likelihood, "iw_5000"), "{likelihood}");
@@ -205,6 +215,7 @@ fn blocks_are_judged_with_reasons_for_what_does_not_apply() {
 
 #[test]
 fn a_model_that_is_told_a_class_goes_through_every_command() {
+    let _alone = alone();
     let at = told();
     let z = decoded_is_reconstructed(at, 4, true);
     succeed(at, "decode run --codes z.npy --condition label=Trouser --out x.npy");
@@ -235,6 +246,7 @@ fn a_model_that_is_told_a_class_goes_through_every_command() {
 
 #[test]
 fn a_model_that_is_told_a_class_has_samplers() {
+    let _alone = alone();
     let at = told();
     succeed(at, "fit-sampler run --sampler gaussian-mixture --set components=3");
     succeed(at, "sample run --sampler gaussian-mixture --condition label=Trouser --count 4 --out m.npy");
@@ -243,6 +255,7 @@ fn a_model_that_is_told_a_class_has_samplers() {
 
 #[test]
 fn a_model_that_is_told_a_class_is_judged() {
+    let _alone = alone();
     let sections = evaluated(told(), "--sections likelihood,latents,reconstruction");
     let likelihood = section(&sections, "likelihood");
     assert!(has(likelihood, "loss") || has(likelihood, "elbo"), "{likelihood}");
@@ -251,6 +264,7 @@ fn a_model_that_is_told_a_class_is_judged() {
 
 #[test]
 fn codes_of_a_book_are_whole_numbers_everywhere() {
+    let _alone = alone();
     let at = quantized();
     let whole = |codes: &Array| {
         codes.values.iter().all(|v| v.fract() == 0.0 && (0.0..8.0).contains(v)) && !codes.values.is_empty()
@@ -278,6 +292,7 @@ fn codes_of_a_book_are_whole_numbers_everywhere() {
 
 #[test]
 fn codes_of_a_book_are_judged() {
+    let _alone = alone();
     let sections = evaluated(quantized(), "--sections likelihood,latents");
     let likelihood = section(&sections, "likelihood");
     assert!(has(likelihood, "elbo"), "{likelihood}");

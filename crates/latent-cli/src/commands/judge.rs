@@ -17,7 +17,7 @@ use super::key;
 const EXAMPLES: &str = "\
 Examples:
   latent judge table.csv rows.csv
-  latent judge table.csv rows.csv --test held-out.csv --target kind --out judged.html
+  latent judge table.csv rows.csv --test held-out.csv --target kind --out j.html
 
 REAL are the rows that the maker of SYNTHETIC has learned from; no model is needed. The headline is whether boosted
 trees tell both apart. Every number stands beside what fresh real rows, copies of training rows and a Gaussian copula

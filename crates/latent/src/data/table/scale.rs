@@ -4,7 +4,9 @@
 //! about equally many training rows, fewer towards the ends, so that a heavy tail is cut finely; the first and the last
 //! level reach just to the least and the greatest value of the training rows.
 //!
-//!     x = level + fraction,  value = low + fraction · (high − low), snapped to the grid
+//! ```text
+//! x = level + fraction,  value = low + fraction · (high − low), snapped to the grid
+//! ```
 //!
 //! A level of many is predicted as two digits: its group first, then its place in the group. Levels that hold much are a
 //! group of their own. p(value) = p(group) p(place | group) / width, which sums or integrates to 1.
