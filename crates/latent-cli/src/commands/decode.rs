@@ -22,7 +22,7 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Decode {
-    /// Codes as `latent encode` writes them, .npy or .csv
+    /// Codes as `latent encode` writes them, .npy or .csv; of a .csv the columns z1, z2, … by name, others are ignored
     #[arg(long)]
     codes: PathBuf,
     /// What is written of p(x|z)

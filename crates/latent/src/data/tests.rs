@@ -708,3 +708,16 @@ fn a_matrix_is_read_as_it_stands() {
     assert!(read_matrix(&nan, 2).unwrap_err().to_string().contains("row 0 holds NaN"));
     assert!(read_matrix(&root.path().join("none.csv"), 2).is_err());
 }
+
+#[test]
+fn a_matrix_takes_the_columns_that_are_codes_by_name() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("z.csv");
+    fs::write(&path, "file,z2,z1,label,sd1\na.png,2,1,Dress,\n\"b, c.png\",-4,3.5,Coat,7\n").unwrap();
+    assert_eq!(read_matrix(&path, 2).unwrap(), [1.0, 2.0, 3.5, -4.0]);
+    // Codes of a wider model are not cut short.
+    assert!(read_matrix(&path, 1).is_err());
+    fs::write(&path, "file,z1,z2\na.png,1,\n").unwrap();
+    let text = read_matrix(&path, 2).unwrap_err().to_string();
+    assert!(text.contains("row 0 holds `` in column `z2`"), "{text}");
+}
