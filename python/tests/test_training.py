@@ -75,7 +75,9 @@ def test_an_exception_of_a_callback_comes_back_itself(circle):
 
 def test_ctrl_c_stops_at_the_next_step_and_keeps_the_model():
     code = """
-import numpy as np, latent, sys, threading, time
+import numpy as np, latent, signal, threading, time
+# A shell's background job begins with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 X = np.random.default_rng(0).normal(size=(400, 3))
 ticks = []
 def tick():

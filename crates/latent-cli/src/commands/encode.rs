@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use latent::data::{StoredType, write_npy, write_table};
+use latent::data::{Column, StoredType, write_csv, write_npy};
 use serde_json::json;
 
 use super::Chosen;
@@ -15,7 +15,10 @@ use crate::target::Kind;
 const EXAMPLES: &str = "\
 Examples:
   latent encode runs/one --out z.npy
-  latent encode runs/one --data embedded --with-deviation --out z.csv";
+  latent encode runs/one --data embedded --with-deviation --out z.csv
+
+A .csv has a line for each row: z1, z2, …, with --with-deviation sd1, sd2, …, then what the row is called: its identifier in
+a table or its file in a folder, and its class under `label`. `latent decode` takes such a file as it is.";
 
 /// Write the code of each row
 #[derive(Args)]
@@ -63,7 +66,14 @@ impl Encode {
             if width > dims {
                 header.extend((1..=dims).map(|d| format!("sd{d}")));
             }
-            write_table(&target.path, &header, &values)?;
+            let mut columns: Vec<Column> = (0..width)
+                .map(|d| Column::Numbers(values.iter().skip(d).step_by(width).map(|&z| z.into()).collect()))
+                .collect();
+            for (name, words) in chosen.about() {
+                header.push(name);
+                columns.push(Column::Names(words));
+            }
+            write_csv(&target.path, &header, &columns)?;
         }
         out.result(
             format!(

@@ -102,6 +102,22 @@ impl Chosen {
         self.data.len(self.split)
     }
 
+    /// What each row is called, by columns: its identifier or the path of its file, and its class.
+    pub fn about(&self) -> Vec<(String, Vec<String>)> {
+        let mut about: Vec<_> = self.data.identifiers(self.split).into_iter().collect();
+        let names = self.data.ids(self.split).iter().map(|id| self.data.name(*id));
+        if let Some(names) = names.collect::<Option<Vec<_>>>().filter(|names| !names.is_empty()) {
+            about.push(("file".into(), names));
+        }
+        let classes = &self.data.facts().classes;
+        let labels = self.data.labels(self.split);
+        if !labels.is_empty() && labels.len() == self.len() {
+            let class = |&label: &u32| classes.get(label as usize).cloned().unwrap_or_default();
+            about.push(("label".into(), labels.iter().map(class).collect()));
+        }
+        about
+    }
+
     /// Rows from `start`, at most `count`.
     pub fn rows(&self, start: usize, count: usize) -> Result<Rows, Failure> {
         let end = start.saturating_add(count).min(self.len());

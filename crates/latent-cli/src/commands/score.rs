@@ -34,9 +34,10 @@ Columns:
   se           the standard error of log_p_lower
   ess          how many of the k samples count
   p_value      the share of other validation rows as unlikely or more
+  file, label  what the row is called, where it has a name: its file, or its
+               identifier under that column's own name, and its class
   because      of a table: the cells that surprise most given the rest of their
-               row, each with log p(cell | others) in nats; before it stands
-               the row's identifier, if the table has one
+               row, each with log p(cell | others) in nats
 Gaps of a table count for nothing. Models without a density give distortion and p_value, and the header says why.";
 
 /// Score rows by their likelihood
@@ -197,9 +198,10 @@ impl Score {
         Ok(scores)
     }
 
-    /// What a table says of its rows: the identifier of each, and the cells that surprise most given the others.
+    /// What each row is called and, of a table, the cells that surprise most given the others.
     fn beside(&self, model: &latent::Model, chosen: &Chosen) -> Result<Vec<(String, Vec<String>)>, Failure> {
-        let Some(table) = &model.facts.table else { return Ok(Vec::new()) };
+        let mut beside = chosen.about();
+        let Some(table) = &model.facts.table else { return Ok(beside) };
         let names = &model.facts.columns;
         let columns: Vec<_> = table.modelled().collect();
         let mut reasons = Vec::with_capacity(chosen.len());
@@ -219,8 +221,8 @@ impl Score {
             }
             Ok(())
         })?;
-        let identifiers = chosen.data.identifiers(chosen.split);
-        Ok(identifiers.into_iter().chain([("because".to_string(), reasons)]).collect())
+        beside.push(("because".into(), reasons));
+        Ok(beside)
     }
 
     fn write(
