@@ -4,8 +4,10 @@
 //!     cargo run --release --example intervals
 //!
 //! writes docs/results/intervals.md. Features of the pool are computed once and kept in target/tmp. ONLY=frechet,kid … looks at
-//! some, and writes nothing.
+//! some, and writes nothing. Sets that are measured are drawn here, of one width and with rows enough, so that measuring them
+//! cannot fail; what may fail (reading, writing) ends with an error.
 
+use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -26,42 +28,44 @@ const POOL: usize = 10_000;
 const WHOLE: usize = 400;
 
 /// Features of all embedded pictures, and of the same pictures blurred: what a model of means would give.
-fn pools() -> [Array; 2] {
+fn pools() -> Result<[Array; 2], Box<dyn Error>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp/intervals.features");
     if let Ok(bytes) = std::fs::read(&path)
         && bytes.len() == 2 * POOL * 1280 * 4
     {
         let values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect();
         let (clear, blurred) = values.split_at(POOL * 1280);
-        return [clear, blurred].map(|values| Array::matrix(values.to_vec(), 1280));
+        return Ok([clear, blurred].map(|values| Array::matrix(values.to_vec(), 1280)));
     }
     let settings = DataSettings { source: "embedded".into(), ..DataSettings::default() };
-    let data = Data::open(&settings, Key::from_seed(0), &mut |_| {}).unwrap();
-    let network = EfficientNetLite0::embedded().unwrap();
+    let data = Data::open(&settings, Key::from_seed(0), &mut |_| {})?;
+    let network = EfficientNetLite0::embedded()?;
     let mut sets = [Vec::new(), Vec::new()];
     for split in Split::ALL {
         let positions: Vec<usize> = (0..data.len(split)).collect();
         for part in positions.chunks(500) {
-            let x = data.rows(split, part, 0).unwrap().x;
+            let x = data.rows(split, part, 0)?.x;
             let blurred: Vec<f32> = x.chunks(784).flat_map(blur).collect();
             for (set, x) in sets.iter_mut().zip([x, blurred]) {
-                set.extend(network.of(&Samples::new(x, data.facts())).unwrap().values);
+                set.extend(network.of(&Samples::new(x, data.facts()))?.values);
             }
         }
     }
     let bytes: Vec<u8> = sets.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
-    std::fs::write(&path, bytes).unwrap();
-    sets.map(|values| Array::matrix(values, 1280))
+    std::fs::write(&path, bytes)?;
+    Ok(sets.map(|values| Array::matrix(values, 1280)))
 }
 
 /// Squared errors of reconstruction from 20 principal components, the best linear autoencoder, of all embedded pictures once
 /// noise of each deviation is added to their pixels.
-fn scores(deviations: &[f32]) -> Vec<Vec<f64>> {
+fn scores(deviations: &[f32]) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
     let settings = DataSettings { source: "embedded".into(), ..DataSettings::default() };
-    let data = Data::open(&settings, Key::from_seed(0), &mut |_| {}).unwrap();
-    let rows = |split: Split| data.rows(split, &(0..data.len(split)).collect::<Vec<_>>(), 0).unwrap().x;
-    let x: Vec<f32> = Split::ALL.into_iter().flat_map(rows).collect();
-    let model = Pca::fit(&x[..2000 * 784], 784, 20).unwrap();
+    let data = Data::open(&settings, Key::from_seed(0), &mut |_| {})?;
+    let mut x = Vec::new();
+    for split in Split::ALL {
+        x.extend(data.rows(split, &(0..data.len(split)).collect::<Vec<_>>(), 0)?.x);
+    }
+    let model = Pca::fit(&x[..2000 * 784], 784, 20).ok_or("the pictures have no principal components")?;
     let mut noise = vec![0.0; x.len()];
     Key::from_seed(7).normals(&mut noise);
     let error = |deviation: f32, row: usize| -> f64 {
@@ -70,7 +74,7 @@ fn scores(deviations: &[f32]) -> Vec<Vec<f64>> {
         let all: f64 = x.iter().zip(&model.mean).map(|(x, mean)| (f64::from(*x) - mean).powi(2)).sum();
         all - model.project(&x).iter().map(|along| along * along).sum::<f64>()
     };
-    deviations.iter().map(|&deviation| map(POOL, |row| error(deviation, row))).collect()
+    Ok(deviations.iter().map(|&deviation| map(POOL, |row| error(deviation, row))).collect())
 }
 
 /// The interval that is normal in logit A with DeLong's variance, exactly binomial where all pairs are on one side.
@@ -91,19 +95,19 @@ fn delong_in_logit(foreign: &[f64], own: &[f64]) -> Estimate {
 }
 
 /// The AUROC of m foreign scores against n own ones.
-fn auroc_lines() -> Vec<Line> {
+fn auroc_lines() -> Result<Vec<Line>, Box<dyn Error>> {
     // Deviations of noise that make it about 0.5, 0.8, 0.99 and 0.999.
-    let pools = scores(&[0.0, 0.1, 0.2, 0.25]);
+    let pools = scores(&[0.0, 0.1, 0.2, 0.25])?;
     let own = &pools[0];
     let sizes = [(50, 50), (200, 200), (1000, 1000), (1000, 50)];
     let mut lines = Vec::new();
     for (foreign, (m, n)) in pools.iter().flat_map(|foreign| sizes.map(|sizes| (foreign, sizes))) {
-        let whole = auroc(foreign, own).unwrap().value;
+        let whole = auroc(foreign, own).expect("sets of one width").value;
         let found = map(DRAWS, |draw| {
             let order = Key::from_seed(1).fold(draw).permutation(POOL);
             let pick = |set: &[f64], rows: &[usize]| rows.iter().map(|row| set[*row]).collect::<Vec<_>>();
             let (foreign, own) = (pick(foreign, &order[..m]), pick(own, &order[m..m + n]));
-            [auroc(&foreign, &own).unwrap(), delong_in_logit(&foreign, &own)]
+            [auroc(&foreign, &own).expect("sets of one width"), delong_in_logit(&foreign, &own)]
         });
         let of = |which: usize| found.iter().map(|pair| pair[which]).collect::<Vec<Estimate>>();
         let against = if m == n { String::new() } else { format!(", n own rows against {m}") };
@@ -113,7 +117,7 @@ fn auroc_lines() -> Vec<Line> {
             lines.push(line(metric, "*not in use:* DeLong, normal in the logit", n, &of(1)));
         }
     }
-    lines
+    Ok(lines)
 }
 
 /// Means of 3 × 3 pixels.
@@ -203,14 +207,14 @@ fn some_draws<T: Send + Sync>(
     })
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     let only = std::env::var("ONLY").unwrap_or_default();
     let wanted = |kind: &str| only.is_empty() || only.split(',').any(|o| o == kind);
-    let aurocs = if wanted("auroc") { auroc_lines() } else { Vec::new() };
+    let aurocs = if wanted("auroc") { auroc_lines()? } else { Vec::new() };
     if only == "auroc" {
-        return;
+        return Ok(());
     }
-    let [clear, blurred] = pools();
+    let [clear, blurred] = pools()?;
     let mut lines = Vec::new();
 
     if wanted("mean") {
@@ -257,7 +261,7 @@ fn main() {
             ("64 of the columns", columns(&clear, 64), columns(&blurred, 64), 100),
         ] {
             for (what, other) in [("blurred", Some(&b)), ("real", None)] {
-                let estimates = draws(&a, other, n, |a, b, _| frechet(a, b).unwrap());
+                let estimates = draws(&a, other, n, |a, b, _| frechet(a, b).expect("sets of one width"));
                 let metric = format!("Fréchet distance, {what} against real, {how}");
                 lines.push(line(metric, "infinitesimal jackknife", n, &estimates));
             }
@@ -266,7 +270,8 @@ fn main() {
     if wanted("frechet-1280") {
         for n in [475, 1000] {
             for (what, other) in [("blurred", Some(&blurred)), ("real", None)] {
-                let estimates = some_draws(WHOLE, &clear, other, n, |a, b, _| frechet(a, b).unwrap());
+                let estimates =
+                    some_draws(WHOLE, &clear, other, n, |a, b, _| frechet(a, b).expect("sets of one width"));
                 let metric = format!("Fréchet distance, {what} against real, all 1280 features");
                 lines.push(line(metric, "infinitesimal jackknife", n, &estimates));
             }
@@ -274,14 +279,16 @@ fn main() {
     }
     if wanted("kid") {
         for (what, other) in [("blurred", Some(&blurred)), ("real", None)] {
-            let estimates = draws(&clear, other, 250, |a, b, _| kernel_distance(a, b).unwrap());
+            let estimates =
+                draws(&clear, other, 250, |a, b, _| kernel_distance(a, b).expect("sets of one width"));
             let metric = format!("kernel distance, {what} against real, 1280 features");
             lines.push(line(metric, "Hoeffding variance", 250, &estimates));
         }
     }
     if wanted("neighbours") {
         for (what, other) in [("blurred", Some(&blurred)), ("real", None)] {
-            let found = draws(&clear, other, 500, |a, b, _| neighbourhoods(a, b, 5).unwrap());
+            let found =
+                draws(&clear, other, 500, |a, b, _| neighbourhoods(a, b, 5).expect("sets of one width"));
             for (name, of) in [
                 (
                     "precision",
@@ -302,7 +309,7 @@ fn main() {
         let train = rows(&a, &Key::from_seed(9).permutation(POOL)[..1000]);
         for (what, other) in [("blurred", Some(&b)), ("real", None)] {
             let estimates = draws(&a, other, 500, |held, set, _| {
-                copying_score(&train, held, set, Key::from_seed(2)).unwrap()
+                copying_score(&train, held, set, Key::from_seed(2)).expect("sets of one width")
             });
             let metric = format!("C_T, {what}, 64 random projections, 1000 training rows");
             lines.push(line(metric, "z ~ N(0, 1) in a cell", 500, &estimates));
@@ -310,11 +317,12 @@ fn main() {
     }
     lines.extend(aurocs);
     if only.is_empty() {
-        write(&lines);
+        write(&lines)?;
     }
+    Ok(())
 }
 
-fn write(lines: &[Line]) {
+fn write(lines: &[Line]) -> std::io::Result<()> {
     let mut text = String::from(
         "# Do the intervals hold what they say?\n\n\
          `cargo run --release --example intervals` writes this page; a short look at made-up sets is among the tests.\n\n\
@@ -345,5 +353,5 @@ fn write(lines: &[Line]) {
             writeln!(text, "| {metric} | {n} | {method} | {:.1} % | {width:.2} | {verdict} |", 100.0 * held);
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/results/intervals.md");
-    std::fs::write(path, text).unwrap();
+    std::fs::write(path, text)
 }
