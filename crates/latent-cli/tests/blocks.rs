@@ -148,7 +148,7 @@ fn codes_of_blocks_are_encoded_decoded_and_scored() {
     assert!([5, 6].iter().all(|&bit| column(&both, bit).iter().all(|sd| (0.0..=0.5).contains(sd))));
     succeed(at, "score run --k 5 --out s.csv");
     let scores = fs::read_to_string(at.join("s.csv")).expect("scores");
-    assert_eq!(scores.lines().next(), Some("log_p_lower,k,se,ess,p_value"));
+    assert_eq!(scores.lines().next(), Some("log_p_lower,k,se,ess,p_value,label"));
     assert_eq!(scores.lines().count(), z.rows() + 1);
     succeed(at, "interpolate run --count 2 --steps 4 --out between.png");
     succeed(at, "inspect run");

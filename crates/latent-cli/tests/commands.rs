@@ -183,6 +183,40 @@ fn codes_decoded_are_reconstructions() {
     }
 }
 
+/// Whoever reads codes or scores of a folder knows which file and class each is of, and `decode` takes such codes as they are.
+#[test]
+fn rows_of_a_folder_are_called_by_file_and_class() {
+    let own = tempfile::tempdir().expect("a folder");
+    let at = own.path();
+    fs::create_dir(at.join("images")).expect("a folder");
+    copy_of_first(at);
+    for (class, seed) in [("hats", 1), ("shoes", 2)] {
+        succeed(at, &format!("sample run --count 2 --seed {seed} --out images/{class}/"));
+    }
+    for command in ["encode run", "score run --k 2"] {
+        succeed(at, &format!("{command} --data images --out rows.csv --force"));
+        let text = fs::read_to_string(at.join("rows.csv")).expect("a table");
+        let called: Vec<String> =
+            text.lines().map(|line| line.rsplitn(3, ',').take(2).collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            called,
+            [
+                "label file",
+                "hats hats/00000.png",
+                "hats hats/00001.png",
+                "shoes shoes/00000.png",
+                "shoes shoes/00001.png"
+            ]
+        );
+    }
+    succeed(at, "encode run --data images --with-deviation --out z.csv");
+    succeed(at, "encode run --data images --out z.npy");
+    succeed(at, "decode run --codes z.csv --out by-name.npy");
+    succeed(at, "decode run --codes z.npy --out by-place.npy");
+    let read = |name: &str| fs::read(at.join(name)).expect("a file");
+    assert_eq!(read("by-name.npy"), read("by-place.npy"));
+}
+
 #[test]
 fn scores_have_their_columns() {
     let own = tempfile::tempdir().expect("a folder");
@@ -194,9 +228,9 @@ fn scores_have_their_columns() {
     );
     let text = fs::read_to_string(&out).expect("scores");
     let mut lines = text.lines();
-    assert_eq!(lines.next(), Some("log_p_lower,k,se,ess,p_value"));
-    let rows: Vec<Vec<f64>> =
-        lines.map(|line| line.split(',').map(|cell| cell.parse().expect("a number")).collect()).collect();
+    assert_eq!(lines.next(), Some("log_p_lower,k,se,ess,p_value,label"));
+    let numbers = |line: &str| line.split(',').take(5).map(|cell| cell.parse().expect("a number")).collect();
+    let rows: Vec<Vec<f64>> = lines.map(numbers).collect();
     assert_eq!(rows.len(), 30);
     for row in rows {
         assert!(
