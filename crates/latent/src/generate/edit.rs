@@ -16,6 +16,7 @@ use super::sampler::identity;
 use super::{Observe, Place, Result, Samples, Spread, Told};
 use crate::array::Array;
 use crate::batch::Support;
+use crate::config::nearest;
 use crate::data::{Data, Rows, Split};
 use crate::figure::{Figure, GridLabels, image_sheet};
 use crate::key::Key;
@@ -27,6 +28,8 @@ use crate::store::{StoreError, TensorFile};
 pub struct Direction {
     /// v, from the mean code of one group to that of the other, `[dims]`: finite and not 0.
     vector: Vec<f32>,
+    /// How many rows the two means are of.
+    rows: [usize; 2],
 }
 
 /// The format that this program writes.
@@ -64,7 +67,7 @@ impl Direction {
             let what = "the codes of both groups have the same mean, or are no numbers: no direction tells them apart";
             return Err(refused(what, "give two groups of different rows, of a model that isn't collapsed"));
         }
-        Ok(Self { vector })
+        Ok(Self { vector, rows: [from.rows(), to.rows()] })
     }
 
     /// From the mean code of all other rows to that of the rows with the label `class`.
@@ -77,6 +80,34 @@ impl Direction {
             Array::matrix(rows.flat_map(|(row, _)| codes.row(row).to_vec()).collect(), codes.width())
         };
         Self::between(&group(false), &group(true))
+    }
+
+    /// The same for a class by its name, of a split's rows ([`Model::centres`]).
+    ///
+    /// # Errors
+    /// [`ModelError::Foreign`] for data without classes, or an unknown one; what reading rows says.
+    pub fn toward_class(model: &Model, data: &Data, split: Split, class: &str) -> Result<Self> {
+        let classes = &data.facts().classes;
+        if classes.is_empty() || !data.has_labels(split) {
+            let what =
+                format!("{} has no classes, so nothing says which rows are {class:?}", data.facts().source);
+            let remedy = "give the two groups as folders, by --from and --to, or data with labels";
+            return Err(refused(what, remedy));
+        }
+        let Some(number) = classes.iter().position(|known| known == class) else {
+            let remedy = match nearest(class, classes.iter().map(String::as_str)) {
+                Some(nearest) => format!("did you mean {nearest:?}?"),
+                None => format!("the classes are {}", classes.join(", ")),
+            };
+            return Err(refused(format!("there is no class {class:?}"), remedy));
+        };
+        let (codes, labels) = model.centres(data, split)?;
+        Self::toward(&codes, &labels, number as u32)
+    }
+
+    /// How many rows the means of the first and the second group are of.
+    pub fn rows(&self) -> [usize; 2] {
+        self.rows
     }
 
     /// v, `[dims]`.
@@ -120,6 +151,7 @@ impl Direction {
             ("latent-direction", FORMAT.to_string()),
             ("program", env!("CARGO_PKG_VERSION").into()),
             ("model", identity(model)),
+            ("rows", format!("{} {}", self.rows[0], self.rows[1])),
         ];
         let vector = Array { shape: vec![self.vector.len()], values: self.vector.clone() };
         TensorFile {
@@ -185,7 +217,9 @@ impl Direction {
         if vector.len() != model.dims() || !is_right {
             return Err(foreign("it holds no direction in this model's codes").into());
         }
-        Ok(Self { vector })
+        let rows = file.header("rows", &path)?.split_once(' ');
+        let rows = rows.and_then(|(from, to)| Some([from.parse().ok()?, to.parse().ok()?]));
+        Ok(Self { vector, rows: rows.ok_or_else(|| foreign("it doesn't say of how many rows it is"))? })
     }
 
     /// The names of the directions that are saved in a run folder, in their order.
@@ -290,6 +324,14 @@ impl Model {
         Ok((Array::matrix(values, self.dims()), labels))
     }
 
+    /// Where the codes of held-out rows of the model's own data are.
+    ///
+    /// # Errors
+    /// As [`Spread::of`]; what reading rows says.
+    pub fn spread(&self, data: &Data) -> Result<Spread> {
+        Spread::of(&self.centres(data, Split::Validation)?.0)
+    }
+
     /// Moves the code of each row along `direction` by each of `strengths`, and decodes; rows stay what a conditional model is
     /// told they are.
     ///
@@ -343,6 +385,7 @@ mod tests {
         let codes = Array::matrix(vec![0.0, 0.0, 2.0, 4.0, 5.0, 1.0, 7.0, 3.0], 2);
         let direction = Direction::toward(&codes, &[0, 0, 1, 1], 1).expect("two groups");
         assert_eq!(direction.vector(), [5.0, 0.0]);
+        assert_eq!(direction.rows(), [2, 2]);
         assert_eq!(direction, Direction::toward(&codes, &[0, 2, 1, 1], 1).expect("against all others"));
         assert!(Direction::toward(&codes, &[0, 0, 0, 0], 1).is_err());
         assert!(Direction::between(&codes, &codes).is_err());

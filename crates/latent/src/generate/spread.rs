@@ -9,7 +9,8 @@
 //!
 //! Reference: Ledoit & Wolf, *A well-conditioned estimator for large-dimensional covariance matrices* (JMVA 88, 2004).
 
-use faer::{Mat, MatRef, Side};
+use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
+use faer::{Mat, MatRef, Par, Side};
 
 use super::Result;
 use crate::array::Array;
@@ -137,10 +138,11 @@ impl Spread {
             let what = "the codes of all rows are the same".to_string();
             return Err(refused(what, "train the model anew: its encoder has collapsed").into());
         };
-        let mut spread = Self { mean, covariance, factor, squares: Vec::new() };
-        spread.squares = rows().map(|row| spread.squared_distance(row)).collect();
-        spread.squares.sort_by(f64::total_cmp);
-        Ok(spread)
+        let mut solved = Mat::from_fn(d, n, |j, row| centred[row * d + j]);
+        solve_lower_triangular_in_place(factor.as_ref(), solved.as_mut(), Par::Seq);
+        let mut squares: Vec<f64> = (0..n).map(|row| solved.col(row).squared_norm_l2()).collect();
+        squares.sort_by(f64::total_cmp);
+        Ok(Self { mean, covariance, factor, squares })
     }
 
     /// How many codes it is of.
@@ -171,14 +173,11 @@ impl Spread {
         Place::of(nearer as f64 / self.squares.len() as f64)
     }
 
-    /// m(z)² = |L⁻¹ (z − μ)|², by forward substitution.
+    /// m(z)² = |L⁻¹ (z − μ)|²
     fn squared_distance(&self, code: &[f32]) -> f64 {
-        let mut solved: Vec<f64> = Vec::with_capacity(code.len());
-        for (i, (z, mean)) in code.iter().zip(&self.mean).enumerate() {
-            let known: f64 = solved.iter().enumerate().map(|(k, y)| self.factor[(i, k)] * y).sum();
-            solved.push((f64::from(*z) - mean - known) / self.factor[(i, i)]);
-        }
-        solved.iter().map(|y| y * y).sum()
+        let mut solved = Mat::from_fn(self.dims(), 1, |j, _| f64::from(code[j]) - self.mean[j]);
+        solve_lower_triangular_in_place(self.factor.as_ref(), solved.as_mut(), Par::Seq);
+        solved.squared_norm_l2()
     }
 }
 
