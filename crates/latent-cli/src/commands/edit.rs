@@ -97,7 +97,7 @@ impl Edit {
         let edits = model.edit(&rows, &direction, &spread, &strengths(self.steps, self.strength))?;
         let names: Vec<String> =
             rows.labels.iter().map(|label| shown(&chosen.data.facts().classes[*label as usize])).collect();
-        let title = format!("{way}, {} deviations of codes at the most", self.strength);
+        let title = format!("{way}, up to {} deviations of codes", self.strength);
         target.write(&edits.decoded, &title, |_| Ok(edits.sheet(names, &title)?))?;
         let saved = self
             .save

@@ -12,6 +12,7 @@
 //! paths      interpolation and traversal
 //! edit       directions between groups of rows, and rows moved along them
 //! spread     where codes are, and how far out one lies
+//! variations draws about one row
 //! survey     what it makes of rows: codes, rate, distortion, error in one pass
 //! sampler/   p̂(z) fitted on codes, and drawn from in the prior's place
 //! ```
@@ -26,6 +27,7 @@ mod samples;
 mod spread;
 mod survey;
 mod told;
+mod variations;
 
 use std::ops::Range;
 
