@@ -255,7 +255,7 @@ fn outputs_that_cannot_be() {
     refuse(at, "traverse runs/first --out x.npy --reach nan", &["--reach", "positive"]);
     refuse(at, "traverse runs/first --out x.npy --row 999", &["--row", "0 to 29"]);
     refuse(at, "edit runs/first --out x.npy", &["--toward", "--add", "--from"]);
-    refuse(at, "edit runs/first --out x.npy --toward Bga", &["no class \"Bga\"", "did you mean \"Bag\""]);
+    refuse(at, "edit runs/first --out x.npy --toward Bags", &["no class \"Bags\"", "did you mean \"Bag\""]);
     refuse(at, "edit runs/first --out x.npy --toward Bag --steps 0", &["--steps", "at least 1"]);
     refuse(at, "edit runs/first --out x.npy --toward Bag --rows 0", &["--rows", "at least 1"]);
     refuse(at, "edit runs/first --out x.npy --toward Bag --strength nan", &["--strength", "other than 0"]);
