@@ -133,7 +133,10 @@ impl Spread {
             let share = shrinkage.max(1e-9);
             (1.0 - share) * sample[(i, j)] + share * target
         });
-        let factor = (even > 0.0).then(|| covariance.llt(Side::Lower).ok()).flatten();
+        // Below single precision a spread is rounding.
+        let largest = mean.iter().fold(1e-12, |most: f64, m| most.max(m.abs()));
+        let varies = even.sqrt() > 1e-6 * largest;
+        let factor = varies.then(|| covariance.llt(Side::Lower).ok()).flatten();
         let Some(factor) = factor.map(|llt| llt.L().to_owned()) else {
             let what = "the codes of all rows are the same".to_string();
             return Err(refused(what, "train the model anew: its encoder has collapsed").into());
