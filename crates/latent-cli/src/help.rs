@@ -4,7 +4,7 @@
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["demo", "textbook", "presets", "settings", "devices"]),
     ("Learn", &["data", "train", "report", "inspect"]),
-    ("Generate", &["fit-sampler", "sample", "interpolate", "traverse", "decode", "impute", "export"]),
+    ("Generate", &["fit-sampler", "sample", "interpolate", "traverse", "edit", "decode", "impute", "export"]),
     ("Understand", &["explore", "evaluate", "judge", "compare", "score", "encode", "reconstruct"]),
 ];
 

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
-    compare, completions, data, decode, demo, devices, encode, evaluate, explore, export, fit_sampler,
+    compare, completions, data, decode, demo, devices, edit, encode, evaluate, explore, export, fit_sampler,
     impute, inspect, interpolate, judge, man, presets, reconstruct, report, sample, score, settings,
     textbook, train, traverse,
 };
@@ -52,6 +52,7 @@ enum Command {
     Reconstruct(reconstruct::Reconstruct),
     Interpolate(interpolate::Interpolate),
     Traverse(traverse::Traverse),
+    Edit(edit::Edit),
     Encode(encode::Encode),
     Decode(decode::Decode),
     Impute(impute::Impute),
@@ -98,6 +99,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Reconstruct(command) => command.run(out),
         Command::Interpolate(command) => command.run(out),
         Command::Traverse(command) => command.run(out),
+        Command::Edit(command) => command.run(out),
         Command::Encode(command) => command.run(out),
         Command::Decode(command) => command.run(out),
         Command::Impute(command) => command.run(out),

@@ -254,6 +254,18 @@ fn outputs_that_cannot_be() {
     refuse(at, "traverse runs/first --out x.npy --steps 1", &["--steps", "at least 2"]);
     refuse(at, "traverse runs/first --out x.npy --reach nan", &["--reach", "positive"]);
     refuse(at, "traverse runs/first --out x.npy --row 999", &["--row", "0 to 29"]);
+    refuse(at, "edit runs/first --out x.npy", &["--toward", "--add", "--from"]);
+    refuse(at, "edit runs/first --out x.npy --toward Bags", &["no class \"Bags\"", "did you mean \"Bag\""]);
+    refuse(at, "edit runs/first --out x.npy --toward Bag --steps 0", &["--steps", "at least 1"]);
+    refuse(at, "edit runs/first --out x.npy --toward Bag --rows 0", &["--rows", "at least 1"]);
+    refuse(at, "edit runs/first --out x.npy --toward Bag --strength nan", &["--strength", "other than 0"]);
+    refuse(at, "edit runs/first --out x.npy --toward Bag --save ../bag", &["../bag", "letters"]);
+    refuse(at, "edit runs/first --out x.npy --add smile", &["no such direction", "--save NAME"]);
+    refuse(at, "edit runs/first --out x.npy --from table.csv", &["--to"]);
+    refuse(at, "sample runs/first --out x.npy --like 999", &["--like", "0 to 29"]);
+    refuse(at, "sample runs/first --out x.npy --like 3 --spread -1", &["--spread", "from 0 on"]);
+    refuse(at, "sample runs/first --out x.npy --like 3 --temperature 0.5", &["--like", "--temperature"]);
+    refuse(at, "sample runs/first --out x.npy --spread 2", &["--like"]);
     refuse(
         at,
         "score runs/first --data embedded --out s.csv",

@@ -8,7 +8,7 @@ use std::path::Path;
 use common::{Ended, SMALL, refuse, succeed, trained, write_npy_bytes};
 
 /// Every command that writes a file, without `--out`.
-const WRITERS: [(&str, &str); 12] = [
+const WRITERS: [(&str, &str); 14] = [
     ("sample runs/first --count 12", "png"),
     ("sample runs/first --count 12", "npy"),
     ("sample runs/table --count 12", "csv"),
@@ -16,6 +16,8 @@ const WRITERS: [(&str, &str); 12] = [
     ("interpolate runs/first --count 2", "npy"),
     ("traverse runs/first --dims 3", "png"),
     ("traverse runs/table --row 3", "csv"),
+    ("edit runs/first --toward Bag --rows 3 --steps 2", "png"),
+    ("sample runs/first --like 3 --count 4", "npy"),
     ("encode runs/first", "npy"),
     ("encode runs/table --with-deviation", "csv"),
     ("decode runs/first --codes CODES --observe draw", "npy"),

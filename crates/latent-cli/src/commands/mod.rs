@@ -6,6 +6,7 @@ pub mod data;
 pub mod decode;
 pub mod demo;
 pub mod devices;
+pub mod edit;
 pub mod encode;
 pub mod evaluate;
 pub mod explore;

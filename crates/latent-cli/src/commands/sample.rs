@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use latent::Model;
 use latent::Registry;
+use latent::data::Split;
 use latent::generate::sampler::{Choice, FittedSampler, How};
 use latent::generate::{Observe, Samples};
 use latent::words::shown;
 use serde_json::json;
 
+use super::Chosen;
 use crate::failure::{Done, Failure};
-use crate::options::{Conditions, Writing};
+use crate::options::{Conditions, Writing, text};
 use crate::output::{Output, json_path, path};
 use crate::target::{Kind, Target};
 
@@ -22,6 +24,7 @@ Examples:
   latent sample runs/one --count 100 --out samples.npy
   latent sample runs/one --sampler prior --temperature 0.7 --out typical.png
   latent sample runs/told --condition label=Trouser --out trousers.png
+  latent sample runs/one --like 3 --count 8 --spread 2 --out relatives.png
 
 Tables of mixed columns (latent train --data people.csv):
   sample RUN --count 1000 --out rows.csv
@@ -59,6 +62,17 @@ pub struct Sample {
     /// As many rows of each value of this column of a table
     #[arg(long, value_name = "COLUMN")]
     balance: Option<String>,
+    /// Variations about this row: the number of a held-out row, or a file that holds one, such as an image
+    #[arg(
+        long,
+        value_name = "ROW",
+        value_parser = text(),
+        conflicts_with_all = ["sampler", "temperature", "truncation", "class", "conditions_met", "balance", "given"]
+    )]
+    like: Option<String>,
+    /// How wide variations are, in standard deviations of the row's q(z|x)
+    #[arg(long, default_value_t = 1.0, requires = "like", allow_negative_numbers = true)]
+    spread: f64,
     #[command(flatten)]
     conditions: Conditions,
     #[command(flatten)]
@@ -89,6 +103,9 @@ impl Sample {
         target.suits(&model)?;
         target.holds("--count", self.count, &model)?;
         let observe = self.observe.map_or_else(|| model.observe(), Observe::from);
+        if let Some(like) = &self.like {
+            return self.variations(like, &model, &target, out);
+        }
         let sampler = self.sampler(&model, out)?;
         let class = self.class.as_ref().map(|name| sampler.class(name)).transpose()?;
         let how = How { temperature: self.temperature, truncation: self.truncation, class };
@@ -112,6 +129,43 @@ impl Sample {
             &json!({
                 "count": self.count, "out": json_path(&target.path), "seed": self.files.seed(), "sampler": sampler.kind(),
                 "temperature": self.temperature, "truncation": self.truncation, "class": self.class
+            }),
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Variations about a row.
+    fn variations(&self, like: &str, model: &Model, target: &Target, out: &Output) -> Done {
+        if !(self.spread.is_finite() && self.spread >= 0.0) {
+            let what = format!("{} is no width", self.spread);
+            return Err(Failure::flag("--spread", what, "give a number from 0 on, such as 1"));
+        }
+        let (chosen, row) = match like.parse() {
+            Ok(row) => (Chosen::open(model, None, out)?, row),
+            Err(_) => (Chosen::open(model, Some(like), out)?, 0),
+        };
+        chosen.has("--like", row)?;
+        if chosen.split == Split::Test && chosen.len() > 1 {
+            let what = format!("{like} holds {} rows, and variations are about one", chosen.len());
+            return Err(Failure::flag(
+                "--like",
+                what,
+                "give a file of one row, or the number of a held-out row",
+            ));
+        }
+        let observe = self.observe.map_or_else(|| model.observe(), Observe::from);
+        let rows = chosen.rows(row, 1)?;
+        let samples = model.variations(&rows, self.count, self.spread, observe, self.files.key("sample"))?;
+        target.ready()?;
+        let about = if chosen.split == Split::Test { shown(like) } else { format!("held-out row {row}") };
+        let said =
+            format!("{} about {about}, spread {}", super::counted(self.count, "variation"), self.spread);
+        samples.save(&target.path, &said)?;
+        out.result(
+            format!("{said}: {}", path(&target.path)),
+            &json!({
+                "count": self.count, "out": json_path(&target.path), "seed": self.files.seed(), "like": like,
+                "spread": self.spread
             }),
         );
         Ok(ExitCode::SUCCESS)

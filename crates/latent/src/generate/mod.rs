@@ -10,27 +10,35 @@
 //! onnx       encoder and decoder as graphs that other runtimes run
 //! columns    mixed columns: conditions, gaps filled in, cells that surprise
 //! paths      interpolation and traversal
+//! edit       directions between groups of rows, and rows moved along them
+//! spread     where codes are, and how far out one lies
+//! variations draws about one row
 //! survey     what it makes of rows: codes, rate, distortion, error in one pass
 //! sampler/   p̂(z) fitted on codes, and drawn from in the prior's place
 //! ```
 
 pub mod columns;
+mod edit;
 mod error;
 mod onnx;
 mod paths;
 pub mod sampler;
 mod samples;
+mod spread;
 mod survey;
 mod told;
+mod variations;
 
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+pub use edit::{Direction, Edits, strengths};
 pub use error::{GenerateError, Result};
 pub use paths::{Path, Traversed, interpolate, interpolate_pairs, traverse};
 pub use sampler::SamplerError;
 pub use samples::{Pictures, Samples};
+pub use spread::{EDGE, Place, Spread};
 pub use survey::Survey;
 pub use told::Told;
 pub(crate) use told::given;

@@ -96,6 +96,7 @@ impl RunFolder {
         remove_unfinished(&self.path.join("samplers"), &|file| {
             file == "chosen.toml" || file.ends_with(".safetensors")
         });
+        remove_unfinished(&self.path.join("directions"), &|file| file.ends_with(".safetensors"));
     }
 
     /// The folder itself.

@@ -244,7 +244,7 @@ pub(super) fn support(model: &Model) -> Support {
 }
 
 /// What tells this model from every other: a hash of its arrays.
-pub(super) fn identity(model: &Model) -> String {
+pub(in crate::generate) fn identity(model: &Model) -> String {
     let mut hash = Sha256::new();
     for (_, weight) in model.weights.kept() {
         hash.update(weight.path());

@@ -49,6 +49,7 @@ pub use chart::{Chart, Space};
 pub use choose::{Choice, Judged, auto_kinds, fit_auto, fit_one};
 pub use codes::CodeSet;
 pub use error::SamplerError;
+pub(in crate::generate) use fitted::identity;
 pub use fitted::{FitOptions, FittedSampler};
 pub use how::How;
 pub use judge::{TwoSample, cubic_mmd, two_sample};

@@ -1,0 +1,59 @@
+//! Variations about a row: what its own posterior holds to be the same, and a little more.
+//!
+//! ```text
+//! z = μ(x) + s σ(x) ε,   ε ~ N(0, I),   μ and σ the mean and standard deviation of q(z|x)
+//! ```
+//!
+//! At s = 1 these are draws of a diagonal normal q(z|x), which the decoder has learned to take for the row itself; at a
+//! larger s its relatives.
+
+use super::{Observe, Result, Samples, Told};
+use crate::array::Array;
+use crate::data::Rows;
+use crate::key::Key;
+use crate::model::{Model, ModelError};
+
+impl Model {
+    /// `count` variations about the first of `rows`, `spread` (s) times as wide as q(z|x); each stays what a conditional
+    /// model is told the row is.
+    ///
+    /// # Errors
+    /// As [`Model::encode`] and [`Model::has_directions`]; [`ModelError::Foreign`] for no row, a posterior without a standard
+    /// deviation, and a spread that is below 0 or no number.
+    pub fn variations(
+        &self,
+        rows: &Rows,
+        count: usize,
+        spread: f64,
+        observe: Observe,
+        key: Key,
+    ) -> Result<Samples> {
+        self.has_directions()?;
+        let refused =
+            |what: &str, remedy: &str| ModelError::Foreign { what: what.into(), remedy: remedy.into() };
+        if rows.is_empty() {
+            return Err(refused("there is no row to vary", "give one").into());
+        }
+        if !(spread.is_finite() && spread >= 0.0) {
+            let what = format!("a spread of {spread} is no width");
+            return Err(refused(&what, "give a number from 0 on, such as 1").into());
+        }
+        let codes = self.encode(rows)?;
+        let Some(deviation) = codes.deviation else {
+            let what =
+                "q(z|x) of this model has no standard deviation, so nothing says how far a row may vary";
+            let remedy = "move rows along a direction with latent edit, or train a model whose posterior is \
+                          diagonal-normal, such as --preset vae";
+            return Err(refused(what, remedy).into());
+        };
+        let mut noise = vec![0.0; self.dims()];
+        let mut values = Vec::with_capacity(count * self.dims());
+        for draw in 0..count {
+            key.fold("variation").fold(draw).normals(&mut noise);
+            let row = codes.mean.row(0).iter().zip(deviation.row(0)).zip(&noise);
+            values.extend(row.map(|((mean, deviation), e)| mean + spread as f32 * deviation * e));
+        }
+        let told = Told::of(rows).select(&vec![0; count]);
+        self.decode_told(&Array::matrix(values, self.dims()), &told, observe, key)
+    }
+}
