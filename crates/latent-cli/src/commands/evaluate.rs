@@ -14,7 +14,7 @@ use latent::generate::sampler::Choice;
 use latent::words::{duration, shown};
 use serde_json::json;
 
-use super::{key, own_data, trained_on};
+use super::{own_data, trained_on};
 use crate::failure::{Done, Failure};
 use crate::options::{Computing, text};
 use crate::output::{Output, json_paths, path};
@@ -210,7 +210,7 @@ impl Evaluate {
         let kept = evaluation.save(folder).and_then(|saved| {
             files = saved;
             if let Some(own) = &own {
-                let written = report(folder, own, key(model.seed, "report"))?;
+                let written = report(folder, own, model.seed)?;
                 if let Some(page) = written.files.last() {
                     text.push_str(&format!("\nreport: {}", path(page)));
                     files.push(page.clone());

@@ -17,10 +17,11 @@
 //! terms             the terms of the loss on held-out rows
 //! statistics/       tools on plain numbers that several questions share
 //! evaluation        all questions of a run, kept in its folder
-//! report            the page of a run: judged and sampled are parts of it, verdict its words
+//! report            the page of a run: pictured, sampled, bits and judged are parts of it, verdict its words
 //! ```
 
 pub mod anomaly;
+mod bits;
 pub mod compare;
 pub mod disentanglement;
 mod evaluation;
@@ -30,6 +31,7 @@ pub mod latents;
 pub mod likelihood;
 mod measure;
 mod memorisation;
+mod pictured;
 pub mod reconstruction;
 mod regions;
 mod report;

@@ -116,7 +116,8 @@ fn row_of(images: &Images, shown: &[usize]) -> Result<image::RgbaImage, FigureEr
     // What is between the images is clear, so that it suits light and dark pages.
     let mut frame = image::RgbaImage::new(across as u32, down as u32);
     for (place, &image) in shown.iter().enumerate() {
-        let [x0, y0] = [(place % ACROSS) * (width * enlarge + GAP), (place / ACROSS) * (height * enlarge + GAP)];
+        let [x0, y0] =
+            [(place % ACROSS) * (width * enlarge + GAP), (place / ACROSS) * (height * enlarge + GAP)];
         for y in 0..height * enlarge {
             for x in 0..width * enlarge {
                 let [r, g, b] = images.colour(image, y / enlarge, x / enlarge);

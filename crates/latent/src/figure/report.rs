@@ -66,6 +66,8 @@ pub struct Section {
     pub figures: Vec<Picture>,
     /// Tables, after the figures.
     pub tables: Vec<Table>,
+    /// What must be known to read them, in small print at the end.
+    pub notes: Vec<String>,
 }
 
 impl Section {
@@ -106,6 +108,12 @@ impl Section {
     ) -> Self {
         let shown = Shown::Animation(animation);
         self.figures.push(Picture { shown, caption: caption.into(), alt: alt.into() });
+        self
+    }
+
+    /// The section with a note more, in small print at its end.
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
         self
     }
 
@@ -276,6 +284,9 @@ impl Section {
         for table in &self.tables {
             html += &table.html();
         }
+        for note in &self.notes {
+            html += &format!("<p class=\"note-below\">{}</p>\n", prose(note));
+        }
         Ok(html + "</section>\n")
     }
 }
@@ -285,10 +296,12 @@ impl Picture {
         let (alt, caption) = (escaped(&self.alt), prose(&self.caption));
         match &self.shown {
             Shown::Figures(figures) => {
-                let mut html = String::from("<figure>\n<div class=\"sheet\">");
+                let several = if figures.len() > 1 { " several" } else { "" };
+                let mut html = format!("<figure>\n<div class=\"sheet{several}\">");
                 for figure in figures {
                     let (width, height) = figure.size()?;
-                    let png = |figure: &Figure| Ok::<_, FigureError>(BASE64.encode(figure.png(Figure::SCALE)?));
+                    let png =
+                        |figure: &Figure| Ok::<_, FigureError>(BASE64.encode(figure.png(Figure::SCALE)?));
                     // On dark paper where the page is dark, and never in print.
                     html += &format!(
                         "<picture><source media=\"screen and (prefers-color-scheme: dark)\" \
@@ -460,7 +473,10 @@ mod tests {
 
     #[test]
     fn code_is_set_as_code_and_no_backtick_is_left() {
-        assert_eq!(prose("draw by `latent sample <RUN>`."), "draw by <code>latent sample &lt;RUN&gt;</code>.");
+        assert_eq!(
+            prose("draw by `latent sample <RUN>`."),
+            "draw by <code>latent sample &lt;RUN&gt;</code>."
+        );
         assert_eq!(prose("`a` and `b`"), "<code>a</code> and <code>b</code>");
         assert_eq!(prose("one ` alone"), "one ` alone");
         assert_eq!(prose("`a` and ` alone"), "<code>a</code> and ` alone");

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 pub use super::statistics::student::{holm, paired, student_quantile, student_tail, welch};
 pub use against::compare_against;
 pub use seeds::{compare_methods, method_and_seed, methods};
+pub(super) use table::short;
 
 use super::{Better, Estimate, Evaluation, Mean, Measure, Section, Z_95};
 

@@ -177,7 +177,7 @@ fn marked(cell: &Cell) -> String {
 }
 
 /// `247.7 ± 0.9`, or `0.98 [0.95, 0.99]` where the sides differ, to two digits of the interval.
-pub(super) fn short(e: Estimate) -> String {
+pub(in crate::evaluate) fn short(e: Estimate) -> String {
     let half = 0.5 * (e.high - e.low);
     if !e.value.is_finite() {
         return "—".into();
