@@ -6,6 +6,7 @@
 //! (unit, base measure of a likelihood, features, number of rows where the expectation depends on it) are refused a rank.
 
 mod against;
+mod pictures;
 mod seeds;
 mod table;
 #[cfg(test)]
