@@ -1,4 +1,4 @@
-//! An evaluation on the page of the report: its warnings among the verdicts, its sections as tables and figures.
+//! An evaluation on the page of the report: its sections as tables and figures, each with its warnings.
 
 use std::path::Path;
 
@@ -8,11 +8,10 @@ use crate::figure::{self, Figure, Level, Report, Table};
 /// The report with what the evaluation found.
 /// Where samplers were `compared` in a table of their own, the section on samples has none.
 pub(super) fn judged(mut report: Report, evaluation: &Evaluation, figures: &Path, compared: bool) -> Report {
-    for section in &evaluation.sections {
-        for warning in &section.warnings {
-            let (headline, evidence) = warning.split_once(": ").unwrap_or((warning, ""));
-            report = report.verdict(Level::Warning, headline, evidence);
-        }
+    // What makes every number void stands first; what is about some numbers stands with them.
+    for warning in evaluation.sections.iter().flat_map(|section| &section.warnings).filter(|w| is_of_all(w)) {
+        let (headline, evidence) = warning.split_once(": ").unwrap_or((warning, ""));
+        report = report.verdict(Level::Warning, headline, evidence);
     }
     let mut notes = Notes::default();
     for section in &evaluation.sections {
@@ -35,6 +34,11 @@ pub(super) fn judged(mut report: Report, evaluation: &Evaluation, figures: &Path
         how.push_str(&format!("\n{names}: seed {seed}, {seconds:.0} s{given}{set}, version {program}"));
     }
     report.details("How the evaluation was made", how)
+}
+
+/// Whether a warning is about the rows, and so about every number.
+fn is_of_all(warning: &str) -> bool {
+    warning.starts_with("These rows are no test")
 }
 
 /// What must be known to read a number, each said once on the page and then referred to.
@@ -97,6 +101,9 @@ fn page(
         };
         let header = ["measure", "estimate", "unit", "n"].map(String::from).to_vec();
         page = page.table(Table { caption: caption.into(), header, rows });
+    }
+    for warning in section.warnings.iter().filter(|warning| !is_of_all(warning)) {
+        page = page.note(format!("Caution: {warning}"));
     }
     for note in new {
         page = page.note(note);

@@ -42,7 +42,9 @@ pub(super) fn pictures(book: &mut Book, about: &About<'_>, folder: &Path, findin
     book.section(section);
     let section = between(book, about, Section::new("The space between"))?;
     let section = about_a_row(book, about, findings, section)?;
-    book.section(section);
+    if !section.figures.is_empty() {
+        book.section(section);
+    }
     Ok(())
 }
 
@@ -137,7 +139,7 @@ fn each_code(book: &mut Book, about: &About<'_>, codes: &Array) -> Result<Sectio
 }
 
 /// What the prior draws, below a table of samplers that are better.
-pub(super) fn the_priors_own(book: &mut Book, about: &About<'_>, section: Section) -> Result<Section> {
+pub(super) fn the_priors_own(book: &mut Book, about: &About<'_>) -> Result<()> {
     const FEW: usize = 16;
     let About { model, data, key, .. } = *about;
     let told = told_as(model, data, Split::Validation, FEW, key)?;
@@ -146,12 +148,12 @@ pub(super) fn the_priors_own(book: &mut Book, about: &About<'_>, section: Sectio
     let labels = GridLabels { columns: Some(FEW / 2), ..GridLabels::titled(title) };
     let grid = sample_grid(&samples.images()?, &labels)?;
     book.save("samples-prior", &grid)?;
-    Ok(section.figure(
+    book.section(Section::new("The prior's own samples").figure(
         grid,
-        "For comparison, the prior's own: codes of rows never lie quite as the prior does, and the more a code tells of its row, \
-         the less they do.",
+        "For comparison: codes of rows never lie quite as the prior does, and the more a code tells of its row, the less they do.",
         "A grid of images generated from the prior",
-    ))
+    ));
+    Ok(())
 }
 
 /// Reconstructions of held-out rows.
@@ -214,10 +216,13 @@ fn about_a_row(book: &mut Book, about: &About<'_>, findings: &Findings, section:
     let About { model, data, key, .. } = *about;
     let rows = some_rows(data, Split::Validation, ROWS, key)?;
     let codes = model.encode(&rows)?.mean;
-    let Some(row) = typical(&codes) else { return Ok(section) };
+    let supports = model.functions.latent.supports();
+    // What bits change stands with the bits.
+    let is_bits = supports.iter().all(|support| *support == Support::Bits);
+    let Some(row) = typical(&codes).filter(|_| !is_bits) else { return Ok(section) };
     let from = codes.row(row);
     let dims = model.dims();
-    let reals = model.functions.latent.supports().iter().all(|support| *support == Support::Reals);
+    let reals = supports.iter().all(|support| *support == Support::Reals);
     let (moved, names, caption) = match Pca::fit(&codes.values, dims, DIRECTIONS).filter(|_| reals) {
         Some(pca) => {
             let (moved, names) = along(from, &pca, &codes);

@@ -98,11 +98,10 @@ pub fn report(folder: &Path, data: &Data, seed: u64) -> Result<RunReport> {
     bits::bits(&mut book, &about)?;
     let table = sampled::table(&model, folder, evaluation.as_ref())?;
     if let (Some(section), Some(_)) = (table, &choice) {
-        let section = match (chosen.is_some(), model.facts.shape.is_image()) {
-            (true, true) => pictured::the_priors_own(&mut book, &about, section)?,
-            _ => section,
-        };
         book.section(section);
+        if chosen.is_some() && model.facts.shape.is_image() {
+            pictured::the_priors_own(&mut book, &about)?;
+        }
     }
     codes(&mut book, &model, data, key)?;
     curves(&mut book, &run, &log, best.map(|(step, _)| step))?;

@@ -53,7 +53,7 @@ pub(super) fn drawn(about: &About<'_>, folder: &Path, count: usize) -> Result<Dr
     let found = nearest_rows(&few, data)?;
     let (ours, theirs) =
         (Samples::new(few.values, &model.facts).pictures()?, Samples::new(found, &model.facts).pictures()?);
-    let title = "Samples, and the training row nearest to each (squared error of pixels)";
+    let title = "Samples above their nearest training rows";
     let nearest = pairs(&ours.images()?, &theirs.images()?, ["sample", "nearest row"], title)?;
     Ok(Drawn { name, samples, nearest })
 }
@@ -150,7 +150,10 @@ fn kinds_of(section: &super::Section) -> Vec<(String, String)> {
                 Better::Higher => " ↑",
                 Better::Neither => "",
             };
-            let title = if kind == "closed" { "way closed" } else { title };
+            let title = match kind {
+                "closed" => "way closed",
+                _ => title.trim_start_matches("improved "),
+            };
             kinds.push((kind.into(), format!("{title}{sign}")));
         }
     }

@@ -131,6 +131,9 @@ struct Verdict {
     evidence: String,
 }
 
+/// Tables of more columns are set small.
+const MOST_AT_EASE: usize = 6;
+
 /// Where a report says what it was drawn from.
 const OF: &str = "<meta name=\"latent-drawn-from\" content=\"";
 
@@ -362,9 +365,10 @@ impl Table {
             format!("<thead>{}</thead>\n", row(&self.header, "th"))
         };
         let body: String = self.rows.iter().map(|cells| row(cells, "td")).collect();
-        // Wide tables scroll by themselves; the focus lets a keyboard do so too.
+        let wide = if columns > MOST_AT_EASE { " class=\"wide\"" } else { "" };
+        // Tables that are wider yet scroll by themselves; the focus lets a keyboard do so too.
         format!(
-            "<figure class=\"table\">\n{caption}<div class=\"scroll\" tabindex=\"0\"><table>\n{header}<tbody>\n\
+            "<figure class=\"table\">\n{caption}<div class=\"scroll\" tabindex=\"0\"><table{wide}>\n{header}<tbody>\n\
              {body}</tbody>\n</table></div>\n</figure>\n"
         )
     }
