@@ -308,7 +308,7 @@ const WARNINGS: usize = 5;
 fn in_short(evaluation: &Evaluation, sampler: &str) -> String {
     let headlines = evaluation.headlines(sampler);
     let measures = || headlines.iter().flat_map(|(_, measures)| measures);
-    let width = measures().map(|m| m.title.chars().count()).max().unwrap_or(0).min(LINE / 2);
+    let width = measures().map(|m| m.title.chars().count()).max().unwrap_or(0).min(2 * LINE / 3);
     let mut text = String::new();
     for (section, measures) in &headlines {
         text.push_str(&format!("{}\n", section.title));

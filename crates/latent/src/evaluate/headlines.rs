@@ -51,9 +51,13 @@ fn telling<'a>(section: &'a Section, sampler: &str) -> Vec<&'a Measure> {
     if found.is_empty() { section.measures.iter().take(FIRST).collect() } else { found }
 }
 
+/// A first clause that is shorter only names what the warning is about, such as a sampler.
+const NAME: usize = 25;
+
 /// What a warning is about: its first clause.
 pub fn gist(warning: &str) -> &str {
-    let end = [": ", ". ", "; "].iter().filter_map(|mark| warning.find(mark)).min().unwrap_or(warning.len());
+    let ends = [": ", ". ", "; "].iter().flat_map(|mark| warning.match_indices(mark).map(|(at, _)| at));
+    let end = ends.filter(|at| *at > NAME || warning[*at..].starts_with(". ")).min().unwrap_or(warning.len());
     warning[..end].trim_end_matches('.')
 }
 
@@ -86,7 +90,14 @@ mod tests {
 
     #[test]
     fn a_warning_is_cut_after_its_first_clause() {
-        assert_eq!(gist("The bound is loose: of 5000 draws 1.4 count. Read on."), "The bound is loose");
+        assert_eq!(
+            gist("The importance-weighted bound is loose: of 5000 1.4 count."),
+            "The importance-weighted bound is loose"
+        );
+        assert_eq!(
+            gist("prior: samples are near training rows: look at them."),
+            "prior: samples are near training rows"
+        );
         assert_eq!(gist("No unit is active."), "No unit is active");
     }
 }

@@ -126,7 +126,10 @@ fn each_code(book: &mut Book, about: &About<'_>, codes: &Array) -> Result<Sectio
             format!("{}\n{:.0} %", name(code), 100.0 * of as f64 / rows.rows().max(1) as f64)
         })
         .collect();
-    let title = format!("All {} codes, decoded", codes.rows());
+    let title = match codes.rows() {
+        2 => "Both codes, decoded".to_string(),
+        count => format!("All {count} codes, decoded"),
+    };
     let sheet = image_sheet(&decoded.images()?, &captions, &GridLabels::titled(title))?;
     book.save("samples", &sheet)?;
     Ok(Section::new("Every code")

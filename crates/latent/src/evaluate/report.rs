@@ -288,6 +288,10 @@ fn codes(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
     let names = &model.facts.classes;
     let classes: &[u32] = if rows.labels.len() == rows.len() { &rows.labels } else { &[] };
     let dims = model.functions.latent.dims();
+    // One or two bits are points at the corners of a square.
+    if dims <= 2 && model.functions.latent.support() == Some(Support::Bits) {
+        return Ok(());
+    }
     let Some(pca) = Pca::fit(&codes.mean.values, dims, 2) else { return Ok(()) };
     let mut section = Section::new("The codes");
     if dims == 2 {
