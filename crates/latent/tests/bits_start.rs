@@ -80,7 +80,7 @@ fn k_means(x: &[f32], width: usize, k: usize, starts: u64) -> f64 {
 const SETS: [(&str, &[&str]); 4] = [
     (
         "two classes",
-        &["data.source=embedded", "data.classes=[\"T-shirt/top\", \"Trouser\"]", "train.epochs=20"],
+        &["data.source=embedded", "data.classes=[\"T-shirt/top\", \"Trouser\"]", "train.epochs=60"],
     ),
     ("ten classes", &["data.source=fashion-mnist", "data.limit=6000", "train.epochs=8"]),
     ("shapes", &["data.source=shapes", "data.limit=6000", "train.epochs=4"]),
