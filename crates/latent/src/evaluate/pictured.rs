@@ -318,10 +318,10 @@ mod tests {
 
     #[test]
     fn a_typical_row_is_a_row_and_no_outlier_moves_it() {
-        // Nine rows about (1, 10) and one far away: the mean lies where no row is.
+        // Nine rows about (1, 10) and two far away: the mean lies where no row is.
         let mut values: Vec<f32> =
             (0..9).flat_map(|i| [1.0 + 0.1 * (i as f32 - 4.0), 10.0 + 0.5 * (i as f32 - 4.0)]).collect();
-        values.extend([1e4, -1e4]);
+        values.extend([1e4, -1e4, -1e3, 1e5]);
         assert_eq!(typical(&Array::matrix(values, 2)), Some(4));
         assert_eq!(typical(&Array::matrix(Vec::new(), 2)), None);
         // A dimension that never changes decides nothing.
