@@ -104,6 +104,6 @@ pub fn compare(py: Python<'_>, runs: Vec<(String, PathBuf)>) -> PyResult<(String
         }
         let (runs, _) = comparable(judged);
         let found = compared(&runs);
-        Ok((found.text(false), found.csv(), found.page().html()?))
+        Ok((found.text(false), found.csv(), found.page(&[]).html()?))
     })
 }

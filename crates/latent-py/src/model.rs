@@ -379,8 +379,7 @@ impl Model {
                 }
                 None => self.model.open_own(&mut |_| {})?,
             };
-            let key = Key::from_seed(self.model.seed).fold("report");
-            let written = latent::evaluate::report(&folder, &data, key)?;
+            let written = latent::evaluate::report(&folder, &data, self.model.seed)?;
             Ok(written.files.last().map(|page| page.display().to_string()).unwrap_or_default())
         })
     }

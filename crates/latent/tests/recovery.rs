@@ -104,7 +104,7 @@ fn a_report_says_what_it_was_drawn_from() {
     assert!(!is_current(&folder), "there is none");
     let draw = || {
         let data = Model::load(&folder).unwrap().open_own(&mut |_| {}).unwrap();
-        report(&folder, &data, Key::from_seed(1)).unwrap();
+        report(&folder, &data, 1).unwrap();
     };
     draw();
     assert!(is_current(&folder));

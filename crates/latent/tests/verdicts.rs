@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicBool;
 
-use latent::Key;
 use latent::Layers;
 use latent::evaluate::{RunReport, report};
 use latent::{Options, Training};
@@ -20,7 +19,7 @@ fn judged(settings: &[&str]) -> RunReport {
     let mut training =
         Training::prepare(&layers, &path, Options::default(), &mut |_| ()).expect("a sound run");
     training.train(&AtomicBool::new(false), &mut |_| ()).expect("training ends");
-    let written = report(&path, &training.data, Key::from_seed(1)).expect("a report");
+    let written = report(&path, &training.data, 1).expect("a report");
     for file in &written.files {
         assert!(file.exists(), "{}", file.display());
     }

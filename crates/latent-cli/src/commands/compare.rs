@@ -51,7 +51,7 @@ pub struct Compare {
     /// Also write every number as a table
     #[arg(long, value_name = "CSV")]
     csv: Option<PathBuf>,
-    /// Also write a page
+    /// Also write a page, with the runs' samples and reconstructions side by side
     #[arg(long, value_name = "HTML")]
     html: Option<PathBuf>,
     /// Replace what is there
@@ -68,7 +68,8 @@ impl Compare {
             Target::new("--html", page, self.force, &[Kind::Page])?;
         }
         let judged = self.runs.iter().map(|run| evaluation(run)).collect::<Result<Vec<_>, _>>()?;
-        let (mut runs, is_shared) = comparable(names(&self.runs).into_iter().zip(judged).collect());
+        let names = names(&self.runs);
+        let (mut runs, is_shared) = comparable(names.iter().cloned().zip(judged).collect());
         if !is_shared {
             out.note(
                 "the runs were judged on different rows, or on rows split, drawn to bits or prepared differently: nothing is \
@@ -91,7 +92,9 @@ impl Compare {
             latent::data::write_text(&csv.path, &found.csv())?;
         }
         if let Some(page) = &self.html {
-            found.page().save(page)?;
+            let shown: Vec<(&str, &Path)> =
+                names.iter().map(String::as_str).zip(self.runs.iter().map(PathBuf::as_path)).collect();
+            found.page(&shown).save(page)?;
         }
         let rows: Vec<_> = found
             .rows

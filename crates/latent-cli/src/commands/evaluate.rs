@@ -8,13 +8,16 @@ use latent::Model;
 use latent::data::{Data, Split};
 use latent::evaluate::features::Features;
 use latent::evaluate::samples::{LEAST, name_chosen, sources};
-use latent::evaluate::{Evaluation, Overlap, Section, Subject, checksum, questions, report};
+use latent::evaluate::{
+    Evaluation, Overlap, RunReport, Section, Subject, Verdict, checksum, gist, questions, report,
+};
+use latent::figure::Level;
 use latent::generate::Samples;
 use latent::generate::sampler::Choice;
 use latent::words::{duration, shown};
 use serde_json::json;
 
-use super::{key, own_data, trained_on};
+use super::{own_data, trained_on};
 use crate::failure::{Done, Failure};
 use crate::options::{Computing, text};
 use crate::output::{Output, json_paths, path};
@@ -23,7 +26,7 @@ use crate::progress::Bar;
 const EXAMPLES: &str = "\
 Examples:
   latent evaluate runs/one --minutes 0.2
-  latent evaluate runs/one --sections likelihood,latents --minutes 0.1
+  latent evaluate runs/one --sections likelihood,latents --minutes 0.1 --verbose
 
 With --features FILE.onnx samples are compared in the features of a network of your own, such as
 Inception for the published FID. The name of the features stands beside the figures, and figures on
@@ -75,6 +78,9 @@ pub struct Evaluate {
     /// Rows of each estimator of the likelihood, whatever it takes: n then depends on no clock
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
+    /// Print every number, with its rows and warnings, not only those that matter most
+    #[arg(long)]
+    verbose: bool,
     /// Read all rows for everything, whatever it takes
     #[arg(long, conflicts_with_all = ["minutes", "rows"])]
     full: bool,
@@ -177,11 +183,14 @@ impl Evaluate {
         if let Some((first, overlap)) = evaluation.sections.first_mut().zip(learned) {
             first.warnings.push(format!("These rows are no test, for any of the numbers: {overlap}."));
         }
+        let chosen = Choice::of(&model, folder)?.map_or("prior".into(), |choice| choice.chosen);
         if let Some(section) = evaluation.sections.iter_mut().find(|section| section.name == "samples") {
-            let chosen = Choice::of(&model, folder)?.map_or("prior".into(), |choice| choice.chosen);
             name_chosen(section, &chosen);
         }
-        let mut text: String = evaluation.sections.iter().map(said).collect();
+        let mut text: String = match self.verbose {
+            true => evaluation.sections.iter().map(said).collect(),
+            false => in_short(&evaluation, &chosen),
+        };
         let seconds: f64 = evaluation.calls.iter().map(|call| call.seconds).sum();
         // Read now: another call may have ended in the meantime.
         if let Ok(Some(earlier)) = Evaluation::earlier(folder, &subject, &file) {
@@ -210,9 +219,17 @@ impl Evaluate {
         let kept = evaluation.save(folder).and_then(|saved| {
             files = saved;
             if let Some(own) = &own {
-                let written = report(folder, own, key(model.seed, "report"))?;
+                let written = report(folder, own, model.seed)?;
+                let verdicts = match self.verbose {
+                    true => super::train::said(&written),
+                    false => headlines(&written),
+                };
+                text.push_str(&verdicts);
                 if let Some(page) = written.files.last() {
                     text.push_str(&format!("\nreport: {}", path(page)));
+                    if !self.verbose {
+                        text.push_str(" (every number; here by --verbose)");
+                    }
                     files.push(page.clone());
                 }
             }
@@ -281,6 +298,59 @@ fn onnx(path: &Path, _: Option<usize>, _: &str) -> Result<Box<dyn Features>, Fai
 
 fn known_sections() -> String {
     questions().iter().map(|question| format!("  {:<16} {}\n", question.name, question.about)).collect()
+}
+
+/// The widest line, and the most warnings, that a screen has room for.
+const LINE: usize = 110;
+const WARNINGS: usize = 5;
+
+/// The numbers that matter most, a line each under the question that they answer, and what to be warned of.
+fn in_short(evaluation: &Evaluation, sampler: &str) -> String {
+    let headlines = evaluation.headlines(sampler);
+    let measures = || headlines.iter().flat_map(|(_, measures)| measures);
+    let width = measures().map(|m| m.title.chars().count()).max().unwrap_or(0).min(2 * LINE / 3);
+    let mut text = String::new();
+    for (section, measures) in &headlines {
+        text.push_str(&format!("{}\n", section.title));
+        for m in measures {
+            let unit = if m.unit.is_empty() { String::new() } else { format!(" {}", m.unit) };
+            text.push_str(&format!("  {:width$}  {}{unit}\n", cut(&m.title, width), m.estimate));
+        }
+        if measures.is_empty() {
+            section
+                .absent
+                .iter()
+                .take(1)
+                .for_each(|why| text.push_str(&format!("  {}\n", cut(&shown(why), LINE))));
+        }
+    }
+    let warnings: Vec<&String> = evaluation.sections.iter().flat_map(|section| &section.warnings).collect();
+    for warning in warnings.iter().take(WARNINGS) {
+        text.push_str(&format!("WARNING: {}\n", cut(&shown(gist(warning)), LINE)));
+    }
+    if warnings.len() > WARNINGS {
+        text.push_str(&format!("and {} warnings more: --verbose\n", warnings.len() - WARNINGS));
+    }
+    text
+}
+
+/// The verdicts of the report, without the numbers behind them.
+fn headlines(written: &RunReport) -> String {
+    let word = |level| match level {
+        Level::Warning => "WARNING",
+        Level::Note => "note",
+        Level::Good => "good",
+    };
+    let line = |verdict: &Verdict| format!("\n{}: {}", word(verdict.level), shown(&verdict.headline));
+    written.verdicts.iter().map(line).collect()
+}
+
+/// Text of at most so many letters.
+fn cut(text: &str, most: usize) -> String {
+    match text.chars().count() > most {
+        true => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+        false => text.into(),
+    }
 }
 
 /// A section as text: a line a measure, then what to be warned of and what is absent.

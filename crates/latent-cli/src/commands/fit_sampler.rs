@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use latent::data::Data;
+use latent::evaluate::report;
 use latent::generate::sampler::{
     Choice, CodeSet, FitOptions, FittedSampler, Judged, SamplerSettings, auto_kinds, fit_auto, fit_one,
 };
@@ -118,7 +119,17 @@ impl FitSampler {
         };
         bar.end();
         let choice = choice?;
-        let (text, value) = said(&choice, folder, model.facts.shape.is_image(), self.on.trained.seed());
+        let (mut text, mut value) =
+            said(&choice, folder, model.facts.shape.is_image(), self.on.trained.seed());
+        // A page that is there leads with samples: from now on with this sampler's.
+        if folder.join("report.html").exists() {
+            out.note("drawing the report again");
+            let written = report(folder, &data, model.seed)?;
+            if let Some(page) = written.files.last() {
+                text.push_str(&format!("\nreport: {}", path(page)));
+                value["report"] = json!(json_path(page));
+            }
+        }
         out.result(text, &value);
         Ok(if choice.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

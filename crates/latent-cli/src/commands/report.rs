@@ -32,7 +32,7 @@ impl Report {
         let folder = self.of.folder("a report needs the whole run")?;
         let model = load(folder, "cpu")?;
         let data = own_data(&model, out)?;
-        let written = report(folder, &data, self.of.key("report"))?;
+        let written = report(folder, &data, self.of.seed())?;
         let text =
             format!("{}{}", written.files.last().map(|page| path(page)).unwrap_or_default(), said(&written));
         out.result(

@@ -20,7 +20,6 @@ use serde_json::json;
 
 use super::explore::{announce, name_of, wait};
 use super::fit_sampler::{fit_after_training, said as said_of_samplers};
-use super::key;
 use crate::failure::{Done, Failure};
 use crate::options::text;
 use crate::output::{Output, json_path, json_paths, path};
@@ -222,7 +221,7 @@ pub fn train(
     }
     if reports && !(is_over && is_current(folder)) {
         out.note("drawing figures and the report");
-        let written = report(folder, &training.data, key(seed, "report"))?;
+        let written = report(folder, &training.data, seed)?;
         text.push_str(&said(&written));
         if let Some(page) = written.files.last() {
             text.push_str(&format!("\nreport: {}", path(page)));

@@ -16,20 +16,23 @@
 //! measure           what a question takes (a Subject) and gives
 //! terms             the terms of the loss on held-out rows
 //! statistics/       tools on plain numbers that several questions share
-//! evaluation        all questions of a run, kept in its folder
-//! report            the page of a run: judged and sampled are parts of it, verdict its words
+//! evaluation        all questions of a run, kept in its folder; headlines: the numbers that a screen has room for
+//! report            the page of a run: pictured, sampled, bits and judged are parts of it, verdict its words
 //! ```
 
 pub mod anomaly;
+mod bits;
 pub mod compare;
 pub mod disentanglement;
 mod evaluation;
 pub mod features;
+mod headlines;
 mod judged;
 pub mod latents;
 pub mod likelihood;
 mod measure;
 mod memorisation;
+mod pictured;
 pub mod reconstruction;
 mod regions;
 mod report;
@@ -45,6 +48,7 @@ pub use anomaly::anomaly;
 pub use compare::compare;
 pub use disentanglement::disentanglement;
 pub use evaluation::{Call, Evaluation, Failed, PictureFile, Question, checksum, questions};
+pub use headlines::gist;
 pub use latents::latents;
 pub use likelihood::likelihood;
 pub use measure::{Better, Measure, Section, Subject};

@@ -1,25 +1,24 @@
 //! The report of a run: what was learned and how good it is, in pictures, numbers and plain words.
 //!
-//! Figures go to `figures/*.png` of the run folder and, together with every number, into one `report.html`.
+//! Figures go to `figures/*.png` of the run folder and, together with every number, into one `report.html`. What matters
+//! stands first: verdicts, the best sampler's samples beside the nearest training rows, what comes back of held-out rows.
 
 use std::path::{Path, PathBuf};
 
 use super::judged::judged;
-use super::sampled::{self, Best};
 use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
+use super::{bits, pictured, sampled};
 use crate::batch::{Given, Latent, Support};
 use crate::data::{Data, SampleShape, Split};
 use crate::device::host_f64;
 use crate::error::Result;
 use crate::figure::{
-    CodeMap, Contours, CurvePanel, DensityGrid, Figure, FigureError, LatentView, Mosaic, Region, Regions,
-    Report, Section, Table, clear_unfinished, code_map, interpolation, reconstructions, regions_and_mosaic,
-    training_curves, traversal,
+    Animation, Axis, CodeMap, Contours, CurvePanel, DensityGrid, Figure, FigureError, LatentView, Mosaic,
+    Plot, Region, Regions, Report, Section, Series, Table, clear_unfinished, code_map, panels,
+    regions_and_mosaic, training_curves,
 };
 use crate::generate::sampler::{Choice, TwoSample, two_sample};
-use crate::generate::{
-    Observe, Path as Way, Samples, Told, Traversed, interpolate_pairs, some_rows, told_as, traverse,
-};
+use crate::generate::{Observe, Samples, Told, Traversed, some_rows, told_as};
 use crate::key::Key;
 use crate::model::{BaseMeasure, Model};
 use crate::run::Run;
@@ -40,11 +39,13 @@ pub struct RunReport {
 /// Rows that numbers are read from, at most.
 const ROWS: usize = 2000;
 
-/// Draws the figures of a run and writes its report. Reads training and validation rows; the test split stays unread.
+/// Draws the figures of a run and writes its report; samples and choices of rows descend from `seed`. Reads training and
+/// validation rows; the test split stays unread.
 ///
 /// # Errors
 /// What loading the model, reading rows, drawing and writing files say.
-pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
+pub fn report(folder: &Path, data: &Data, seed: u64) -> Result<RunReport> {
+    let key = Key::from_seed(seed).fold("report");
     let model = Model::load(folder)?;
     let run = model.run()?;
     let log = read_log(&folder.join("metrics.jsonl"));
@@ -77,9 +78,10 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
             Some(judged) => Some(judged),
             None => prior_against_codes(&model, data, ROWS, key.fold("two-sample"))?,
         },
-        fitted: chosen.and_then(|name| judged_before(&name).map(|judged| (name, judged))),
+        fitted: chosen.clone().and_then(|name| judged_before(&name).map(|judged| (name, judged))),
     };
     let verdicts = verdicts(&findings);
+    let file = super::checksum(&folder.join("model.safetensors"))?;
     let figures = folder.join("figures");
     std::fs::create_dir_all(&figures).map_err(|source| FigureError::Io { path: figures.clone(), source })?;
     clear_unfinished(&figures);
@@ -87,30 +89,26 @@ pub fn report(folder: &Path, data: &Data, key: Key) -> Result<RunReport> {
     for verdict in &verdicts {
         book.report = book.report.verdict(verdict.level, &verdict.headline, &verdict.evidence);
     }
+    let evaluation = super::Evaluation::load(folder)?.filter(|evaluation| evaluation.model == file);
+    let about = About { model: &model, data, run: &run, seed, key };
     match model.functions.sample {
-        SampleShape::Image { .. } => {
-            let best = sampled::best(&model, folder, data, key)?;
-            pictures(&mut book, &model, data, best.as_ref(), &findings, key)?;
-            if let Some(section) = sampled::table(&model, folder)? {
-                let section = match best {
-                    Some(_) => the_priors_own(&mut book, &model, data, section, key)?,
-                    None => section,
-                };
-                book.section(section);
-            }
-        }
-        SampleShape::Vector { .. } => {
-            tables(&mut book, &model, data, key)?;
-            sampled::table(&model, folder)?.into_iter().for_each(|section| book.section(section));
+        SampleShape::Image { .. } => pictured::pictures(&mut book, &about, folder, &findings)?,
+        SampleShape::Vector { .. } => tables(&mut book, &about)?,
+    }
+    bits::bits(&mut book, &about)?;
+    let table = sampled::table(&model, folder, evaluation.as_ref())?;
+    if let (Some(section), Some(_)) = (table, &choice) {
+        book.section(section);
+        if chosen.is_some() && model.facts.shape.is_image() {
+            pictured::the_priors_own(&mut book, &about)?;
         }
     }
     codes(&mut book, &model, data, key)?;
     curves(&mut book, &run, &log, best.map(|(step, _)| step))?;
     numbers(&mut book, &model, &findings);
-    let file = super::checksum(&folder.join("model.safetensors"))?;
-    if let Some(evaluation) = super::Evaluation::load(folder)?.filter(|e| e.model == file) {
+    if let Some(evaluation) = evaluation {
         let report = std::mem::replace(&mut book.report, Report::new(""));
-        book.report = judged(report, &evaluation, &book.figures);
+        book.report = judged(report, &evaluation, &book.figures, choice.is_some());
     }
     let settings = model.run.clone();
     book.report = book.report.details("Settings (run.toml)", settings).details("Environment", environment());
@@ -143,15 +141,26 @@ fn prior_against_codes(model: &Model, data: &Data, most: usize, key: Key) -> Res
     Ok(Some(two_sample(&codes, &drawn, key)?))
 }
 
+/// What a report is about.
+pub(super) struct About<'a> {
+    pub model: &'a Model,
+    pub data: &'a Data,
+    pub run: &'a Run,
+    /// What the samples descend from.
+    pub seed: u64,
+    /// The same, as a key.
+    pub key: Key,
+}
+
 /// The report under way and the files beside it.
-struct Book {
+pub(super) struct Book {
     report: Report,
     figures: PathBuf,
     files: Vec<PathBuf>,
 }
 
 impl Book {
-    fn save(&mut self, name: &str, figure: &Figure) -> Result<()> {
+    pub(super) fn save(&mut self, name: &str, figure: &Figure) -> Result<()> {
         for ending in ["png", "svg"] {
             let path = self.figures.join(format!("{name}.{ending}"));
             figure.save(&path)?;
@@ -160,7 +169,15 @@ impl Book {
         Ok(())
     }
 
-    fn section(&mut self, section: Section) {
+    /// A picture that moves, `name.apng`.
+    pub(super) fn save_moving(&mut self, name: &str, moving: &Animation) -> Result<()> {
+        let path = self.figures.join(format!("{name}.apng"));
+        moving.save(&path)?;
+        self.files.push(path);
+        Ok(())
+    }
+
+    pub(super) fn section(&mut self, section: Section) {
         self.report = std::mem::replace(&mut self.report, Report::new("")).section(section);
     }
 }
@@ -198,119 +215,6 @@ fn opening(model: &Model, run: &Run, findings: &Findings) -> Report {
     Report::new(format!("{kind} of {}", facts.source)).lead(lead)
 }
 
-/// What the prior draws, below a table of samplers that are better.
-fn the_priors_own(
-    book: &mut Book,
-    model: &Model,
-    data: &Data,
-    section: Section,
-    key: Key,
-) -> Result<Section> {
-    let grid = prior_samples(model, data, key)?;
-    book.save("samples-prior", &grid)?;
-    let section = section.paragraph(
-        "For comparison, the prior's own: codes of rows never lie quite as the prior does, and the more a code tells of its row, \
-         the less they do.",
-    );
-    Ok(section.figure(grid, "Samples from the prior.", "A grid of 64 generated images"))
-}
-
-fn prior_samples(model: &Model, data: &Data, key: Key) -> Result<Figure> {
-    let told = told_as(model, data, Split::Validation, 64, key)?;
-    let samples = model.sample_told(&told, model.observe(), key.fold("samples"))?;
-    Ok(samples.grid("64 samples: codes drawn from the prior, decoded")?)
-}
-
-/// Samples, reconstructions, an interpolation, traversals.
-fn pictures(
-    book: &mut Book,
-    model: &Model,
-    data: &Data,
-    best: Option<&Best>,
-    findings: &Findings,
-    key: Key,
-) -> Result<()> {
-    let mut section = Section::new("Samples");
-    section = match best {
-        Some(best) => {
-            book.save("samples", &best.grid)?;
-            book.save("samples-nearest", &best.nearest)?;
-            let text = format!(
-                "Each picture is a code drawn from {}, which learned where codes of training rows lie, and decoded. None of them \
-                 is in the data: the nearest training rows stand below the second picture's samples.",
-                best.name
-            );
-            section
-                .paragraph(text)
-                .figure(
-                    best.grid.clone(),
-                    format!("Samples by {}.", best.name),
-                    "A grid of 64 generated images",
-                )
-                .figure(
-                    best.nearest.clone(),
-                    "Samples above the training rows that are nearest to them.",
-                    "Pairs of generated images and training rows",
-                )
-        }
-        None => {
-            let grid = prior_samples(model, data, key)?;
-            book.save("samples", &grid)?;
-            let text = "Each picture is a code drawn from the prior p(z) and decoded. None of them is in the data. Codes of \
-                        rows never lie quite as the prior does: `latent fit-sampler` learns where they lie, for better samples.";
-            section.paragraph(text).figure(grid, "Samples from the prior.", "A grid of 64 generated images")
-        }
-    };
-
-    let rows = some_rows(data, Split::Validation, 16, key)?;
-    let originals = Samples::new(rows.x.clone(), &model.facts).pictures()?;
-    let again = model.reconstruct(&rows)?.pictures()?;
-    let figure =
-        reconstructions(&originals.images()?, &again.images()?, "Validation rows and their reconstructions")?;
-    book.save("reconstructions", &figure)?;
-    section = section.figure(
-        figure,
-        "Held-out originals above what the decoder makes of their codes.",
-        "Pairs of original and reconstructed images",
-    );
-    book.section(section);
-
-    let rows = some_rows(data, Split::Validation, 8, key)?;
-    let codes = model.encode(&rows)?.mean;
-    let steps = 9;
-    let way = interpolate_pairs(&codes, steps, Way::Spherical);
-    let mut section = Section::new("The space between");
-    if !way.values.is_empty() {
-        // On its way a code keeps the condition of the image that it starts from.
-        let starts: Vec<usize> = (0..way.rows()).map(|step| step / steps * 2).collect();
-        let told = Told::of(&rows).select(&starts);
-        let between = model.decode_told(&way, &told, Observe::Mean, key)?.pictures()?;
-        let figure = interpolation(&between.images()?, steps, "From one held-out image to another")?;
-        book.save("interpolation", &figure)?;
-        section = section.figure(
-            figure,
-            "Each row walks from the code of one held-out image to that of another.",
-            "Rows of images that change step by step",
-        );
-    }
-    let rates = &findings.held_out.rate_per_dimension;
-    let order = dimensions_by_rate(rates, model.functions.latent.dims());
-    let shown: Vec<usize> = order.into_iter().take(8).collect();
-    let ways = model.traversal_values(&shown, 7, 3.0);
-    let codes = traverse(&model.middle(), &ways);
-    let told = Told::of(&rows).select(&vec![0; codes.rows()]);
-    let moved = model.decode_told(&codes, &told, Observe::Mean, key)?.pictures()?;
-    let figure = traversal(&moved.images()?, &labelled(ways, rates), "One latent dimension at a time")?;
-    book.save("traversal", &figure)?;
-    section = section.figure(
-        figure,
-        "From the middle of the prior one dimension at a time is moved, those with the highest rate first.",
-        "A grid of images, one latent dimension a row",
-    );
-    book.section(section);
-    Ok(())
-}
-
 /// The rows of a traversal's figure: dimensions by name and rate, and the values that they take.
 pub fn labelled(ways: Vec<Traversed>, rates: &[f64]) -> Vec<(String, Vec<f64>)> {
     let name = |d: usize| match rates.get(d) {
@@ -330,19 +234,51 @@ pub fn dimensions_by_rate(rates: &[f64], dims: usize) -> Vec<usize> {
 }
 
 /// Columns of samples beside columns of the data.
-fn tables(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
+fn tables(book: &mut Book, about: &About<'_>) -> Result<()> {
+    let About { model, data, seed, key, .. } = *about;
     let rows = some_rows(data, Split::Validation, ROWS, key)?;
     let original = Samples::new(rows.x, &model.facts);
     let told = told_as(model, data, Split::Validation, ROWS, key)?;
     let samples = model.sample_told(&told, model.observe(), key.fold("samples"))?;
     let figure = samples.beside(&original, "Each column: data and samples")?;
     book.save("columns", &figure)?;
-    book.section(Section::new("Samples").figure(
+    let mut section = Section::new("Samples").figure(
         figure,
-        "The distribution of each column in held-out rows and in as many samples.",
+        format!(
+            "The distribution of each column in held-out rows and in as many samples of the prior ({}), temperature 1, seed {seed}.",
+            pictured::prior_of(about.run)
+        ),
         "Histograms of columns, data beside samples",
-    ));
+    );
+    // Two columns are a plane: there the rows themselves can be seen.
+    if model.facts.width() == 2 && model.facts.table.is_none() {
+        let figure = plane(&original, &samples)?;
+        book.save("plane", &figure)?;
+        section = section.figure(
+            figure,
+            "Held-out rows, and as many samples, in the plane of the two columns.",
+            "Two scatter plots, data beside samples",
+        );
+    }
+    book.section(section);
     Ok(())
+}
+
+/// Rows of two columns beside samples.
+fn plane(original: &Samples, samples: &Samples) -> Result<Figure> {
+    let names = original.columns();
+    let plot = |title: &str, samples: &Samples| {
+        let points = samples.values().chunks_exact(2).map(|row| [row[0], row[1]]).collect();
+        let axis = |column: usize| Axis::linear(names.get(column).map_or("", String::as_str));
+        Plot {
+            title: title.into(),
+            x: axis(0),
+            y: axis(1),
+            series: vec![Series::line("", points).drawn(crate::figure::Line::Points).coloured(0)],
+            ..Plot::default()
+        }
+    };
+    Ok(panels(&[plot("data", original), plot("samples", samples)], 2)?)
 }
 
 /// Where the codes lie, coloured by class; with two latents the regions themselves.
@@ -352,6 +288,10 @@ fn codes(book: &mut Book, model: &Model, data: &Data, key: Key) -> Result<()> {
     let names = &model.facts.classes;
     let classes: &[u32] = if rows.labels.len() == rows.len() { &rows.labels } else { &[] };
     let dims = model.functions.latent.dims();
+    // One or two bits are points at the corners of a square.
+    if dims <= 2 && model.functions.latent.support() == Some(Support::Bits) {
+        return Ok(());
+    }
     let Some(pca) = Pca::fit(&codes.mean.values, dims, 2) else { return Ok(()) };
     let mut section = Section::new("The codes");
     if dims == 2 {
@@ -484,10 +424,12 @@ fn curves(book: &mut Book, run: &Run, log: &[Line], best: Option<u64>) -> Result
     if panels.is_empty() {
         return Ok(());
     }
-    let figure = training_curves(&panels, "epoch", best)?;
-    book.save("curves", &figure)?;
-    book.section(Section::new("Training").figure(
-        figure,
+    book.save("curves", &training_curves(&panels, "epoch", best)?)?;
+    // On the page each has a place of its own, so that they stand in one column where it is narrow.
+    let each = panels.iter().map(|panel| training_curves(std::slice::from_ref(panel), "epoch", best));
+    let each = each.collect::<std::result::Result<Vec<_>, _>>()?;
+    book.section(Section::new("Training").panels(
+        each,
         "Each term over the epochs, on training batches and on the validation split.",
         "Curves of the terms over epochs",
     ));
@@ -498,6 +440,7 @@ fn curves(book: &mut Book, run: &Run, log: &[Line], best: Option<u64>) -> Result
 fn numbers(book: &mut Book, model: &Model, findings: &Findings) {
     let cell = |m: Mean| format!("{:.2} ± {:.2}", m.value, 1.96 * m.error);
     let optional = |m: Option<Mean>| m.map_or_else(|| "–".into(), cell);
+    let mut section = Section::new("Numbers").paragraph(in_words(findings));
     let mut rows = Vec::new();
     let mut row = |name: &str, of: &dyn Fn(&Terms) -> String| {
         rows.push(vec![name.to_string(), of(&findings.train), of(&findings.held_out)]);
@@ -523,9 +466,37 @@ fn numbers(book: &mut Book, model: &Model, findings: &Findings) {
         header: ["", "training", "held out"].map(String::from).to_vec(),
         rows,
     };
-    book.section(
-        Section::new("Numbers").paragraph(format!("Base measure: {}.", measure.name())).table(table),
-    );
+    section = section.table(table).paragraph(format!("Base measure: {}.", measure.name()));
+    book.section(section);
+}
+
+/// What the table of numbers says.
+fn in_words(f: &Findings) -> String {
+    let (new, known) = (&f.held_out, &f.train);
+    let cost = match (new.bound, new.rate) {
+        (Some(bound), Some(rate)) => format!(
+            "A row that the model has not seen costs {:.1} nats: {:.1} for its code (the rate) and {:.1} for what the code leaves \
+             open (the distortion).",
+            bound.value, rate.value, new.distortion.value
+        ),
+        _ => format!(
+            "Given its code, a row that the model has not seen costs {:.1} nats (the distortion).",
+            new.distortion.value
+        ),
+    };
+    let loss = |t: &Terms| t.bound.unwrap_or(t.distortion);
+    let gap = loss(new).value - loss(known).value;
+    let noise = 1.96 * loss(new).error.hypot(loss(known).error);
+    let gap = if gap.abs() < noise {
+        "Rows that it learned from cost as much, as far as these rows can tell.".to_string()
+    } else {
+        let which = if gap > 0.0 { "less" } else { "more" };
+        format!("Rows that it learned from cost {:.1} nats {which}.", gap.abs())
+    };
+    format!(
+        "{cost} {gap} Fewer nats are better; with another row's code it would cost {:.1} more.",
+        new.shuffle_loss.value
+    )
 }
 
 fn environment() -> String {

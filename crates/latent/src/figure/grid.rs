@@ -14,6 +14,8 @@ const GAP: f64 = 4.0;
 /// The size of captions under images.
 const CAPTION: f64 = 11.5;
 const MARGIN: f64 = 14.0;
+/// Pairs side by side, at most.
+const MOST_PAIRS: usize = 8;
 
 /// What stands around a grid.
 #[derive(Clone, Debug, Default)]
@@ -79,8 +81,9 @@ pub fn pairs(
     if originals.is_empty() {
         return Err(FigureError::input("pairs", "there is no image", "hand over at least one"));
     }
-    let columns = originals.len().min(10);
-    let rows = originals.len().div_ceil(columns);
+    // Groups of about equal length, none so wide that a small screen shows it too small.
+    let rows = originals.len().div_ceil(MOST_PAIRS);
+    let columns = originals.len().div_ceil(rows);
     let labels = GridLabels {
         title: title.into(),
         row_labels: (0..rows).flat_map(|_| called.map(String::from)).collect(),

@@ -62,8 +62,13 @@ impl<'a> Images<'a> {
         [self.channels, self.height, self.width] == [other.channels, other.height, other.width]
     }
 
+    /// Height and width of an image.
+    pub(super) fn sides(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
     /// Red, green and blue of one pixel.
-    fn colour(&self, image: usize, row: usize, column: usize) -> [u8; 3] {
+    pub(super) fn colour(&self, image: usize, row: usize, column: usize) -> [u8; 3] {
         let plane = self.height * self.width;
         let start = image * self.features() + row * self.width + column;
         let value = |channel: usize| self.pixels[start + channel.min(self.channels - 1) * plane];

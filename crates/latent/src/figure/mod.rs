@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! grid, images            samples, reconstructions, interpolations, traversals
+//! animation               ways between images that move
 //! plot, curves            lines, points and bands over two axes; how training went
 //! bars, histograms        values side by side; columns of a table
 //! matrices                how pairs of columns hang together
@@ -15,6 +16,7 @@
 //! report                  one HTML page
 //! ```
 
+mod animation;
 mod axis;
 mod bars;
 mod canvas;
@@ -37,6 +39,7 @@ mod regions;
 mod render;
 mod report;
 
+pub use animation::Animation;
 pub use bars::{BarGroup, Bars, bars};
 pub use codes::{CodeMap, code_map};
 pub use contours::{Contours, DensityGrid};
@@ -50,4 +53,4 @@ pub use plot::{Axis, Line, Mark, Plot, Series, panels, plot};
 pub use regions::{LatentView, Mosaic, Region, Regions, mosaic, regions, regions_and_mosaic};
 pub use render::Figure;
 pub(crate) use render::clear_unfinished;
-pub use report::{Level, Picture, Report, Section, Table};
+pub use report::{Level, Picture, Report, Section, Shown, Table};

@@ -14,6 +14,24 @@ pub(super) const GRID: &str = "#e7e9ee";
 /// Behind everything.
 pub(super) const PAPER: &str = "#ffffff";
 
+/// Paper and inks, and the class colours that are too dark for dark paper: what they are there.
+const ON_DARK: [(&str, &str); 9] = [
+    (PAPER, "#1c2028"),
+    (INK, "#e6e8ee"),
+    (MUTED, "#a3aab8"),
+    (AXIS, "#7d8490"),
+    (GRID, "#303642"),
+    ("#0072b2", "#3d9be0"),
+    ("#332288", "#8f80e8"),
+    ("#882255", "#cf5f98"),
+    ("#5a3a1a", "#b58a5c"),
+];
+
+/// The text of an SVG with the colours of dark paper. Numbers of images hold no `#`, so that they stay.
+pub(super) fn on_dark(svg: &str) -> String {
+    ON_DARK.iter().fold(svg.to_string(), |svg, (light, dark)| svg.replace(light, dark))
+}
+
 const CLASSES: [[u8; 3]; 14] = [
     [0x00, 0x72, 0xb2], // blue
     [0xe6, 0x9f, 0x00], // orange

@@ -7,6 +7,7 @@ use resvg::{tiny_skia, usvg};
 use super::FigureError;
 use super::font;
 use super::images::png_bytes;
+use super::palette::on_dark;
 use crate::files::{remove_unfinished, write_whole};
 
 /// The largest picture that is rasterised, in pixels (about a gigabyte while it is drawn).
@@ -39,6 +40,11 @@ impl Figure {
     pub fn size(&self) -> Result<(f32, f32), FigureError> {
         let size = self.tree()?.size();
         Ok((size.width(), size.height()))
+    }
+
+    /// The same on dark paper, for pages that are dark; images in it stay as they are.
+    pub fn dark(&self) -> Self {
+        Self { svg: on_dark(&self.svg) }
     }
 
     /// The bytes of a PNG file, `scale` pixels for each pixel of the layout.
@@ -116,6 +122,19 @@ pub(super) mod tests {
         let word = r#"<svg xmlns="http://www.w3.org/2000/svg" width="60" height="20"><text y="15" font-family="Inter">σ word</text></svg>"#;
         let [blank, word] = [blank, word].map(|svg| Figure { svg: svg.into() }.png(1.0).unwrap());
         assert_ne!(blank, word);
+    }
+
+    #[test]
+    fn dark_paper_is_dark_and_has_light_ink() {
+        let mut canvas = super::super::canvas::Canvas::new(40.0, 20.0);
+        canvas.text(4.0, 15.0, "█", super::super::canvas::TextStyle::new(16.0));
+        let figure = canvas.finish();
+        let corner = |figure: &Figure| {
+            image::load_from_memory(&figure.png(1.0).unwrap()).unwrap().to_luma8().get_pixel(39, 0).0[0]
+        };
+        assert!(corner(&figure) == 255 && corner(&figure.dark()) < 60);
+        assert!(!figure.dark().svg.contains(super::super::palette::INK));
+        assert_eq!(figure.dark().size().unwrap(), (40.0, 20.0));
     }
 
     #[test]

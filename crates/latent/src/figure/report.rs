@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::canvas::escaped;
-use super::{Figure, FigureError};
+use super::{Animation, Figure, FigureError};
 use crate::files::write_whole;
 
 /// How a verdict is meant.
@@ -24,11 +24,20 @@ pub enum Level {
     Good,
 }
 
-/// A figure in the report.
+/// What a picture shows.
+#[derive(Clone, Debug)]
+pub enum Shown {
+    /// Figures side by side, one below the other where the page is narrow.
+    Figures(Vec<Figure>),
+    /// A picture that moves, folded: nothing moves before the reader asks for it.
+    Animation(Animation),
+}
+
+/// A picture in the report.
 #[derive(Clone, Debug)]
 pub struct Picture {
     /// What is drawn.
-    pub figure: Figure,
+    pub shown: Shown,
     /// What the reader should see in it.
     pub caption: String,
     /// What it shows, for those who cannot see it.
@@ -57,6 +66,8 @@ pub struct Section {
     pub figures: Vec<Picture>,
     /// Tables, after the figures.
     pub tables: Vec<Table>,
+    /// What must be known to read them, in small print at the end.
+    pub notes: Vec<String>,
 }
 
 impl Section {
@@ -72,8 +83,37 @@ impl Section {
     }
 
     /// The section with a figure more.
-    pub fn figure(mut self, figure: Figure, caption: impl Into<String>, alt: impl Into<String>) -> Self {
-        self.figures.push(Picture { figure, caption: caption.into(), alt: alt.into() });
+    pub fn figure(self, figure: Figure, caption: impl Into<String>, alt: impl Into<String>) -> Self {
+        self.panels(vec![figure], caption, alt)
+    }
+
+    /// The section with figures more that belong together: side by side where there is room.
+    pub fn panels(
+        mut self,
+        figures: Vec<Figure>,
+        caption: impl Into<String>,
+        alt: impl Into<String>,
+    ) -> Self {
+        let shown = Shown::Figures(figures);
+        self.figures.push(Picture { shown, caption: caption.into(), alt: alt.into() });
+        self
+    }
+
+    /// The section with a picture more that moves; the caption is what the reader opens it by.
+    pub fn animation(
+        mut self,
+        animation: Animation,
+        caption: impl Into<String>,
+        alt: impl Into<String>,
+    ) -> Self {
+        let shown = Shown::Animation(animation);
+        self.figures.push(Picture { shown, caption: caption.into(), alt: alt.into() });
+        self
+    }
+
+    /// The section with a note more, in small print at its end.
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
         self
     }
 
@@ -91,6 +131,9 @@ struct Verdict {
     evidence: String,
 }
 
+/// Tables of more columns are set small.
+const MOST_AT_EASE: usize = 6;
+
 /// Where a report says what it was drawn from.
 const OF: &str = "<meta name=\"latent-drawn-from\" content=\"";
 
@@ -99,7 +142,7 @@ const START: u64 = 512;
 
 /// Builds `report.html`.
 ///
-/// All text is plain: markup in it is shown, not obeyed.
+/// All text is plain: markup in it is shown, not obeyed. Only what stands between backticks is set as code.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     title: String,
@@ -163,7 +206,7 @@ impl Report {
         let title = escaped(&self.title);
         let mut body = format!("<header>\n<h1>{title}</h1>\n");
         if !self.lead.is_empty() {
-            body += &format!("<p class=\"lead\">{}</p>\n", escaped(&self.lead));
+            body += &format!("<p class=\"lead\">{}</p>\n", prose(&self.lead));
         }
         body += "</header>\n";
         body += &self.verdicts_html();
@@ -208,7 +251,12 @@ impl Report {
             return String::new();
         }
         let mut verdicts: Vec<&Verdict> = self.verdicts.iter().collect();
-        verdicts.sort_by_key(|verdict| verdict.level);
+        // What is well comes before what is merely to be known.
+        verdicts.sort_by_key(|verdict| match verdict.level {
+            Level::Warning => 0,
+            Level::Good => 1,
+            Level::Note => 2,
+        });
         let mut html = String::from("<section class=\"verdicts\" aria-label=\"Verdicts\">\n");
         for Verdict { level, headline, evidence } in verdicts {
             let (class, sign, word) = match level {
@@ -219,8 +267,8 @@ impl Report {
             html += &format!(
                 "<div class=\"verdict {class}\"><span class=\"sign\" role=\"img\" aria-label=\"{word}\">{sign}</span>\
                  <div><p class=\"headline\">{}</p><p class=\"evidence\">{}</p></div></div>\n",
-                escaped(headline),
-                escaped(evidence)
+                prose(headline),
+                prose(evidence)
             );
         }
         html + "</section>\n"
@@ -231,27 +279,57 @@ impl Section {
     fn html(&self) -> Result<String, FigureError> {
         let mut html = format!("<section>\n<h2>{}</h2>\n", escaped(&self.heading));
         for text in &self.paragraphs {
-            html += &format!("<p>{}</p>\n", escaped(text));
+            html += &format!("<p>{}</p>\n", prose(text));
         }
-        for Picture { figure, caption, alt } in &self.figures {
-            let (width, height) = figure.size()?;
-            // On a narrow screen a wide figure scrolls before its labels become too small to read.
-            let least = (width * if width > 700.0 { 0.7 } else { 0.55 }).round();
-            let png = BASE64.encode(figure.png(Figure::SCALE)?);
-            html += &format!(
-                "<figure>\n<div class=\"sheet\"><img src=\"data:image/png;base64,{png}\" width=\"{width}\" \
-                 height=\"{height}\" style=\"min-width:{least}px\" alt=\"{}\"></div>\n",
-                escaped(alt)
-            );
-            if !caption.is_empty() {
-                html += &format!("<figcaption>{}</figcaption>\n", escaped(caption));
-            }
-            html += "</figure>\n";
+        for picture in &self.figures {
+            html += &picture.html()?;
         }
         for table in &self.tables {
             html += &table.html();
         }
+        for note in &self.notes {
+            html += &format!("<p class=\"note-below\">{}</p>\n", prose(note));
+        }
         Ok(html + "</section>\n")
+    }
+}
+
+impl Picture {
+    fn html(&self) -> Result<String, FigureError> {
+        let (alt, caption) = (escaped(&self.alt), prose(&self.caption));
+        match &self.shown {
+            Shown::Figures(figures) => {
+                let several = if figures.len() > 1 { " several" } else { "" };
+                let mut html = format!("<figure>\n<div class=\"sheet{several}\">");
+                for figure in figures {
+                    let (width, height) = figure.size()?;
+                    let png =
+                        |figure: &Figure| Ok::<_, FigureError>(BASE64.encode(figure.png(Figure::SCALE)?));
+                    // On dark paper where the page is dark, and never in print.
+                    html += &format!(
+                        "<picture><source media=\"screen and (prefers-color-scheme: dark)\" \
+                         srcset=\"data:image/png;base64,{}\"><img src=\"data:image/png;base64,{}\" width=\"{width}\" \
+                         height=\"{height}\" alt=\"{alt}\"></picture>",
+                        png(&figure.dark())?,
+                        png(figure)?,
+                    );
+                }
+                html += "</div>\n";
+                if !caption.is_empty() {
+                    html += &format!("<figcaption>{caption}</figcaption>\n");
+                }
+                Ok(html + "</figure>\n")
+            }
+            Shown::Animation(animation) => {
+                let (width, height) = animation.size();
+                let png = BASE64.encode(animation.bytes());
+                Ok(format!(
+                    "<details class=\"moving\">\n<summary>{caption}</summary>\n<div class=\"sheet\"><img \
+                     src=\"data:image/apng;base64,{png}\" width=\"{width}\" height=\"{height}\" alt=\"{alt}\"></div>\n\
+                     </details>\n"
+                ))
+            }
+        }
     }
 }
 
@@ -264,17 +342,22 @@ impl Table {
             for column in 0..columns {
                 let text = cells.get(column).map_or(String::new(), |cell| match bold(cell) {
                     Some(cell) => format!("<b>{}</b>", escaped(cell)),
-                    None => escaped(cell),
+                    None => prose(cell),
                 });
-                let scope = if tag == "th" { " scope=\"col\"" } else { "" };
-                html += &format!("<{tag}{scope}{}>{text}</{tag}>", class(column));
+                // On a narrow page a row is a block, and each cell says which column it is of.
+                let about = match (tag, self.header.get(column)) {
+                    ("th", _) => " scope=\"col\"".to_string(),
+                    (_, Some(name)) if !name.is_empty() => format!(" data-column=\"{}\"", escaped(name)),
+                    _ => String::new(),
+                };
+                html += &format!("<{tag}{about}{}>{text}</{tag}>", class(column));
             }
             html + "</tr>\n"
         };
         let caption = if self.caption.is_empty() {
             String::new()
         } else {
-            format!("<figcaption>{}</figcaption>\n", escaped(&self.caption))
+            format!("<figcaption>{}</figcaption>\n", prose(&self.caption))
         };
         let header = if self.header.is_empty() {
             String::new()
@@ -282,9 +365,10 @@ impl Table {
             format!("<thead>{}</thead>\n", row(&self.header, "th"))
         };
         let body: String = self.rows.iter().map(|cells| row(cells, "td")).collect();
-        // Wide tables scroll by themselves; the focus lets a keyboard do so too.
+        let wide = if columns > MOST_AT_EASE { " class=\"wide\"" } else { "" };
+        // Tables that are wider yet scroll by themselves; the focus lets a keyboard do so too.
         format!(
-            "<figure class=\"table\">\n{caption}<div class=\"scroll\" tabindex=\"0\"><table>\n{header}<tbody>\n\
+            "<figure class=\"table\">\n{caption}<div class=\"scroll\" tabindex=\"0\"><table{wide}>\n{header}<tbody>\n\
              {body}</tbody>\n</table></div>\n</figure>\n"
         )
     }
@@ -302,6 +386,23 @@ impl Table {
         };
         cells().any(number) && cells().all(|cell| number(cell) || absent(cell))
     }
+}
+
+/// Plain text as HTML: what stands between a pair of backticks is code.
+fn prose(text: &str) -> String {
+    let escaped = escaped(text);
+    let parts: Vec<&str> = escaped.split('`').collect();
+    // A backtick without a partner is shown as it is.
+    let paired = parts.len() - (parts.len() + 1) % 2;
+    let mut html = String::with_capacity(escaped.len());
+    for (index, part) in parts.iter().enumerate() {
+        match index {
+            _ if index >= paired => html += &format!("`{part}"),
+            _ if index % 2 == 1 => html += &format!("<code>{part}</code>"),
+            _ => html += part,
+        }
+    }
+    html
 }
 
 /// The text between two pairs of asterisks.
@@ -364,10 +465,38 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_numbers_are_recognised() {
+    fn columns_of_numbers_are_recognised_and_cells_know_their_column() {
         let html = example().html().unwrap();
-        assert!(html.contains("<td>rate</td><td class=\"number\">−1.5 ± 0.2</td>"));
-        assert!(html.contains("<td>distortion</td><td class=\"number\">—</td>"));
+        for cells in [
+            "<td data-column=\"term\">rate</td><td data-column=\"nats\" class=\"number\">−1.5 ± 0.2</td>",
+            "<td data-column=\"term\">distortion</td><td data-column=\"nats\" class=\"number\">—</td>",
+        ] {
+            assert!(html.contains(cells), "{cells}");
+        }
+    }
+
+    #[test]
+    fn code_is_set_as_code_and_no_backtick_is_left() {
+        assert_eq!(
+            prose("draw by `latent sample <RUN>`."),
+            "draw by <code>latent sample &lt;RUN&gt;</code>."
+        );
+        assert_eq!(prose("`a` and `b`"), "<code>a</code> and <code>b</code>");
+        assert_eq!(prose("one ` alone"), "one ` alone");
+        assert_eq!(prose("`a` and ` alone"), "<code>a</code> and ` alone");
+        assert_eq!(prose(""), "");
+    }
+
+    #[test]
+    fn a_figure_has_a_dark_version_and_a_moving_one_is_folded() {
+        let dot = [0.0, 0.5, 1.0];
+        let images = super::super::Images::new(&dot, 1, 1, 1).unwrap();
+        let section = Section::new("Between")
+            .panels(vec![Canvas::new(30.0, 20.0).finish(), Canvas::new(9.0, 9.0).finish()], "two", "alt")
+            .animation(Animation::ways(&images, 3).unwrap(), "the same, moving", "alt");
+        let html = Report::new("x").section(section).html().unwrap();
+        assert_eq!(html.matches("prefers-color-scheme: dark)\" srcset").count(), 2);
+        assert!(html.contains("<summary>the same, moving</summary>") && html.contains("data:image/apng"));
     }
 
     #[test]

@@ -386,7 +386,7 @@ impl Model {
     }
 
     /// Some of the rows on the device, without their labels.
-    fn batch(&self, rows: &Rows, range: Range<usize>) -> Batch {
+    pub(crate) fn batch(&self, rows: &Rows, range: Range<usize>) -> Batch {
         let n = rows.len().max(1);
         let cut = |values: &[f32]| {
             let width = values.len() / n;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 
 use super::Mode;
+use crate::array::Array;
 use crate::batch::Batch;
 use crate::data::DataError;
 use crate::device::host_f64;
@@ -59,6 +60,20 @@ pub(crate) type SomeRows<'a> = dyn Fn(usize, Key) -> Result<Batch, DataError> + 
 /// The encoder's outputs for rows.
 pub(crate) type Encoded<'a> = dyn Fn(&Weights, &Batch) -> Tensor<2> + 'a;
 
+/// Codes that some rows shall have, from the first step on.
+#[derive(Clone, Debug)]
+pub struct Lesson {
+    /// What the decoder sees, `[n, dims]`.
+    pub codes: Array,
+    /// What the encoder shall give for them, `[n, outputs]`.
+    pub heads: Array,
+    /// What the codes say of the rows, `[n, features]`.
+    pub x: Array,
+}
+
+/// Teaches both networks.
+pub(crate) type Teach<'a> = dyn Fn(&mut Weights, &[WeightId], &Batch, &Lesson) + 'a;
+
 /// What a member may look at before the first step.
 pub struct Start<'a> {
     /// The weights, its own to be set.
@@ -67,6 +82,7 @@ pub struct Start<'a> {
     pub key: Key,
     pub(crate) rows: &'a SomeRows<'a>,
     pub(crate) encoded: &'a Encoded<'a>,
+    pub(crate) teach: Option<&'a Teach<'a>>,
     pub(crate) filled: &'a [WeightId],
 }
 
@@ -84,6 +100,14 @@ impl Start<'_> {
         (self.encoded)(self.weights, batch)
     }
 
+    /// Teaches encoder and decoder that these rows have these codes, as far as their last layers can know it. A member that has
+    /// a part of the code alone teaches nothing.
+    pub fn teach(&mut self, batch: &Batch, lesson: &Lesson) {
+        if let Some(teach) = self.teach {
+            teach(self.weights, self.filled, batch, lesson);
+        }
+    }
+
     /// The same for a member that gets these columns of the encoder's outputs.
     pub(crate) fn inside<T>(
         &mut self,
@@ -98,6 +122,7 @@ impl Start<'_> {
             key: self.key,
             rows: self.rows,
             encoded: &encoded,
+            teach: None,
             filled: self.filled,
         })
     }

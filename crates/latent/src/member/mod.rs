@@ -15,7 +15,7 @@ mod life;
 pub use axis::{Axis, Described, Member, Named, Nested, Registry};
 pub use call::{Call, Mode, Recorder};
 pub use context::{Context, Coupling, Outputs, Role, TermFacts, Wiring};
-pub use life::{Freeze, Kept, Life, Progress, Start};
+pub use life::{Freeze, Kept, Lesson, Life, Progress, Start};
 
 use crate::config::ConfigError;
 use crate::weights::Init;

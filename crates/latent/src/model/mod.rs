@@ -10,6 +10,7 @@
 //! build                           Parts: declarations first, then each member is built
 //! rate                            KL(q‖p) of each row, exact or over draws
 //! score                           log P(x) from below, by importance sampling
+//! lesson                          what both networks are taught before the first step
 //! exact, linear, monte_carlo      P(x) where it is known: few codes, a linear model, many draws
 //! trained                         Model
 //! ```
@@ -17,6 +18,7 @@
 mod build;
 mod error;
 mod exact;
+mod lesson;
 pub mod likelihood;
 mod linear;
 mod monte_carlo;
@@ -33,6 +35,7 @@ pub use build::{Part, Parts};
 pub use error::ModelError;
 pub(crate) use exact::MOST_CODES;
 pub use exact::log_density_by_enumeration;
+pub(crate) use lesson::teach;
 pub use likelihood::{BaseMeasure, Likelihood};
 pub use linear::LinearGaussian;
 pub use monte_carlo::plain_monte_carlo;
@@ -103,7 +106,7 @@ impl<'a> View<'a> {
     }
 
     /// A call of the network `who`, for these rows.
-    fn call<'b>(&'b self, who: &str, given: Given<'b>) -> Call<'b> {
+    pub(crate) fn call<'b>(&'b self, who: &str, given: Given<'b>) -> Call<'b> {
         let Self { weights, mode, record, .. } = *self;
         Call { weights, mode, key: self.key.fold(who), given, record }
     }

@@ -43,7 +43,7 @@ use crate::data::SampleShape;
 use crate::member::{Axis, Call, Life, Role, Settings, Wiring};
 use crate::store::StoreError;
 use crate::store::onnx::{Graph, Node};
-use crate::weights::Weights;
+use crate::weights::{WeightId, Weights};
 
 /// A differentiable function of rows.
 pub trait Network: Life {
@@ -53,6 +53,16 @@ pub trait Network: Life {
     /// The layers in order, where it is a list of them.
     fn layers(&self) -> &[Layer] {
         &[]
+    }
+
+    /// What comes into the last layer, `[rows, inputs]`, with that layer's W and b: what a least-squares fit can set. None where
+    /// the last layer is no affine map of rows, or rows of a batch see each other on the way.
+    fn into_last(&self, call: &Call<'_>, input: Tensor<2>) -> Option<(Tensor<2>, [WeightId; 2])> {
+        let [before @ .., Layer::Dense(last)] = self.layers() else { return None };
+        let ids = last.affine_ids().filter(|_| !layer::couples_rows(before))?;
+        let through =
+            before.iter().fold(layer::Signal::Rows(input), |signal, layer| layer.apply(call, signal));
+        Some((through.rows(), ids))
     }
 
     /// The network in a graph of operations that other runtimes know.

@@ -9,7 +9,7 @@ use super::usage;
 use crate::batch::{Batch, Noise, Support};
 use crate::device::host;
 use crate::key::Key;
-use crate::member::{Freeze, Kept, Life, Mode, Progress, Recorder, Start};
+use crate::member::{Freeze, Kept, Lesson, Life, Mode, Progress, Recorder, Start};
 use crate::model::{LatentModel, View};
 use crate::objective::{Loss, Objective, Pass};
 use crate::optimizer::{MODEL, Player};
@@ -109,6 +109,9 @@ impl Trainable for Autoencoder {
         let model = &self.model;
         let encoded =
             |weights: &Weights, batch: &Batch| View::evaluation(model, weights).encoder_outputs(batch);
+        let teach = |weights: &mut Weights, filled: &[WeightId], batch: &Batch, lesson: &Lesson| {
+            crate::model::teach(model, weights, filled, batch, lesson);
+        };
         let lives = Self::lives(model).into_iter().chain(self.objective.lives());
         for (index, life) in lives.enumerate() {
             life.start(&mut Start {
@@ -116,6 +119,7 @@ impl Trainable for Autoencoder {
                 key: key.fold(index),
                 rows,
                 encoded: &encoded,
+                teach: Some(&teach),
                 filled: &self.filled,
             })?;
         }

@@ -6,6 +6,7 @@
 //! (unit, base measure of a likelihood, features, number of rows where the expectation depends on it) are refused a rank.
 
 mod against;
+mod pictures;
 mod seeds;
 mod table;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 pub use super::statistics::student::{holm, paired, student_quantile, student_tail, welch};
 pub use against::compare_against;
 pub use seeds::{compare_methods, method_and_seed, methods};
+pub(super) use table::short;
 
 use super::{Better, Estimate, Evaluation, Mean, Measure, Section, Z_95};
 

@@ -1,5 +1,8 @@
 //! A comparison as text, as CSV, and as a page.
 
+use std::path::Path;
+
+use super::pictures::with_pictures;
 use super::{Cell, Compared, Comparison};
 use crate::evaluate::{Better, Estimate};
 use crate::figure::{Report, Section, Table};
@@ -83,13 +86,14 @@ impl Comparison {
         out
     }
 
-    /// A page of one table a section, the best in bold.
-    pub fn page(&self) -> Report {
-        let mut page = Report::new("Comparison").lead(format!(
+    /// A page of one table a section, the best in bold; before them the pictures of these run folders, by name, side by side.
+    pub fn page(&self, folders: &[(&str, &Path)]) -> Report {
+        let page = Report::new("Comparison").lead(format!(
             "{} runs. ↑ more is better, ↓ less; ± and brackets are 95 % intervals. {}",
             self.runs.len(),
             self.legend()
         ));
+        let mut page = with_pictures(page, folders);
         for Marked { rows, labels, reasons } in self.sections() {
             let table = Table {
                 caption: String::new(),
@@ -177,7 +181,7 @@ fn marked(cell: &Cell) -> String {
 }
 
 /// `247.7 ± 0.9`, or `0.98 [0.95, 0.99]` where the sides differ, to two digits of the interval.
-pub(super) fn short(e: Estimate) -> String {
+pub(in crate::evaluate) fn short(e: Estimate) -> String {
     let half = 0.5 * (e.high - e.low);
     if !e.value.is_finite() {
         return "—".into();

@@ -127,7 +127,7 @@ fn what_depends_on_n_is_ranked_at_one_n_alone() {
         // Said once, below the rows that it is about.
         let text = found.text(false);
         assert_eq!((text.matches("not ranked").count(), text.matches('¹').count()), (1, 3), "{text}");
-        assert_eq!(found.page().html().unwrap().matches("not ranked").count(), 1);
+        assert_eq!(found.page(&[]).html().unwrap().matches("not ranked").count(), 1);
     }
     // Distances in other features are other distances, and more rows are no remedy.
     let found = compare(&[samples("a", 500, "n = 500, x"), samples("b", 500, "n = 500, y")]);
@@ -188,7 +188,7 @@ fn tables_say_what_is_best() {
     let csv = found.csv();
     assert_eq!(csv.lines().count(), 4);
     assert!(csv.contains("likelihood,elbo,nats,higher,\"two, too\",-95,"), "{csv}");
-    let html = found.page().html().unwrap();
+    let html = found.page(&[]).html().unwrap();
     assert!(html.contains("<b>−90.00 ± 0.98</b>") && !html.contains("**"), "{html}");
 }
 

@@ -21,7 +21,7 @@ pub use probe::{linear_probe, majority, nearest_neighbours, neighbour_accuracy};
 pub use spectrum::{participation_ratio, spectrum};
 pub use surgery::{Surgery, surgery};
 
-use super::{Better, Estimate, Measure, Section, Subject, overlap, regions, tsne};
+use super::{Better, Estimate, Measure, Section, Subject, information, overlap, regions, tsne};
 use crate::array::Array;
 use crate::batch::{Given, Support};
 use crate::error::Result;
@@ -444,6 +444,26 @@ fn bits_of(encoded: &Encoded, section: &mut Section) -> Result<()> {
     let title = "different codes of the rows";
     let codes = Measure::new("codes", title, "", Estimate::exact(used.codes as f64), n, Better::Higher);
     section.add(codes.within(format!("n = {n}")));
+    if encoded.labels.len() == n {
+        let key = |row: usize| encoded.codes.mean.row(row).iter().map(|v| *v > 0.5).collect::<Vec<_>>();
+        let mut seen = std::collections::BTreeMap::new();
+        let of: Vec<u32> = (0..n)
+            .map(|row| {
+                let next = seen.len() as u32;
+                *seen.entry(key(row)).or_insert(next)
+            })
+            .collect();
+        let found = information(&of, &encoded.labels);
+        let bits = |nats: f64| nats / std::f64::consts::LN_2;
+        let title = "mutual information of code and class";
+        let shared = Estimate::exact(bits(found.mutual));
+        section.add(
+            Measure::new("bit_class_information", title, "bits", shared, n, Better::Neither).note(format!(
+                "from counts, of the {:.2} bits that the class has; too high by about (codes − 1)(classes − 1) / 2n nats",
+                bits(found.second)
+            )),
+        );
+    }
     let most = if dims < 53 { (1u64 << dims).min(n as u64) } else { n as u64 };
     section.add(
         Measure::new("perplexity", "perplexity of the codes", "codes", used.perplexity, n, Better::Higher)

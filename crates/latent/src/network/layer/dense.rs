@@ -85,6 +85,11 @@ impl Dense {
         graph.activation(self.activation, y)
     }
 
+    /// Where W and b are, where there is no activation.
+    pub fn affine_ids(&self) -> Option<[WeightId; 2]> {
+        (self.activation == Activation::Identity).then_some([self.weight, self.bias])
+    }
+
     /// W and b, where there is no activation.
     pub fn affine(&self, weights: &Weights) -> Option<(Tensor<2>, Tensor<1>)> {
         (self.activation == Activation::Identity).then(|| (weights.get(self.weight), weights.get(self.bias)))
