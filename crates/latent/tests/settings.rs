@@ -236,6 +236,7 @@ fn hints_lead_to_the_key_that_was_meant() {
             "train.schedule={kind='linear', gamma=3}",
             "only train.schedule.kind = \"exponential\" or train.schedule.kind = \"step\"",
         ),
+        ("prior.kind=blocks", "`prior.blocks`: missing; it has no default"),
         ("network=mlp", "`network`: \"mlp\" is not a table; write network.kind = \"mlp\""),
         ("data=mnist", "write data.source = \"mnist\""),
         ("preset=iwae", "write --preset iwae"),

@@ -14,5 +14,5 @@ pub(crate) use error::likeness;
 pub use error::{ConfigError, nearest};
 pub(crate) use setting::AXIS;
 pub use setting::{Choice, NAME, Setting, settings_of};
-pub(crate) use table::{check_sizes, merge, take_table};
+pub(crate) use table::{MISSING, check_sizes, merge, take_table};
 pub use table::{parse_table, table_of};

@@ -23,6 +23,9 @@ pub(crate) fn merge(under: &mut Table, over: &Table) {
     }
 }
 
+/// What is wrong with a key that isn't there and has no default.
+pub(crate) const MISSING: &str = "missing";
+
 /// Reads a table into a settings struct; an unknown key is an error that names the nearest.
 ///
 /// # Errors
@@ -46,6 +49,12 @@ pub fn parse_table<T: DeserializeOwned>(table: &Table, path: &str) -> Result<T, 
             let before = full.strip_suffix(&name).unwrap_or_default();
             let nearest = nearest(&name, quoted).map(|nearest| format!("{before}{nearest}"));
             ConfigError::UnknownKey { key: full, nearest }
+        } else if let Some(name) =
+            message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'))
+        {
+            let key = if key.is_empty() { name.to_string() } else { format!("{key}.{name}") };
+            let remedy = "it has no default: `latent settings` says what it takes".into();
+            ConfigError::Value { key, what: MISSING.into(), remedy }
         } else {
             ConfigError::Value {
                 key,

@@ -1,7 +1,7 @@
 //! What an unknown key was meant to be: looked for in the whole schema, since people remember a name, not its table.
 
 use super::schema::{Found, Section, find, sections};
-use crate::config::{ConfigError, likeness, nearest};
+use crate::config::{ConfigError, MISSING, likeness, nearest};
 use crate::member::Registry;
 
 /// What papers and other programs call our keys.
@@ -28,9 +28,6 @@ const SYNONYMS: [(&str, &str); 17] = [
     ("dataset path data_dir", "data.source"),
 ];
 
-/// What serde says of a table without its kind.
-const NO_KIND: &str = "missing field `kind`";
-
 /// From here on two names are taken for one with a slip of the pen.
 const CLOSE: f64 = 0.9;
 
@@ -38,12 +35,13 @@ const CLOSE: f64 = 0.9;
 pub(super) fn explain(error: ConfigError, registry: &Registry) -> ConfigError {
     let (key, nearest) = match error {
         ConfigError::UnknownKey { key, nearest } => (key, nearest),
-        ConfigError::Value { key, what, .. } if what == NO_KIND => {
+        ConfigError::Value { key, what, .. } if what == MISSING && key.ends_with(".kind") => {
             let sections = sections(registry);
-            let found = find(&sections, &format!("{key}.kind"));
+            let found = find(&sections, &key);
             let names =
                 found.iter().flat_map(|found| &found.setting.choices).map(|choice| choice.name.as_str());
-            let remedy = format!("set {key}.kind to one of {}", names.collect::<Vec<_>>().join(", "));
+            let remedy = format!("set {key} to one of {}", names.collect::<Vec<_>>().join(", "));
+            let key = key.trim_end_matches(".kind").to_string();
             return ConfigError::Value { key, what: "what kind it is isn't said".into(), remedy };
         }
         error => return error,

@@ -300,6 +300,11 @@ fn what_has_no_aggregate_is_refused() {
     let book = text(3).replace("'diagonal-normal'", "'quantized'");
     let said = refusal(&book, &real());
     assert!(said.contains("VampPrior") && said.contains("infinite"), "{said}");
+    // Each code under each component by a flow that goes back dimension by dimension.
+    let flow = text(3)
+        .replace("'diagonal-normal', latent = 2", "'iaf', base = { kind = 'diagonal-normal', latent = 2 }");
+    let said = refusal(&flow, &real());
+    assert!(said.contains("prior.kind = \"standard-normal\""), "{said}");
     // It is the posterior of a whole code.
     let blocks = "posterior = { kind = 'blocks', blocks = { a = { kind = 'diagonal-normal', latent = 2 }, b = { kind = 'bits', latent = 2 } } }
         prior = { kind = 'blocks', blocks = { a = { kind = 'vamp', components = 3 }, b = { kind = 'bits' } } }

@@ -95,7 +95,7 @@ impl Settings<dyn Posterior> for IafSettings {
             ));
         }
         let columns = base.heads.features() + self.context;
-        *context = Context { heads: SampleShape::Vector { columns }, ..base };
+        *context = Context { heads: SampleShape::Vector { columns }, is_sequential: true, ..base };
         Ok(())
     }
 

@@ -59,6 +59,14 @@ impl Settings<dyn Prior> for VampSettings {
                 "use posterior.kind = \"diagonal-normal\", or another prior",
             ));
         }
+        // Each code under each component, dimension by dimension: minutes and gigabytes a step.
+        if context.is_sequential {
+            return Err(ConfigError::combination(
+                "a VampPrior asks what each code is under the posterior of each pseudo-input, which a flow finds one dimension \
+                 after the other, so that a step would take minutes",
+                "use posterior.kind = \"diagonal-normal\", or prior.kind = \"standard-normal\" or \"mixture\" beside a flow",
+            ));
+        }
         // Other codes than those of a pseudo-input would have no mass.
         needs_support(context, "the codes of its pseudo-inputs alone (a VampPrior)", |support| {
             !matches!(support, Support::Index(_))
