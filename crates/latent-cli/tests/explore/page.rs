@@ -29,7 +29,7 @@ fn the_map_is_drawn_and_decodes_under_the_pointer() {
     let drawn = "(() => { const c = document.querySelectorAll('.stage canvas')[1], o = document.createElement('canvas'); \
                  [o.width, o.height] = [c.width, c.height]; const x = o.getContext('2d'); x.drawImage(c, 0, 0); \
                  return x.getImageData(0, 0, o.width, o.height).data.filter((v, i) => i % 4 === 3 && v > 20).length; })()";
-    assert!(browser.value(drawn).as_u64().expect("a number") > 500);
+    browser.wait(&format!("{drawn} > 500"));
     // The decoder follows the pointer.
     let decoded = "document.querySelector('.under > .picture')";
     let place = browser.value(

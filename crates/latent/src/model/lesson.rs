@@ -26,6 +26,9 @@ const MOST_INPUTS: usize = 1600;
 /// Outputs under a mean between 0 and 1 go no further, lest they leave where gradients are.
 const MOST_LOGIT: f64 = 6.0;
 
+/// Rows that are in double precision at a time.
+const BLOCK: usize = 512;
+
 /// Halvings of the interval in which an output is looked for.
 const HALVINGS: usize = 24;
 
@@ -100,15 +103,20 @@ fn least_squares(h: &Tensor<2>, target: &Tensor<2>) -> Option<(Vec<f32>, Vec<f32
     if n < 2 || inputs > MOST_INPUTS {
         return None;
     }
-    let (h, h_mean) = centred(h);
-    let (t, t_mean) = centred(target);
-    let gram = h.transpose() * &h;
+    let outputs = target.dims()[1];
+    let (h, t) = (host(h), host(target));
+    let (h_mean, t_mean) = (means(&h, inputs), means(&t, outputs));
+    let (mut gram, mut cross) = (Mat::<f64>::zeros(inputs, inputs), Mat::<f64>::zeros(inputs, outputs));
+    for (h, t) in h.chunks(BLOCK * inputs.max(1)).zip(t.chunks(BLOCK * outputs.max(1))) {
+        let h = centred(h, &h_mean);
+        gram += h.transpose() * &h;
+        cross += h.transpose() * centred(t, &t_mean);
+    }
     let scale = (0..inputs).map(|i| gram[(i, i)]).sum::<f64>() / inputs.max(1) as f64;
     // Units that never fire have no variance: their part of the diagonal alone keeps it regular.
     let ridge = (RIDGE * scale).max(1e-9);
     let gram = Mat::from_fn(inputs, inputs, |i, j| gram[(i, j)] + if i == j { ridge } else { 0.0 });
-    let w = gram.llt(Side::Lower).ok()?.solve(&(h.transpose() * &t));
-    let outputs = t_mean.len();
+    let w = gram.llt(Side::Lower).ok()?.solve(&cross);
     let b: Vec<f32> = (0..outputs)
         .map(|j| (t_mean[j] - (0..inputs).map(|i| h_mean[i] * w[(i, j)]).sum::<f64>()) as f32)
         .collect();
@@ -116,15 +124,19 @@ fn least_squares(h: &Tensor<2>, target: &Tensor<2>) -> Option<(Vec<f32>, Vec<f32
     w.iter().chain(&b).all(|v| v.is_finite()).then_some((w, b))
 }
 
-/// Columns less their means, and the means.
-fn centred(t: &Tensor<2>) -> (Mat<f64>, Vec<f64>) {
-    let [n, width] = t.dims();
-    let values = host(t);
+fn means(values: &[f32], width: usize) -> Vec<f64> {
+    let n = values.len() / width.max(1);
     let mut mean = vec![0.0; width];
     for row in values.chunks_exact(width.max(1)) {
         mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v) / n.max(1) as f64);
     }
-    (Mat::from_fn(n, width, |i, j| f64::from(values[i * width + j]) - mean[j]), mean)
+    mean
+}
+
+/// Rows less the means of all.
+fn centred(rows: &[f32], mean: &[f64]) -> Mat<f64> {
+    let width = mean.len();
+    Mat::from_fn(rows.len() / width.max(1), width, |i, j| f64::from(rows[i * width + j]) - mean[j])
 }
 
 #[cfg(test)]

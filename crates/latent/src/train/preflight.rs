@@ -213,11 +213,12 @@ impl Trainer<'_> {
         Ok(Preflight {
             parameters: task.weights().trained_count(),
             model_bytes: weights,
-            // The process has just had this size, but for the copy of the weights.
+            // The process has just had this size, and keeps its pages.
             peak_bytes: match is_slow {
                 true => peak as u64,
-                false => ((probe.peak as f64 + beside(batch, false)).max(rest) as u64)
-                    .max(memory::high_water().saturating_sub(weights)),
+                false => {
+                    ((probe.peak as f64 + beside(batch, false)).max(rest) as u64).max(memory::high_water())
+                }
             },
             available,
             seconds_per_step,
