@@ -86,7 +86,8 @@ def tick():
 threading.Thread(target=tick, daemon=True).start()
 vae = latent.VAE(epochs=10**6, latent_dim=2, progress=False)
 try:
-    vae.fit(X, on_epoch=lambda e: e["step"] < 20 and print("begun", flush=True))
+    # A callback that returns False ends it: this one returns None.
+    vae.fit(X, on_epoch=lambda e: print("begun", flush=True) if e["step"] < 20 else None)
 except KeyboardInterrupt:
     gaps = [b - a for a, b in zip(ticks, ticks[1:])]
     print("kept", vae.transform(X).shape, vae.model_.interrupted, max(gaps) < 1.0)
