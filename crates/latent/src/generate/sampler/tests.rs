@@ -306,6 +306,14 @@ fn auto_keeps_the_mixture_for_codes_that_are_one() {
     let codes = codes(1500, 900);
     // Without a clock, so that the outcome is the same on any machine.
     let options = FitOptions { seed: 1, minutes: None, registry: &registry, progress: &|_, _| () };
+    // What would take a minute is fitted for seconds: auto leaves what is there.
+    for quick in [
+        "kind='two-stage'\nhidden=[64]\nsteps=400",
+        "kind='maf'\nsteps=400",
+        "kind='flow-matching'\nhidden=[64]\nsteps=600",
+    ] {
+        fit_one(&model, folder.path(), &codes, &table(quick), false, &options).unwrap();
+    }
     let choice = fit_auto(&model, folder.path(), &codes, false, &options).unwrap();
     assert_eq!(choice.chosen, "gaussian-mixture", "{:?}", choice.table);
     assert_eq!(choice.table[0].sampler, choice.chosen);
