@@ -156,11 +156,10 @@ impl Sample {
         let observe = self.observe.map_or_else(|| model.observe(), Observe::from);
         let rows = chosen.rows(row, 1)?;
         let samples = model.variations(&rows, self.count, self.spread, observe, self.files.key("sample"))?;
-        target.ready()?;
         let about = if chosen.split == Split::Test { shown(like) } else { format!("held-out row {row}") };
         let said =
             format!("{} about {about}, spread {}", super::counted(self.count, "variation"), self.spread);
-        samples.save(&target.path, &said)?;
+        target.write(&samples, &said, |_| Ok(model.variations_sheet(&rows, &samples, &said)?))?;
         out.result(
             format!("{said}: {}", path(&target.path)),
             &json!({

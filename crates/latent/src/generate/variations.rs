@@ -10,6 +10,7 @@
 use super::{Observe, Result, Samples, Told};
 use crate::array::Array;
 use crate::data::Rows;
+use crate::figure::{Figure, GridLabels, Images, image_sheet};
 use crate::key::Key;
 use crate::model::{Model, ModelError};
 
@@ -55,5 +56,29 @@ impl Model {
         }
         let told = Told::of(rows).select(&vec![0; count]);
         self.decode_told(&Array::matrix(values, self.dims()), &told, observe, key)
+    }
+
+    /// A sheet of the first of `rows`, what comes back of its code, and the variations about it.
+    ///
+    /// # Errors
+    /// As [`Model::reconstruct`]; rows that are no pictures.
+    pub fn variations_sheet(&self, rows: &Rows, variations: &Samples, title: &str) -> Result<Figure> {
+        let (row, back) = (Samples::new(rows.x.clone(), &self.facts), self.reconstruct(rows)?);
+        let [channels, height, width] = variations.pictures()?.shape();
+        let size = channels * height * width;
+        let mut pixels = Vec::new();
+        for one in [&row, &back] {
+            pixels.extend(one.pictures()?.pixels().iter().take(size));
+        }
+        pixels.extend(variations.pictures()?.pixels());
+        let mut captions = vec!["the row".to_string(), "its code, decoded".into()];
+        captions.resize(pixels.len() / size, String::new());
+        let images = Images::new(&pixels, channels, height, width)?;
+        let columns = (captions.len() as f64).sqrt().ceil().max(5.0) as usize;
+        Ok(image_sheet(
+            &images,
+            &captions,
+            &GridLabels { columns: Some(columns), ..GridLabels::titled(title) },
+        )?)
     }
 }
