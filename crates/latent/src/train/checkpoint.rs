@@ -257,7 +257,10 @@ fn keep_as(path: &Path, name: &Path) -> io::Result<()> {
     let _ = fs::remove_file(&beside);
     // Not every file system has links.
     if fs::hard_link(path, &beside).is_ok() {
-        return fs::rename(&beside, name);
+        let renamed = fs::rename(&beside, name);
+        // Where both are the same file already, a rename leaves both names.
+        let _ = fs::remove_file(&beside);
+        return renamed;
     }
     let bytes = fs::read(path)?;
     write_whole(name, |out| out.write_all(&bytes))
@@ -295,6 +298,19 @@ mod tests {
     use crate::device::Device;
     use crate::key::Key;
     use crate::weights::{Init, Initial};
+
+    #[test]
+    fn a_second_name_is_given_again_and_nothing_is_left_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let (last, previous) = (folder.path().join("last"), folder.path().join("previous"));
+        fs::write(&last, "weights").unwrap();
+        fs::write(&previous, "older ones").unwrap();
+        for _ in 0..2 {
+            keep_as(&last, &previous).unwrap();
+            assert_eq!(fs::read(&previous).unwrap(), b"weights");
+            assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+        }
+    }
 
     /// 64 bits from four uniform numbers, each good for 16.
     fn bits(key: Key) -> u64 {
