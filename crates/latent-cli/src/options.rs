@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use latent::array::Array;
+use latent::data::Rows;
 use latent::generate::Told;
 use latent::train::RunFolder;
 use latent::{Key, Model};
 
-use crate::commands::{key, load};
+use crate::commands::{Chosen, key, load};
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::target::{Kind, Target};
 
 /// Words that are kept in TOML or JSON, so that they must be text: a source of data, a setting. Paths that are not kept may
@@ -126,22 +128,51 @@ impl Writing {
 /// What a conditional model is told
 #[derive(Args)]
 pub struct Conditions {
-    /// What the model is told of every row, such as label=Trouser or age=30; may be given several times
+    /// What the model is told of every row, such as label=Trouser or age=30,label=Dress; `unknown` where it has learned that
     #[arg(long = "condition", value_name = "NAME=VALUE")]
     given: Vec<String>,
 }
 
 impl Conditions {
-    /// Name and value of each.
+    /// Name and value of each; a comma begins another where a `=` follows, and belongs to the value elsewhere.
     fn pairs(&self) -> Result<Vec<(String, String)>, Failure> {
-        let pair = |given: &String| match given.split_once('=') {
-            Some((name, value)) => Ok((name.trim().to_string(), value.trim().to_string())),
-            None => {
-                let remedy = "write NAME=VALUE, such as --condition label=Trouser";
-                Err(Failure::flag("--condition", format!("no `=` in {given:?}"), remedy))
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for given in &self.given {
+            let mut begun = false;
+            for part in given.split(',') {
+                match (part.split_once('='), pairs.last_mut().filter(|_| begun)) {
+                    (Some((name, value)), _) => pairs.push((name.trim().into(), value.trim().into())),
+                    (None, Some((_, value))) => *value = format!("{value},{part}"),
+                    (None, None) => {
+                        let remedy = "write NAME=VALUE, such as --condition label=Trouser";
+                        return Err(Failure::flag("--condition", format!("no `=` in {given:?}"), remedy));
+                    }
+                }
+                begun = true;
             }
-        };
-        self.given.iter().map(pair).collect()
+        }
+        Ok(pairs)
+    }
+
+    /// Opens rows: those that don't say themselves what the model is told are told what is given.
+    pub fn open(&self, model: &Model, source: Option<&str>, out: &Output) -> Result<Chosen, Failure> {
+        Chosen::open_told(model, source, &self.pairs()?, out)
+    }
+
+    /// What rows are told, with what is given in the place of what they say themselves.
+    pub fn instead(&self, model: &Model, told: Told) -> Result<Told, Failure> {
+        Ok(told.instead(&model.facts, &self.pairs()?)?)
+    }
+
+    /// Rows that are told what is given instead of what they say themselves.
+    pub fn told(&self, model: &Model, mut rows: Rows) -> Result<Rows, Failure> {
+        model.facts.condition_instead(&self.pairs()?, &mut rows.condition)?;
+        Ok(rows)
+    }
+
+    /// As they were written, for results.
+    pub fn given(&self) -> &[String] {
+        &self.given
     }
 
     /// Whether any is given.

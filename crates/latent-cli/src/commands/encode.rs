@@ -6,9 +6,8 @@ use clap::Args;
 use latent::data::{Column, StoredType, write_csv, write_npy};
 use serde_json::json;
 
-use super::Chosen;
 use crate::failure::Done;
-use crate::options::{Writing, text};
+use crate::options::{Conditions, Writing, text};
 use crate::output::{Output, json_path, path};
 use crate::target::Kind;
 
@@ -33,6 +32,8 @@ pub struct Encode {
     #[arg(long)]
     with_deviation: bool,
     #[command(flatten)]
+    conditions: Conditions,
+    #[command(flatten)]
     files: Writing,
 }
 
@@ -41,12 +42,12 @@ impl Encode {
     pub fn run(self, out: &Output) -> Done {
         let target = self.files.target(&Kind::NUMBERS)?;
         let model = self.files.model()?;
-        let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        let chosen = self.conditions.open(&model, self.data.as_deref(), out)?;
         let dims = model.functions.latent.dims();
         let mut width = dims;
         let mut values: Vec<f32> = Vec::new();
         chosen.each(|rows| {
-            let codes = model.encode(&rows)?;
+            let codes = model.encode(&self.conditions.told(&model, rows)?)?;
             let deviation = codes.deviation.filter(|_| self.with_deviation);
             width = if deviation.is_some() { 2 * dims } else { dims };
             for row in 0..codes.mean.rows() {

@@ -7,16 +7,16 @@ use latent::figure::interpolation;
 use latent::generate::{Observe, Path as Way, Told, interpolate_pairs};
 use serde_json::json;
 
-use super::Chosen;
 use crate::failure::{Done, Failure};
-use crate::options::{Writing, text};
+use crate::options::{Conditions, Writing, text};
 use crate::output::{Output, json_path, path};
 use crate::target::Kind;
 
 const EXAMPLES: &str = "\
 Examples:
   latent interpolate runs/one --out between.png
-  latent interpolate runs/one --from 3 --to 8 --path linear --out line.png";
+  latent interpolate runs/one --from 3 --to 8 --path linear --out line.png
+  latent interpolate runs/told --condition label=Bag --count 3 --out bags.png";
 
 /// Walk from one row's code to another's
 #[derive(Args)]
@@ -43,6 +43,8 @@ pub struct Interpolate {
     #[arg(long, default_value = "spherical")]
     path: Shape,
     #[command(flatten)]
+    conditions: Conditions,
+    #[command(flatten)]
     files: Writing,
 }
 
@@ -65,7 +67,7 @@ impl Interpolate {
         target.suits(&model)?;
         let ways = if self.from.is_some() { 1 } else { self.count };
         target.holds("--count, --steps", ways.saturating_mul(self.steps), &model)?;
-        let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        let chosen = self.conditions.open(&model, self.data.as_deref(), out)?;
         let pairs: Vec<(usize, usize)> = match (self.from, self.to) {
             (Some(from), Some(to)) => {
                 chosen.has("--from", from)?;
@@ -88,12 +90,12 @@ impl Interpolate {
         let ends: Vec<usize> = pairs.iter().flat_map(|(from, to)| [*from, *to]).collect();
         let rows = chosen.data.rows(chosen.split, &ends, 0)?;
         let codes = interpolate_pairs(&model.encode(&rows)?.mean, self.steps, way);
-        // On its way a code keeps the condition of the row that it starts from.
+        // On its way a code keeps the condition of the row that it starts from, unless another is given.
         let starts: Vec<usize> = (0..codes.rows()).map(|step| step / self.steps * 2).collect();
-        let told = Told::of(&rows).select(&starts);
+        let told = self.conditions.instead(&model, Told::of(&rows).select(&starts))?;
         let decoded = model.decode_told(&codes, &told, Observe::Mean, self.files.key("decode"))?;
-        let title = "From one row to another";
-        target.write(&decoded, title, |images| Ok(interpolation(images, self.steps, title)?))?;
+        let title = format!("From one row to another{}", self.conditions.in_words());
+        target.write(&decoded, &title, |images| Ok(interpolation(images, self.steps, &title)?))?;
         out.result(
             format!(
                 "{} of {} codes each: {}",
@@ -101,7 +103,7 @@ impl Interpolate {
                 self.steps,
                 path(&target.path)
             ),
-            &json!({ "pairs": pairs, "steps": self.steps, "out": json_path(&target.path), "seed": self.files.seed() }),
+            &json!({ "pairs": pairs, "steps": self.steps, "condition": self.conditions.given(), "out": json_path(&target.path), "seed": self.files.seed() }),
         );
         Ok(ExitCode::SUCCESS)
     }

@@ -83,10 +83,20 @@ pub struct Chosen {
 impl Chosen {
     /// Opens `source`, or the held-out rows of the model's own data.
     pub fn open(model: &Model, source: Option<&str>, out: &Output) -> Result<Self, Failure> {
+        Self::open_told(model, source, &[], out)
+    }
+
+    /// The same, where rows that don't say what the model is told are told `given`.
+    pub fn open_told(
+        model: &Model,
+        source: Option<&str>,
+        given: &[(String, String)],
+        out: &Output,
+    ) -> Result<Self, Failure> {
         let mut note = |line: String| out.told(line);
         match source {
             Some(source) => {
-                let data = model.open(source, &mut note)?;
+                let data = model.open_told(source, given, &mut note)?;
                 if let Some(known) = trained_on(model, &data) {
                     note(format!(
                         "this model was trained on rows of {known}: what it makes of them is no test of it"
@@ -111,9 +121,11 @@ impl Chosen {
             about.push(("file".into(), names));
         }
         let classes = &self.data.facts().classes;
-        let labels = self.data.labels(self.split);
-        if !labels.is_empty() && labels.len() == self.len() {
-            let class = |&label: &u32| classes.get(label as usize).cloned().unwrap_or_default();
+        let labels = self.data.known_labels(self.split);
+        if labels.iter().any(Option::is_some) {
+            let class = |label: &Option<u32>| {
+                label.and_then(|l| classes.get(l as usize).cloned()).unwrap_or_default()
+            };
             about.push(("label".into(), labels.iter().map(class).collect()));
         }
         about

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::{Chosen, own_data, trained_on};
 use crate::failure::{Done, Failure};
-use crate::options::{Writing, text};
+use crate::options::{Conditions, Writing, text};
 use crate::output::{Output, json_path, path};
 use crate::target::{Kind, Target};
 
@@ -26,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   latent score runs/one --k 20 --out scores.csv
   latent score runs/one --k 20 --out scores.npy --sheet unlikely.png
+  latent score runs/told --k 20 --condition label=Dress --out as-dresses.csv
 
 Columns:
   log_p_lower  a lower bound of log p(x) in nats, by k importance samples; of
@@ -38,6 +39,8 @@ Columns:
                identifier under that column's own name, and its class
   because      of a table: the cells that surprise most given the rest of their
                row, each with log p(cell | others) in nats
+A model of p(x|c) scores each row under its own c, or all under --condition; the
+rows behind p-values keep their own.
 Gaps of a table count for nothing. Models without a density give distortion and p_value, and the header says why.";
 
 /// Score rows by their likelihood
@@ -61,6 +64,8 @@ pub struct Score {
     #[arg(long, default_value_t = 1000)]
     reference: usize,
     #[command(flatten)]
+    conditions: Conditions,
+    #[command(flatten)]
     files: Writing,
 }
 
@@ -83,7 +88,7 @@ impl Score {
         let registry = Registry::default();
         let prior =
             FittedSampler::load(&model, &super::run_folder(self.files.run()), &self.sampler, &registry)?;
-        let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        let chosen = self.conditions.open(&model, self.data.as_deref(), out)?;
         // A model trained on rows of a known test set is not judged on that test set.
         if let Some(known) = trained_on(&model, &chosen.data) {
             let what =
@@ -96,7 +101,8 @@ impl Score {
             None => None,
             Some(_) => Some(Chosen { data: own_data(&model, out)?, split: Split::Validation }),
         };
-        let table = self.table(&model, &prior, &chosen, &(0..chosen.len()).collect::<Vec<_>>())?;
+        let all: Vec<usize> = (0..chosen.len()).collect();
+        let table = self.table(&model, &prior, &chosen, &all, self.conditions.any())?;
         let reference = own.as_ref().unwrap_or(&chosen);
         // In a keyed order: files are often sorted by class.
         let mut among = self.files.key("reference").permutation(reference.len());
@@ -113,13 +119,17 @@ impl Score {
                 let of_reference = own.data.row_hashes(own.split)?;
                 let same: HashMap<u64, usize> =
                     among.iter().enumerate().map(|(place, &row)| (of_reference[row], place)).collect();
-                let scores = self.table(&model, &prior, own, &among)?.first;
+                let scores = self.table(&model, &prior, own, &among, false)?.first;
                 p_values(&table.first, |row| same.get(&hashes[row]).copied(), &scores)
             }
             None => {
                 let same: HashMap<usize, usize> =
                     among.iter().enumerate().map(|(p, &row)| (row, p)).collect();
-                let scores: Vec<f64> = among.iter().map(|&row| table.first[row]).collect();
+                // Reference rows are told what they are, whatever the others are scored as.
+                let scores = match self.conditions.any() {
+                    true => self.table(&model, &prior, &chosen, &among, false)?.first,
+                    false => among.iter().map(|&row| table.first[row]).collect(),
+                };
                 p_values(&table.first, |row| same.get(&row).copied(), &scores)
             }
         };
@@ -133,7 +143,7 @@ impl Score {
         let under = self.prior_in_words(&model)?;
         let reason = match &table.reason {
             Some(reason) => format!(" ({reason})"),
-            None => format!(" under {under}"),
+            None => format!(" under {under}{}", self.conditions.in_words()),
         };
         let units = Units::of(&model).words;
         out.result(
@@ -148,7 +158,7 @@ impl Score {
                     .unwrap_or_default()
             ),
             &json!({
-                "rows": table.first.len(), "mean": sign * mean, "column": shown, "reason": table.reason,
+                "rows": table.first.len(), "mean": sign * mean, "column": shown, "reason": table.reason, "condition": self.conditions.given(),
                 "base_measure": model.functions.likelihood.measure().name(), "units": units, "k": self.k,
                 "prior": table.has_density.then_some(&under), "reference": among.len(), "training_rows": learned,
                 "out": json_path(&target.path), "sheet": self.sheet.as_deref().map(json_path), "seed": self.files.seed()
@@ -169,18 +179,22 @@ impl Score {
         }
     }
 
-    /// Scores of the rows at these positions.
+    /// Scores of the rows at these positions, as they are or, where `is_told`, as what is given.
     fn table(
         &self,
         model: &latent::Model,
         prior: &FittedSampler,
         chosen: &Chosen,
         positions: &[usize],
+        is_told: bool,
     ) -> Result<Scores, Failure> {
         let reason = model.lacks_density();
         let mut scores = Scores { has_density: reason.is_none(), reason, ..Scores::default() };
         for part in positions.chunks(512) {
             let mut rows = chosen.data.rows(chosen.split, part, 0)?;
+            if is_told {
+                rows = self.conditions.told(model, rows)?;
+            }
             if model.facts.table.is_some() {
                 // Rows with gaps are scored by what they have.
                 rows = without_gaps(&rows);

@@ -18,7 +18,8 @@ use crate::target::Kind;
 const EXAMPLES: &str = "\
 Examples:
   latent traverse runs/one --out traversal.png
-  latent traverse runs/one --row 5 --dims 4 --reach 2 --out around.png";
+  latent traverse runs/one --row 5 --dims 4 --reach 2 --out around.png
+  latent traverse runs/told --row 5 --condition label=Dress --out as-a-dress.png";
 
 /// Move one latent dimension at a time
 #[derive(Args)]
@@ -75,15 +76,16 @@ impl Traverse {
         let codes = traverse(&middle, &ways);
         let told = match self.row {
             // A row is told what it is, unless something else is given.
-            Some(row) if !self.conditions.any() => {
-                Told::of(&chosen.rows(row, 1)?).select(&vec![0; codes.rows()])
+            Some(row) => {
+                let own = Told::of(&chosen.rows(row, 1)?).select(&vec![0; codes.rows()]);
+                self.conditions.instead(&model, own)?
             }
-            _ => self.conditions.same(&model, &codes)?,
+            None => self.conditions.same(&model, &codes)?,
         };
         let decoded = model.decode_told(&codes, &told, Observe::Mean, self.files.key("decode"))?;
         let rows = labelled(ways, &found.rate_per_dimension);
-        let title = "One latent dimension at a time";
-        target.write(&decoded, title, |images| Ok(traversal(images, &rows, title)?))?;
+        let title = format!("One latent dimension at a time{}", self.conditions.in_words());
+        target.write(&decoded, &title, |images| Ok(traversal(images, &rows, &title)?))?;
         let values: Vec<Vec<f64>> = rows.into_iter().map(|(_, values)| values).collect();
         let counts = || values.iter().map(Vec::len);
         let each = match (counts().min().unwrap_or(0), counts().max().unwrap_or(0)) {
@@ -97,7 +99,7 @@ impl Traverse {
                 path(&target.path)
             ),
             &json!({
-                "dims": dims, "rates": found.rate_per_dimension, "values": values, "out": json_path(&target.path),
+                "dims": dims, "rates": found.rate_per_dimension, "values": values, "condition": self.conditions.given(), "out": json_path(&target.path),
                 "seed": self.files.seed()
             }),
         );

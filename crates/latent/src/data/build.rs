@@ -3,6 +3,7 @@
 //! The one pass over all rows gives hash, NaN check, range, mean, variance and repeated rows; everything else
 //! follows from these and from the settings.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -16,7 +17,7 @@ use super::open::{Found, find};
 use super::opened::{Source, source_of};
 use super::rows::Preparation;
 use super::scan::{Assigned, scan};
-use super::settings::{Binarize, Flip, Header, Part};
+use super::settings::{Binarize, Channels, Flip, Header, ImageSettings, Part, Size};
 use super::split::{self, Fractions, UNUSED};
 use super::{
     Data, DataError, DataSettings, Facts, Normalisation, SampleShape, Split, ValueKind, condition, constant,
@@ -95,7 +96,7 @@ impl Data {
                     _ => other.main,
                 };
                 check_shape(&*rows, found.main.shape())?;
-                condition::check_told(&condition::asked(settings), &*rows)?;
+                condition::check_told(&condition::asked(settings, &*found.main), &[], &*rows)?;
                 *slot = Some((rows, other.fashion));
             }
         }
@@ -104,7 +105,7 @@ impl Data {
             && let Some(test) = found.test
         {
             check_shape(&*test, found.main.shape())?;
-            condition::check_told(&condition::asked(settings), &*test)?;
+            condition::check_told(&condition::asked(settings, &*found.main), &[], &*test)?;
             given_test = Some((test, found.fashion));
         }
         let fraction = |part: &Option<Part>, is_given: bool| match part {
@@ -129,7 +130,7 @@ impl Data {
                 parts.push(Assigned { rows, roles, fashion });
             }
         }
-        Self::build(parts, settings, meaning, chosen.names, key, log)
+        Self::build(parts, settings, meaning, chosen.names, &[], key, log)
     }
 
     /// Opens other data for a trained model: all rows form the [test split](Split::Test), checked against the
@@ -144,10 +145,26 @@ impl Data {
         key: Key,
         log: &mut dyn FnMut(String),
     ) -> Result<Self, DataError> {
+        Self::open_told_for(model, settings, &[], key, log)
+    }
+
+    /// As [`open_for`](Self::open_for), where rows that don't say what the model is told are told `given`, such as
+    /// `("label", "Trouser")`.
+    ///
+    /// # Errors
+    /// As [`open_for`](Self::open_for), and as [`Facts::condition_of`] for what is given.
+    pub fn open_told_for(
+        model: &Facts,
+        settings: &DataSettings,
+        given: &[(String, String)],
+        key: Key,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Self, DataError> {
+        let given = model.condition_given(given)?;
         let settings = Self::settings_for(settings);
         settings.check()?;
-        let found = find(&settings.source, &settings, Some(model), log)?;
-        Self::open_found_for(found, model, &settings, key.fold("data"), log)
+        let (found, settings) = find_like(model, settings, log)?;
+        Self::open_found_for(found, model, &settings, &given, key.fold("data"), log)
     }
 
     /// The settings of a model's run without what does not apply to other data.
@@ -169,6 +186,7 @@ impl Data {
         found: Found,
         model: &Facts,
         settings: &DataSettings,
+        given: &[Option<f32>],
         key: Key,
         log: &mut dyn FnMut(String),
     ) -> Result<Self, DataError> {
@@ -178,12 +196,12 @@ impl Data {
             if rows.columns().is_empty() || model.columns.is_empty() {
                 check_shape(&*rows, constant::whole_shape(model))?;
             }
-            condition::check_told(&model.condition, &*rows)?;
+            condition::check_told(&model.condition, given, &*rows)?;
             condition::check_classes(&model.condition, &*rows, found.fashion)?;
             let roles = vec![2; rows.rows() as usize];
             parts.push(Assigned { rows, roles, fashion: found.fashion });
         }
-        Self::build(parts, settings, Meaning::Other(model), None, key, log)
+        Self::build(parts, settings, Meaning::Other(model), None, given, key, log)
     }
 
     fn build(
@@ -191,6 +209,7 @@ impl Data {
         settings: &DataSettings,
         meaning: Meaning<'_>,
         only: Option<Vec<String>>,
+        given: &[Option<f32>],
         key: Key,
         log: &mut dyn FnMut(String),
     ) -> Result<Self, DataError> {
@@ -218,9 +237,10 @@ impl Data {
         };
         let closed = only.is_some();
         let mut classes = only.or_else(|| stated.map(|facts| facts.classes.clone())).unwrap_or_default();
-        let mut told = other.map_or_else(|| condition::asked(settings), |model| model.condition.clone());
-        let names = condition::numbers_of(&told);
-        let mut training_numbers = vec![Vec::new(); names.len()];
+        let mut told = stated
+            .map_or_else(|| condition::asked(settings, &*parts[0].rows), |facts| facts.condition.clone());
+        let names: Vec<String> = told.iter().map(|attribute| attribute.name().to_string()).collect();
+        let mut fashion = Vec::new();
         let mut sources: Vec<Source> = Vec::new();
         let mut splits: [Vec<u64>; 3] = Default::default();
         let mut first = 0;
@@ -233,14 +253,17 @@ impl Data {
             if let Some(labels) = &labels {
                 labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
             }
-            for (name, training) in names.iter().zip(&mut training_numbers) {
+            for name in &names {
                 let values = part.rows.numbers(name).unwrap_or_default();
                 values.iter().for_each(|value| hash.update(value.to_le_bytes()));
-                let rows = values.iter().zip(&part.roles).filter(|(_, role)| **role == 0);
-                training.extend(rows.map(|(value, _)| *value));
+                if let Some(words) = part.rows.words(name) {
+                    hash.update(words.classes.join("\n"));
+                    words.of.iter().for_each(|place| hash.update(place.to_le_bytes()));
+                }
             }
             let rows = part.rows.rows();
-            sources.push(Source { rows: part.rows, first, labels, numbers: Vec::new() });
+            fashion.push(part.fashion);
+            sources.push(Source { rows: part.rows, first, labels, told: Vec::new() });
             first += rows;
         }
         let lost =
@@ -257,20 +280,24 @@ impl Data {
         hash.update(settings.fingerprint(other.is_none()));
         let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
 
-        match stated {
-            Some(facts) => told = facts.condition.clone(),
-            None => {
-                let mut counts = vec![0; classes.len()];
-                for label in splits[0].iter().filter_map(|&id| source_of(&sources, id).label(id)) {
-                    if let Some(count) = counts.get_mut(label as usize) {
-                        *count += 1;
-                    }
+        if stated.is_none() {
+            let words = |name: &str| {
+                let words = sources.iter().filter_map(|source| source.rows.words(name));
+                words.flat_map(|words| words.classes.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+            };
+            condition::resolve_classes(&mut told, settings, &classes, words)?;
+            let mut training = vec![Vec::new(); told.len()];
+            for (attribute, training) in told.iter().zip(&mut training) {
+                for (source, &fashion) in sources.iter().zip(&fashion) {
+                    let values = condition::values_of(attribute, &*source.rows, fashion);
+                    let own = splits[0].iter().filter_map(|id| id.checked_sub(source.first));
+                    training.extend(own.filter_map(|row| values.get(row as usize)).copied());
                 }
-                condition::resolve(&mut told, &classes, &counts, &training_numbers)?;
             }
+            condition::resolve(&mut told, &training);
         }
-        for source in &mut sources {
-            source.numbers = condition::standardised(&told, &*source.rows)?;
+        for (source, &fashion) in sources.iter_mut().zip(&fashion) {
+            source.told = condition::standardised(&told, given, &*source.rows, fashion)?;
         }
         let held = |count: u64, of: usize| count >= 50 || (count > 0 && count * 100 >= of as u64);
         let overlaps = if held(audit.fashion[0], splits[0].len() + splits[1].len()) {
@@ -374,6 +401,54 @@ impl Data {
     }
 }
 
+/// Finds other data for a model. Images of another size or of other channels are brought to the model's, and it is said; the
+/// settings are those that they were read with.
+fn find_like(
+    model: &Facts,
+    settings: DataSettings,
+    log: &mut dyn FnMut(String),
+) -> Result<(Found, DataSettings), DataError> {
+    let mut said = Vec::new();
+    let found = find(&settings.source, &settings, Some(model), &mut |line| said.push(line));
+    let SampleShape::Image { channels, height, width } = model.shape else {
+        said.into_iter().for_each(&mut *log);
+        return Ok((found?, settings));
+    };
+    let others = match &found {
+        Ok(found) => {
+            let shapes =
+                [Some(&found.main), found.test.as_ref()].into_iter().flatten().map(|rows| rows.shape());
+            shapes
+                .filter(|shape| shape.is_image() && *shape != model.shape)
+                .map(|shape| shape.to_string())
+                .next()
+        }
+        // Images that are not alike.
+        Err(DataError::Setting { key: "image.size" | "image.channels", .. }) => {
+            Some("images of several shapes".into())
+        }
+        Err(_) => None,
+    };
+    let wanted = match channels {
+        1 => Channels::Grey,
+        3 => Channels::Colour,
+        _ => settings.image.channels,
+    };
+    let Some(others) = others else {
+        said.into_iter().for_each(&mut *log);
+        return Ok((found?, settings));
+    };
+    let image = ImageSettings {
+        size: Some(Size::Sides([height, width])),
+        channels: wanted,
+        ..settings.image.clone()
+    };
+    let settings = DataSettings { image, ..settings };
+    let found = find(&settings.source, &settings, Some(model), log)?;
+    log(format!("{}: {others}, brought to {}, which the model was trained on", settings.source, model.shape));
+    Ok((found, settings))
+}
+
 /// Checks that each split has rows that count.
 fn check_weights(sources: &[Source], splits: &[Vec<u64>; 3]) -> Result<(), DataError> {
     for (split, ids) in Split::ALL.into_iter().zip(splits) {
@@ -400,14 +475,14 @@ fn renumber(labels: &Labels, fashion: bool, closed: bool, classes: &mut Vec<Stri
         .into_iter()
         .map(|name| match classes.iter().position(|class| *class == name) {
             Some(place) => place as u32,
-            None if closed => u32::MAX,
+            None if closed => Labels::UNKNOWN,
             None => {
                 classes.push(name);
                 (classes.len() - 1) as u32
             }
         })
         .collect();
-    labels.of.iter().map(|&label| numbers[label as usize]).collect()
+    labels.of.iter().map(|&label| numbers.get(label as usize).copied().unwrap_or(Labels::UNKNOWN)).collect()
 }
 
 /// The facts of tables of real numbers without their constant columns.

@@ -7,7 +7,7 @@ use super::{DataError, DataSettings, Facts, Normalisation, SampleShape, StoredTy
 /// Columns are named in tables only.
 pub(crate) fn check_roles(settings: &DataSettings, rows: &dyn Dataset) -> Result<(), DataError> {
     for (key, name) in [("label", &settings.label), ("group", &settings.group)] {
-        if let (Some(name), "idx" | "npy" | "npz" | "images" | "memory") = (name, rows.format()) {
+        if let (Some(name), "idx" | "npy" | "npz" | "memory") = (name, rows.format()) {
             return Err(DataError::setting(
                 key,
                 format!(
@@ -18,6 +18,13 @@ pub(crate) fn check_roles(settings: &DataSettings, rows: &dyn Dataset) -> Result
                 format!("leave data.{key} out"),
             ));
         }
+    }
+    if let (Some(name), "images") = (&settings.label, rows.format())
+        && rows.labels().is_none()
+    {
+        let what = format!("{name:?} names an attribute of images, and {} has none", rows.path().display());
+        let remedy = "name the table of attributes in data.attributes, or read file names by data.pattern";
+        return Err(DataError::setting("label", what, remedy));
     }
     Ok(())
 }
@@ -63,7 +70,7 @@ pub(crate) fn stub(settings: &DataSettings, rows: &dyn Dataset) -> Facts {
         variance: Vec::new(),
         hash: String::new(),
         overlaps: Vec::new(),
-        condition: condition::asked(settings),
+        condition: condition::asked(settings, rows),
         table: rows.table().cloned(),
     }
 }

@@ -31,7 +31,7 @@ impl Chosen {
         let Some(names) = &self.names else { return Ok(vec![true; rows.rows() as usize]) };
         let labels = labels(rows)?;
         let kept: Vec<bool> = class_names(labels, fashion).iter().map(|name| names.contains(name)).collect();
-        Ok(labels.of.iter().map(|&label| kept[label as usize]).collect())
+        Ok(labels.of.iter().map(|&label| kept.get(label as usize).copied().unwrap_or(false)).collect())
     }
 }
 

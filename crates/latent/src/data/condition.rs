@@ -7,11 +7,16 @@
 //! A class is one-hot over the classes of the training data; a number is standardised by mean and deviation
 //! over the training rows. [`Facts::condition`](super::Facts) keeps both, so that other data, and what a user
 //! types later, means the same.
+//!
+//! Under `data.condition_dropout` each attribute has one input more, which is 1 (and the others 0) where its value is
+//! unknown: missing in the data, or hidden by chance in training, so that p(x) is learned beside p(x | c).
+//!
+//! Reference: Ho and Salimans, *Classifier-free diffusion guidance* (arXiv 2207.12598), for conditions hidden by chance.
 
 use serde::{Deserialize, Serialize};
 
 use super::classes::{class_names, listed, nearest};
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Labels};
 use super::moments::Moments;
 use super::{DataError, DataSettings, Facts};
 
@@ -33,6 +38,9 @@ pub enum Attribute {
         classes: Vec<String>,
         /// How many training rows each class has.
         counts: Vec<u64>,
+        /// Whether a row's class may be unknown: an input more says so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unknown: bool,
     },
     /// A number, standardised: `(value − mean) / deviation`.
     Number {
@@ -44,6 +52,9 @@ pub enum Attribute {
         deviation: f64,
         /// The least and greatest value of the training rows, in the user's units.
         range: [f64; 2],
+        /// Whether a row's number may be unknown: an input more says so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unknown: bool,
     },
 }
 
@@ -57,9 +68,30 @@ impl Attribute {
 
     /// How many numbers of c it takes.
     pub fn width(&self) -> usize {
-        match self {
+        let known = match self {
             Self::Class { classes, .. } => classes.len(),
             Self::Number { .. } => 1,
+        };
+        known + usize::from(self.may_be_unknown())
+    }
+
+    /// Whether the model knows what it means that the value is unknown.
+    pub fn may_be_unknown(&self) -> bool {
+        match self {
+            Self::Class { unknown, .. } | Self::Number { unknown, .. } => *unknown,
+        }
+    }
+
+    /// Appends the inputs of one value: the place of a class, a standardised number, or NaN for unknown.
+    pub(crate) fn append(&self, value: f32, out: &mut Vec<f32>) {
+        match self {
+            Self::Class { classes, .. } => {
+                out.extend((0..classes.len()).map(|class| f32::from(u8::from(class as f32 == value))));
+            }
+            Self::Number { .. } => out.push(if value.is_nan() { 0.0 } else { value }),
+        }
+        if self.may_be_unknown() {
+            out.push(f32::from(u8::from(value.is_nan())));
         }
     }
 
@@ -78,22 +110,26 @@ impl std::fmt::Display for Attribute {
     /// `kind (2 classes)` or `age (18 to 80, mean 40.5, deviation 12.1)`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Class { name, classes, .. } => write!(f, "{name} ({} classes)", classes.len()),
-            Self::Number { name, mean, deviation, range: [least, most] } => {
-                write!(f, "{name} ({least} to {most}, mean {mean:.4}, deviation {deviation:.4})")
+            Self::Class { name, classes, .. } => write!(f, "{name} ({} classes", classes.len())?,
+            Self::Number { name, mean, deviation, range: [least, most], .. } => {
+                write!(f, "{name} ({least} to {most}, mean {mean:.4}, deviation {deviation:.4}")?;
             }
         }
+        f.write_str(if self.may_be_unknown() { ", or unknown)" } else { ")" })
     }
 }
 
-/// What `data.condition` asks for, before any row was read.
-pub(crate) fn asked(settings: &DataSettings) -> Vec<Attribute> {
+/// What `data.condition` asks for of such rows, before any was read: attributes of words are classes.
+pub(crate) fn asked(settings: &DataSettings, rows: &dyn Dataset) -> Vec<Attribute> {
+    let unknown = settings.condition_dropout.is_some();
     let attribute = |name: &String| {
         if is_label(settings, name) {
             let name = settings.label.clone().unwrap_or_else(|| LABEL.into());
-            Attribute::Class { name, classes: Vec::new(), counts: Vec::new() }
+            Attribute::Class { name, classes: Vec::new(), counts: Vec::new(), unknown }
+        } else if rows.words(name).is_some() {
+            Attribute::Class { name: name.clone(), classes: Vec::new(), counts: Vec::new(), unknown }
         } else {
-            Attribute::Number { name: name.clone(), mean: 0.0, deviation: 1.0, range: [0.0; 2] }
+            Attribute::Number { name: name.clone(), mean: 0.0, deviation: 1.0, range: [0.0; 2], unknown }
         }
     };
     settings.condition.iter().map(attribute).collect()
@@ -106,7 +142,8 @@ pub(crate) fn is_label(settings: &DataSettings, name: &str) -> bool {
 
 /// The columns of numbers that are told and so are no part of x: those of the model `like`, or those asked for.
 pub(crate) fn number_names(settings: &DataSettings, like: Option<&Facts>) -> Vec<String> {
-    like.map_or_else(|| numbers_of(&asked(settings)), |facts| numbers_of(&facts.condition))
+    let asked = || settings.condition.iter().filter(|name| !is_label(settings, name)).cloned().collect();
+    like.map_or_else(asked, |facts| numbers_of(&facts.condition))
 }
 
 /// The names of the attributes that are numbers.
@@ -135,7 +172,7 @@ pub(crate) fn check_asked(settings: &DataSettings, rows: &dyn Dataset) -> Result
                     label_remedy(rows.format()),
                 ));
             }
-        } else if rows.numbers(name).is_none() {
+        } else if rows.numbers(name).is_none() && rows.words(name).is_none() {
             let numbers = rows.number_names();
             let (what, remedy) = match rows.format() {
                 "memory" => (
@@ -144,6 +181,12 @@ pub(crate) fn check_asked(settings: &DataSettings, rows: &dyn Dataset) -> Result
                         0 => "give them with `Memory::condition`".to_string(),
                         _ => format!("they have {}", listed(&numbers)),
                     },
+                ),
+                "images" => (
+                    format!("{name:?} names an attribute of images, and {path} has none"),
+                    "lay a table beside the images and name it in data.attributes, or read their names by \
+                     data.pattern"
+                        .into(),
                 ),
                 format => (
                     format!("{name:?} names a column, and {path} is {format}, not csv"),
@@ -157,12 +200,25 @@ pub(crate) fn check_asked(settings: &DataSettings, rows: &dyn Dataset) -> Result
     Ok(())
 }
 
-/// Checks that data beside the training data, or for a trained model, holds what the model is told.
-pub(crate) fn check_told(attributes: &[Attribute], rows: &dyn Dataset) -> Result<(), DataError> {
-    for attribute in attributes {
+/// The words of an attribute that is a class: those under its name, or else the labels.
+pub(crate) fn classes_of<'a>(attribute: &Attribute, rows: &'a dyn Dataset) -> Option<&'a Labels> {
+    rows.words(attribute.name()).or_else(|| rows.labels())
+}
+
+/// Checks that data beside the training data, or for a trained model, holds what the model is told, except for attributes
+/// that were `given` otherwise or may be unknown.
+pub(crate) fn check_told(
+    attributes: &[Attribute],
+    given: &[Option<f32>],
+    rows: &dyn Dataset,
+) -> Result<(), DataError> {
+    for (index, attribute) in attributes.iter().enumerate() {
+        if attribute.may_be_unknown() || given.get(index).is_some_and(Option::is_some) {
+            continue;
+        }
         let name = attribute.name();
         match attribute {
-            Attribute::Class { .. } if rows.labels().is_none() => {
+            Attribute::Class { .. } if classes_of(attribute, rows).is_none() => {
                 let what =
                     format!("there are no labels, and the model is told the class of each row ({name})");
                 return Err(DataError::mismatch(rows.path(), what, label_remedy(rows.format())));
@@ -187,10 +243,10 @@ pub(crate) fn check_classes(
     rows: &dyn Dataset,
     fashion: bool,
 ) -> Result<(), DataError> {
-    let Some(labels) = rows.labels() else { return Ok(()) };
-    let found = class_names(labels, fashion);
     for attribute in attributes {
         let Attribute::Class { classes, .. } = attribute else { continue };
+        let Some(labels) = classes_of(attribute, rows) else { continue };
+        let found = class_names(labels, fashion);
         if let Some(unknown) = found.iter().find(|name| !classes.contains(name)) {
             let what =
                 format!("the class {unknown:?} is none that the model is told{}", nearest(unknown, classes));
@@ -205,7 +261,10 @@ pub(crate) fn check_classes(
 fn label_remedy(format: &str) -> &'static str {
     match format {
         "csv" => "set data.label to the column that holds the class",
-        "images" => "put the images of each class into a subfolder of its name",
+        "images" => {
+            "put the images of each class into a subfolder of its name, or name a column of data.attributes or a part of \
+             data.pattern in data.label"
+        }
         "idx" => "lay the file of labels beside the images, named as MNIST's",
         "npy" => "store x and labels together in one npz file, as the arrays x and y",
         "npz" => "add the classes as an array of integers named y",
@@ -214,35 +273,61 @@ fn label_remedy(format: &str) -> &'static str {
     }
 }
 
-/// Fills in what the training rows tell: the classes with `counts`, and mean, deviation and range of `numbers`, the
-/// training rows' values of each number in the order of the attributes.
-pub(crate) fn resolve(
+/// What is told of one attribute of every row of a source: the place of a class among `classes`, a number in the user's
+/// units; NaN where it is unknown. Empty where the source does not say.
+pub(crate) fn values_of(attribute: &Attribute, rows: &dyn Dataset, fashion: bool) -> Vec<f64> {
+    match attribute {
+        Attribute::Number { name, .. } => rows.numbers(name).unwrap_or_default().to_vec(),
+        Attribute::Class { classes, .. } => {
+            let Some(labels) = classes_of(attribute, rows) else { return Vec::new() };
+            let names = class_names(labels, fashion);
+            let place = |name: &String| classes.iter().position(|class| class == name);
+            let places: Vec<f64> =
+                names.iter().map(|name| place(name).map_or(f64::NAN, |place| place as f64)).collect();
+            labels.of.iter().map(|&of| places.get(of as usize).copied().unwrap_or(f64::NAN)).collect()
+        }
+    }
+}
+
+/// Fills in what the training rows tell. Classes come first, so that [`values_of`] knows their places: `labels` are those
+/// of the class of each row, `words` says those of other attributes.
+pub(crate) fn resolve_classes(
     attributes: &mut [Attribute],
-    names: &[String],
-    rows_of: &[u64],
-    numbers: &[Vec<f64>],
+    settings: &DataSettings,
+    labels: &[String],
+    words: impl Fn(&str) -> Vec<String>,
 ) -> Result<(), DataError> {
-    let mut numbers = numbers.iter();
     for attribute in attributes {
+        let Attribute::Class { name, classes, .. } = attribute else { continue };
+        *classes = if is_label(settings, name) { labels.to_vec() } else { words(name) };
+        if classes.len() > MOST_CLASSES {
+            return Err(DataError::setting(
+                "condition",
+                format!("{name:?} has {} classes, and {MOST_CLASSES} can be told at most", classes.len()),
+                "leave it out, or choose fewer with data.classes",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Counts of classes, and mean, deviation and range of numbers, over the training rows' values of each attribute.
+pub(crate) fn resolve(attributes: &mut [Attribute], training: &[Vec<f64>]) {
+    for (attribute, values) in attributes.iter_mut().zip(training) {
         match attribute {
-            Attribute::Class { name, classes, counts } => {
-                if names.len() > MOST_CLASSES {
-                    return Err(DataError::setting(
-                        "condition",
-                        format!(
-                            "{name:?} has {} classes, and {MOST_CLASSES} can be told at most",
-                            names.len()
-                        ),
-                        "leave it out, or choose fewer with data.classes",
-                    ));
+            Attribute::Class { classes, counts, .. } => {
+                *counts = vec![0; classes.len()];
+                for place in values.iter().filter(|place| !place.is_nan()) {
+                    counts[*place as usize] += 1;
                 }
-                *classes = names.to_vec();
-                *counts = rows_of.to_vec();
             }
             Attribute::Number { mean, deviation, range, .. } => {
-                let Some(values) = numbers.next().filter(|values| !values.is_empty()) else { continue };
+                let known: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+                if known.is_empty() {
+                    continue;
+                }
                 let mut moments = Moments::new(1);
-                values.iter().for_each(|&value| moments.add(&[value], true));
+                known.iter().for_each(|&value| moments.add(&[value], true));
                 let (least, greatest) = moments.train.range();
                 let (means, variances) = moments.mean_and_variance();
                 *mean = means[0];
@@ -252,40 +337,49 @@ pub(crate) fn resolve(
             }
         }
     }
-    Ok(())
 }
 
-/// The numbers that are told of each row of a source, a list for each attribute that is one, as the model sees them.
-pub(crate) fn standardised(attributes: &[Attribute], rows: &dyn Dataset) -> Result<Vec<Vec<f32>>, DataError> {
+/// What is told of each row of a source as the model sees it, a list for each attribute: places of classes, standardised
+/// numbers, NaN for unknown. Where the source does not say, what was `given`.
+pub(crate) fn standardised(
+    attributes: &[Attribute],
+    given: &[Option<f32>],
+    rows: &dyn Dataset,
+    fashion: bool,
+) -> Result<Vec<Vec<f32>>, DataError> {
     let mut lists = Vec::new();
-    for attribute in attributes {
-        let Attribute::Number { name, mean, deviation, .. } = attribute else { continue };
-        let values = rows.numbers(name).unwrap_or_default();
-        let list: Vec<f32> =
-            values.iter().map(|&value| Attribute::standardised(value, *mean, *deviation)).collect();
-        if let Some(row) = list.iter().position(|value| !value.is_finite()) {
+    for (index, attribute) in attributes.iter().enumerate() {
+        let given = given.get(index).copied().flatten();
+        let mut values = values_of(attribute, rows, fashion);
+        values.resize(rows.rows() as usize, f64::NAN);
+        let seen = |&value: &f64| match attribute {
+            _ if value.is_nan() => given.unwrap_or(f32::NAN),
+            Attribute::Class { .. } => value as f32,
+            Attribute::Number { mean, deviation, .. } => Attribute::standardised(value, *mean, *deviation),
+        };
+        let list: Vec<f32> = values.iter().map(seen).collect();
+        let name = attribute.name();
+        let beyond = |(value, seen): (&f64, &f32)| !value.is_nan() && !seen.is_finite();
+        if let Some(row) = values.iter().zip(&list).position(beyond) {
             let what = format!("{name:?} is {} in row {row}, too far from what the model knows", values[row]);
             return Err(DataError::mismatch(rows.path(), what, "give it in the units of the training data"));
+        }
+        if let (false, Attribute::Number { .. }) = (attribute.may_be_unknown(), attribute)
+            && let Some(row) = list.iter().position(|value| value.is_nan())
+        {
+            let what =
+                format!("{name:?} is missing in row {row}, and the model has not learned what that means");
+            let remedy = "fill it in, or train with data.condition_dropout = 0.1";
+            return Err(DataError::mismatch(rows.path(), what, remedy));
         }
         lists.push(list);
     }
     Ok(lists)
 }
 
-/// Appends c of one row: its class, and its number for each attribute that is one (as the model sees it).
-pub(crate) fn append(
-    attributes: &[Attribute],
-    label: Option<u32>,
-    mut numbers: impl Iterator<Item = f32>,
-    out: &mut Vec<f32>,
-) {
-    for attribute in attributes {
-        match attribute {
-            Attribute::Class { classes, .. } => {
-                let place = label.map(|label| label as usize);
-                out.extend((0..classes.len()).map(|class| f32::from(u8::from(Some(class) == place))));
-            }
-            Attribute::Number { .. } => out.push(numbers.next().unwrap_or(0.0)),
-        }
+/// Appends c of one row: a value of each attribute, as [`standardised`] has them.
+pub(crate) fn append(attributes: &[Attribute], values: impl Iterator<Item = f32>, out: &mut Vec<f32>) {
+    for (attribute, value) in attributes.iter().zip(values) {
+        attribute.append(value, out);
     }
 }

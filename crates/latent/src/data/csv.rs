@@ -40,6 +40,8 @@ pub(crate) struct Roles<'a> {
     /// are there. Others are then left out, and labels and groups may be missing.
     pub wanted: Option<&'a Facts>,
     pub header: Header,
+    /// Whether what is told beside x may be missing: the class, which has an empty name then, and numbers, which are NaN.
+    pub gaps: bool,
 }
 
 impl Table {
@@ -148,9 +150,11 @@ impl Table {
                 let what = format!("the line has {} cells, the header {}", record.len(), header.len());
                 return Err(cell_error(column, what, "give every line as many cells as the header".into()));
             }
-            for (names, column) in [(&mut label_names, label), (&mut group_names, group)] {
+            for (names, column, gaps) in
+                [(&mut label_names, label, roles.gaps), (&mut group_names, group, false)]
+            {
                 let Some(column) = column else { continue };
-                if record[column].is_empty() {
+                if record[column].is_empty() && !gaps {
                     let what = "the cell is empty".to_string();
                     return Err(cell_error(column, what, "give every row a value here".into()));
                 }
@@ -169,6 +173,10 @@ impl Table {
                 })?);
             }
             for (&column, (_, values)) in told.iter().zip(&mut numbers) {
+                if roles.gaps && is_missing(&record[column]) {
+                    values.push(f64::NAN);
+                    continue;
+                }
                 values.push(number(&record[column]).map_err(|wrong| {
                     let remedy = match wrong {
                         Wrong::Text => format!(

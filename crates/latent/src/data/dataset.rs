@@ -51,6 +51,11 @@ pub(crate) trait Dataset: Send + Sync {
         None
     }
 
+    /// The words of an attribute that is told beside x, other than the class.
+    fn words(&self, _name: &str) -> Option<&Labels> {
+        None
+    }
+
     /// The names under which numbers were given, for messages.
     fn number_names(&self) -> Vec<String> {
         Vec::new()
@@ -194,7 +199,7 @@ impl Number {
 pub(crate) struct Labels {
     /// The name of each class.
     pub classes: Vec<String>,
-    /// The class of each row.
+    /// The class of each row; [`Labels::UNKNOWN`] where it is missing.
     pub of: Vec<u32>,
 }
 
@@ -202,9 +207,13 @@ pub(crate) struct Labels {
 const MOST_CLASSES: usize = 65_536;
 
 impl Labels {
-    /// Numbers each distinct name, in numerical order where all are integers, else alphabetically.
+    /// The class of a row that nothing is known of.
+    pub(crate) const UNKNOWN: u32 = u32::MAX;
+
+    /// Numbers each distinct name, in numerical order where all are integers, else alphabetically; no name at all is of no
+    /// known class.
     pub(crate) fn from_names(names: &[String]) -> Result<Self, String> {
-        let distinct: BTreeSet<&String> = names.iter().collect();
+        let distinct: BTreeSet<&String> = names.iter().filter(|name| !name.is_empty()).collect();
         if distinct.len() > MOST_CLASSES {
             return Err(format!("{} different labels are too many for classes", distinct.len()));
         }
@@ -216,7 +225,7 @@ impl Labels {
         }
         let number: std::collections::HashMap<&String, u32> =
             classes.iter().enumerate().map(|(index, name)| (*name, index as u32)).collect();
-        let of = names.iter().map(|name| number[name]).collect();
+        let of = names.iter().map(|name| number.get(name).copied().unwrap_or(Self::UNKNOWN)).collect();
         Ok(Self { classes: classes.into_iter().cloned().collect(), of })
     }
 

@@ -37,7 +37,7 @@ impl Examples for Data {
     }
 
     fn rows(&self, split: Split, positions: &[usize], epoch: u64) -> Result<Rows, DataError> {
-        Data::rows(self, split, positions, epoch)
+        self.rows_to_learn(split, positions, epoch)
     }
 
     fn workers(&self) -> usize {

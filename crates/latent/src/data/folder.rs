@@ -12,6 +12,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::array::MOST_FEATURES;
+use super::attributes::Attributes;
 use super::dataset::{Dataset, Labels, Number, Visit};
 use super::fit::Fit;
 use super::ordered::Ordered;
@@ -26,6 +27,7 @@ pub(crate) struct Folder {
     root: PathBuf,
     core: Arc<Core>,
     labels: Option<Labels>,
+    attributes: Attributes,
 }
 
 /// What a decoding thread needs.
@@ -135,7 +137,16 @@ impl Folder {
             shape,
             broken: survey.broken,
         };
-        Ok(Self { root: root.to_path_buf(), core: Arc::new(core), labels })
+        Ok(Self { root: root.to_path_buf(), core: Arc::new(core), labels, attributes: Attributes::default() })
+    }
+}
+
+impl Folder {
+    /// With what is told of the images beside them; their class, where that says it, instead of the subfolder's.
+    pub(crate) fn with_attributes(mut self, mut attributes: Attributes) -> Self {
+        self.labels = attributes.labels.take().or(self.labels);
+        self.attributes = attributes;
+        self
     }
 }
 
@@ -278,6 +289,18 @@ impl Dataset for Folder {
 
     fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
+    }
+
+    fn numbers(&self, name: &str) -> Option<&[f64]> {
+        self.attributes.numbers.iter().find(|(own, _)| own == name).map(|(_, values)| &values[..])
+    }
+
+    fn words(&self, name: &str) -> Option<&Labels> {
+        self.attributes.words.iter().find(|(own, _)| own == name).map(|(_, words)| words)
+    }
+
+    fn number_names(&self) -> Vec<String> {
+        self.attributes.names.clone()
     }
 
     fn name(&self, row: u64) -> Option<String> {

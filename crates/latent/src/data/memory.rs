@@ -153,6 +153,6 @@ impl Data {
         let numbers = number_names(&settings, Some(model));
         let wanted = Some(model).filter(|model| !model.columns.is_empty());
         let rows = MemoryRows::new(memory, &settings.image, &numbers, wanted)?;
-        Self::open_found_for(Found::only(rows), model, &settings, key.fold("data"), log)
+        Self::open_found_for(Found::only(rows), model, &settings, &[], key.fold("data"), log)
     }
 }

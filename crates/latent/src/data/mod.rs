@@ -14,6 +14,7 @@
 //! ```
 
 mod array;
+mod attributes;
 mod build;
 mod checks;
 mod classes;

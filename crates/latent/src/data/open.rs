@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::array::ArrayRows;
+use super::attributes;
 use super::condition::{label_name, number_names};
 use super::csv::{Roles, Table};
 use super::dataset::Dataset;
@@ -105,7 +106,8 @@ fn find_folder(
         (None, Some(test)) => Ok(Found { fashion, ..Found::only(read(&test)?) }),
         (None, None) => {
             let (files, labels) = folder::list(path, log)?;
-            Ok(Found::only(images(path, files, labels, settings, like)?))
+            let said = attributes::of(path, &files, settings, like)?;
+            Ok(Found::only(images(path, files, labels, settings, like)?.with_attributes(said)))
         }
     }
 }
@@ -205,6 +207,7 @@ fn table(
         numbers: &numbers,
         wanted,
         header: settings.header,
+        gaps: settings.condition_dropout.is_some(),
     };
     let mixed = |log: &mut dyn FnMut(String)| table::read(path, text_of(path)?, roles, settings, log);
     let is_mixed = match wanted {

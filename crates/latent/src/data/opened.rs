@@ -3,7 +3,7 @@
 //! A row is read by position, wherever it is needed, and prepared for the model: x, and what travels with it.
 
 use super::condition;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Labels};
 use super::rows::Preparation;
 use super::scan::Audit;
 use super::{DataError, Facts, Rows, Split, known};
@@ -30,8 +30,8 @@ pub(super) struct Source {
     pub(super) rows: Box<dyn Dataset>,
     pub(super) first: u64,
     pub(super) labels: Option<Vec<u32>>,
-    /// What is told of each row, a list for each attribute that is a number, as the model sees it.
-    pub(super) numbers: Vec<Vec<f32>>,
+    /// What is told of each row as the model sees it, a list for each attribute: see [`condition::standardised`].
+    pub(super) told: Vec<Vec<f32>>,
 }
 
 impl Data {
@@ -71,14 +71,51 @@ impl Data {
         source.rows.name(id - source.first)
     }
 
-    /// Whether the rows of a split have labels.
+    /// Whether the rows of a split have labels, all of them.
     pub fn has_labels(&self, split: Split) -> bool {
-        self.ids(split).first().is_some_and(|id| self.source(*id).labels.is_some())
+        !self.is_empty(split) && self.ids(split).iter().all(|id| self.label(*id).is_some())
     }
 
-    /// The class of each row of a split, without reading x; empty where there are no labels.
+    /// The class of each row of a split, without reading x; empty where any row has none.
     pub fn labels(&self, split: Split) -> Vec<u32> {
-        self.ids(split).iter().filter_map(|id| self.label(*id)).collect()
+        self.ids(split).iter().map(|id| self.label(*id)).collect::<Option<_>>().unwrap_or_default()
+    }
+
+    /// The class of each row of a split, where it has one.
+    pub fn known_labels(&self, split: Split) -> Vec<Option<u32>> {
+        self.ids(split).iter().map(|id| self.label(*id)).collect()
+    }
+
+    /// Rows to train on: as [`rows`](Self::rows), with each attribute of the condition hidden by chance, as
+    /// `data.condition_dropout` has it. What is hidden is a function of the row and the epoch.
+    pub(super) fn rows_to_learn(
+        &self,
+        split: Split,
+        positions: &[usize],
+        epoch: u64,
+    ) -> Result<Rows, DataError> {
+        let mut rows = self.rows(split, positions, epoch)?;
+        let dropout = self.preparation.condition_dropout;
+        let width = self.facts.condition_width();
+        if split != Split::Train || dropout == 0.0 || width == 0 {
+            return Ok(rows);
+        }
+        let key = self.preparation.key.fold("condition dropout").fold(epoch);
+        let mut uniforms = vec![0.0; self.facts.condition.len()];
+        for (&id, c) in rows.ids.iter().zip(rows.condition.chunks_exact_mut(width)) {
+            key.fold(id).uniforms(&mut uniforms);
+            let mut c = c;
+            for (attribute, &uniform) in self.facts.condition.iter().zip(&uniforms) {
+                let (own, rest) = c.split_at_mut(attribute.width());
+                if uniform < dropout {
+                    let mut hidden = Vec::with_capacity(own.len());
+                    attribute.append(f32::NAN, &mut hidden);
+                    own.copy_from_slice(&hidden);
+                }
+                c = rest;
+            }
+        }
+        Ok(rows)
     }
 
     /// The rows at these positions of a split, prepared for the model: normalised, binarised, and, in training,
@@ -104,7 +141,7 @@ impl Data {
             self.preparation.prepare(&values, x, masks.next().unwrap_or_default(), id, split, epoch);
             let source = self.source(id);
             let label = source.label(id);
-            condition::append(&self.facts.condition, label, source.numbers(id), &mut rows.condition);
+            condition::append(&self.facts.condition, source.told(id), &mut rows.condition);
             if self.is_weighted {
                 rows.weight.push(source.weight(id));
             }
@@ -163,11 +200,12 @@ impl Data {
 
 impl Source {
     pub(super) fn label(&self, id: u64) -> Option<u32> {
-        self.labels.as_ref().map(|labels| labels[(id - self.first) as usize])
+        let labels = self.labels.as_ref()?;
+        Some(labels[(id - self.first) as usize]).filter(|label| *label != Labels::UNKNOWN)
     }
 
-    fn numbers(&self, id: u64) -> impl Iterator<Item = f32> {
-        self.numbers.iter().map(move |values| values[(id - self.first) as usize])
+    fn told(&self, id: u64) -> impl Iterator<Item = f32> {
+        self.told.iter().map(move |values| values[(id - self.first) as usize])
     }
 
     pub(super) fn weight(&self, id: u64) -> f32 {

@@ -21,6 +21,8 @@ pub(crate) struct Preparation {
     pub binarize: Binarize,
     pub threshold: f32,
     pub flip: Flip,
+    /// The probability by which each attribute is hidden from a training row.
+    pub condition_dropout: f32,
     pub key: Key,
     /// The data's own seed and its key, by which bits are drawn that are drawn once.
     pub once: Option<(u64, Key)>,
@@ -36,7 +38,8 @@ impl Preparation {
     ) -> Self {
         let DataSettings { binarize, threshold, flip, .. } = *settings;
         let once = settings.seed.zip(settings.key());
-        Self { normalisation, table, shape, binarize, threshold, flip, key, once }
+        let condition_dropout = settings.condition_dropout.unwrap_or(0.0) as f32;
+        Self { normalisation, table, shape, binarize, threshold, flip, condition_dropout, key, once }
     }
 
     /// The number of what a row holds, where the data has a seed of its own.

@@ -31,6 +31,17 @@ pub struct DataSettings {
     /// then are no part of x. Default: nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub condition: Vec<String>,
+    /// Learn around conditions that are unknown: each is hidden from a training row with this probability, so that the
+    /// model learns p(x) beside p(x | c), and rows may lack it (0 hides none beside those). Default: every row must have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition_dropout: Option<f64>,
+    /// The table that says attributes of images: a csv file beside the folder's images, whose first column names the file and
+    /// whose others are attributes, numbers or words, for `label` and `condition`. An empty cell is an unknown value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<String>,
+    /// Attributes of images in their file names: `{label}_{age}_*` reads `Dress_40_0017.png`; `*` stands for anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
     /// Fraction of the rows, or other data, for validation. Default: a tenth.
     pub validation: Option<Part>,
     /// Fraction of the rows, or other data, for the test. Default: the test set that lies beside the data
@@ -74,6 +85,9 @@ impl Default for DataSettings {
             group: None,
             classes: Vec::new(),
             condition: Vec::new(),
+            condition_dropout: None,
+            attributes: None,
+            pattern: None,
             validation: None,
             test: None,
             binarize: Binarize::None,
@@ -383,6 +397,17 @@ impl DataSettings {
                 ));
             }
         }
+        if let Some(dropout) = self.condition_dropout {
+            if !(0.0..1.0).contains(&dropout) {
+                let what = format!("{dropout} is no probability below 1");
+                return Err(DataError::setting("condition_dropout", what, "give 0.1, or 0 to hide nothing"));
+            }
+            if self.condition.is_empty() {
+                let remedy =
+                    "say what the model is told, such as data.condition = [\"label\"], or leave it out";
+                return Err(DataError::setting("condition_dropout", "there is no condition to hide", remedy));
+            }
+        }
         if self.limit == Some(0) {
             return Err(DataError::setting("limit", "0 rows are no data", "leave it out to use all rows"));
         }
@@ -426,6 +451,12 @@ impl DataSettings {
         }
         if !self.condition.is_empty() {
             text.push_str(&format!(" condition {:?}", self.condition));
+        }
+        if let Some(dropout) = self.condition_dropout {
+            text.push_str(&format!(" condition dropout {dropout}"));
+        }
+        if let Some(pattern) = &self.pattern {
+            text.push_str(&format!(" pattern {pattern:?}"));
         }
         if self.table != TableAs::Auto {
             text.push_str(&format!(" table {:?}", self.table));

@@ -152,7 +152,7 @@ impl Data {
         let (facts, audit) = (self.facts(), self.audit());
         let mut classes: Vec<ClassCount> =
             facts.classes.iter().map(|name| ClassCount { name: name.clone(), rows: 0 }).collect();
-        for label in Split::ALL.into_iter().flat_map(|split| self.labels(split)) {
+        for label in Split::ALL.into_iter().flat_map(|split| self.known_labels(split)).flatten() {
             if let Some(class) = classes.get_mut(label as usize) {
                 class.rows += 1;
             }

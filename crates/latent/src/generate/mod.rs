@@ -45,7 +45,7 @@ pub(crate) use told::given;
 
 use crate::array::Array;
 use crate::batch::{Batch, Latent, Noise, Support};
-use crate::data::{Data, DataError, Memory, Rows, SampleShape, Split};
+use crate::data::{Data, DataError, DataSettings, Memory, Rows, SampleShape, Split};
 use crate::device::{host, host_into};
 use crate::key::Key;
 use crate::model::{BaseMeasure, Model, ModelError, Score, score, score_under};
@@ -280,8 +280,16 @@ impl Model {
     /// # Errors
     /// As [`Model::encode`].
     pub fn reconstruct(&self, rows: &Rows) -> Result<Samples> {
+        self.reconstruct_as(rows, &Told::of(rows))
+    }
+
+    /// The same, decoded as rows that are `told` something else than these are: each row as if it were that.
+    ///
+    /// # Errors
+    /// As [`Model::encode`], and [`ModelError::Shape`] where `told` is not what the model wants.
+    pub fn reconstruct_as(&self, rows: &Rows, told: &Told) -> Result<Samples> {
         let codes = self.encode(rows)?.mean;
-        self.decode_told(&codes, &Told::of(rows), Observe::Mean, Key::from_seed(0))
+        self.decode_told(&codes, told, Observe::Mean, Key::from_seed(0))
     }
 
     /// log p of each row by importance sampling with `k` draws, of the values in the units of the model's files
@@ -427,9 +435,21 @@ impl Model {
     /// # Errors
     /// What cannot be read, or is not such data.
     pub fn open(&self, source: &str, note: &mut dyn FnMut(String)) -> Result<Data> {
-        let mut settings = self.data.clone();
-        settings.source = source.into();
-        let opened = Data::open_for(&self.facts, &settings, Key::from_seed(self.seed), note);
+        self.open_told(source, &[], note)
+    }
+
+    /// The same, where rows that don't say what the model is told are told `given`, such as `("label", "Trouser")`.
+    ///
+    /// # Errors
+    /// As [`Model::open`]; and an unknown name or value.
+    pub fn open_told(
+        &self,
+        source: &str,
+        given: &[(String, String)],
+        note: &mut dyn FnMut(String),
+    ) -> Result<Data> {
+        let settings = DataSettings { source: source.into(), ..self.data.clone() };
+        let opened = Data::open_told_for(&self.facts, &settings, given, Key::from_seed(self.seed), note);
         Ok(opened.map_err(|error| error.for_model(std::path::Path::new(source)))?)
     }
 

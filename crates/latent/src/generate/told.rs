@@ -52,6 +52,15 @@ impl Told {
         Ok(Self { rows, width: row.len(), values: row.repeat(rows) })
     }
 
+    /// The same with `given`, such as `("label", "Trouser")`, in the place of what each row says itself.
+    ///
+    /// # Errors
+    /// An unknown name or value.
+    pub fn instead(mut self, facts: &Facts, given: &[(String, String)]) -> Result<Self> {
+        facts.condition_instead(given, &mut self.values)?;
+        Ok(self)
+    }
+
     /// What rows of data are told of.
     pub fn of(rows: &Rows) -> Self {
         let width = rows.condition.len() / rows.len().max(1);

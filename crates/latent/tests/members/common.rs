@@ -53,7 +53,10 @@ pub fn facts(shape: SampleShape, kind: ValueKind) -> Facts {
 pub fn told(facts: Facts, classes: usize) -> Facts {
     let names = (0..classes).map(|class| format!("c{class}")).collect();
     let counts = vec![10; classes];
-    Facts { condition: vec![Attribute::Class { name: "label".into(), classes: names, counts }], ..facts }
+    Facts {
+        condition: vec![Attribute::Class { name: "label".into(), classes: names, counts, unknown: false }],
+        ..facts
+    }
 }
 
 /// A model built from a configuration, with its objective.

@@ -12,7 +12,12 @@ use crate::common::*;
 
 /// Two classes.
 fn label() -> Attribute {
-    Attribute::Class { name: "label".into(), classes: vec!["a".into(), "b".into()], counts: vec![60, 40] }
+    Attribute::Class {
+        name: "label".into(),
+        classes: vec!["a".into(), "b".into()],
+        counts: vec![60, 40],
+        unknown: false,
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{Column, Kind, Scale, Table, nothing_left};
 use crate::data::classes::nearest;
 use crate::data::csv::{Roles, check_header, first_line, next};
 use crate::data::dataset::{Dataset, Labels, Number, Visit};
-use crate::data::header::{LOOKED_AT, is_row, made_up};
+use crate::data::header::{LOOKED_AT, is_missing, is_row, made_up};
 use crate::data::settings::{DataSettings, Header};
 use crate::data::{DataError, SampleShape};
 
@@ -139,9 +139,9 @@ pub(crate) fn read(
         return Err(DataError::malformed(path, "there is a header and no row", "give rows below the header"));
     }
     let mut columns = Columns { path, header: &header, raw, lines: &lines };
-    let labels = columns.names("label", roles.label, roles.wanted.is_some())?;
-    let groups = columns.names("group", roles.group, roles.wanted.is_some())?.map(|labels| labels.of);
-    let numbers = columns.told(roles.numbers)?;
+    let labels = columns.names("label", roles.label, roles.wanted.is_some(), roles.gaps)?;
+    let groups = columns.names("group", roles.group, roles.wanted.is_some(), false)?.map(|labels| labels.of);
+    let numbers = columns.told(roles.numbers, roles.gaps)?;
     let aside: Vec<&str> = [roles.label, roles.group]
         .into_iter()
         .flatten()
@@ -213,6 +213,7 @@ impl Columns<'_> {
         key: &'static str,
         name: Option<&str>,
         is_other: bool,
+        gaps: bool,
     ) -> Result<Option<Labels>, DataError> {
         let Some(name) = name else { return Ok(None) };
         let Some(column) = self.place(name) else {
@@ -223,7 +224,7 @@ impl Columns<'_> {
             return Err(DataError::setting(key, what, format!("its columns are {}", self.header.join(", "))));
         };
         let raw = &self.raw[column];
-        if raw.places.contains_key("") {
+        if raw.places.contains_key("") && !gaps {
             return Err(self.cell(
                 column,
                 "",
@@ -246,7 +247,7 @@ impl Columns<'_> {
     }
 
     /// Columns of numbers that are told beside x.
-    fn told(&self, wanted: &[String]) -> Result<Vec<(String, Vec<f64>)>, DataError> {
+    fn told(&self, wanted: &[String], gaps: bool) -> Result<Vec<(String, Vec<f64>)>, DataError> {
         let told = |name: &String| {
             let Some(column) = self.place(name) else {
                 let what = format!("{} has no column {name:?}", self.path.display());
@@ -261,6 +262,9 @@ impl Columns<'_> {
                 .words
                 .iter()
                 .map(|word| {
+                    if gaps && is_missing(word) {
+                        return Ok(f64::NAN);
+                    }
                     super::number::parse(word, false).ok_or_else(|| {
                         let (what, remedy) = if word.is_empty() {
                             ("the cell is empty".into(), "fill the missing value in, or remove the row")

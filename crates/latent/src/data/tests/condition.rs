@@ -37,11 +37,18 @@ fn a_class_is_one_hot_and_a_number_standardised() {
     let kind = |id: u64| if id.is_multiple_of(5) { 2 } else { (id % 2) as usize };
     let count = |class| train.iter().filter(|id| kind(**id) == class).count() as u64;
     let expected = [
-        Attribute::Number { name: "age".into(), mean, deviation, range: [ages[0], *ages.last().unwrap()] },
+        Attribute::Number {
+            name: "age".into(),
+            mean,
+            deviation,
+            range: [ages[0], *ages.last().unwrap()],
+            unknown: false,
+        },
         Attribute::Class {
             name: "kind".into(),
             classes: vec!["u".into(), "v".into(), "w".into()],
             counts: vec![count(0), count(1), count(2)],
+            unknown: false,
         },
     ];
     assert_eq!(facts.condition, expected);
@@ -93,6 +100,7 @@ fn classes_of_images_are_told_with_their_counts() {
         counts: [0, 1]
             .map(|class| data.labels(Split::Train).iter().filter(|l| **l == class).count() as u64)
             .to_vec(),
+        unknown: false,
     };
     assert_eq!(data.facts().condition, [expected]);
     let rows = data.rows(Split::Test, &[0, 1, 2, 3], 0).unwrap();
@@ -231,11 +239,18 @@ fn facts_told() -> Facts {
     let folder = tempfile::tempdir().unwrap();
     let mut facts = open_with(TOLD, &people(folder.path(), "t.csv", 40)).unwrap().facts().clone();
     facts.condition = vec![
-        Attribute::Number { name: "age".into(), mean: 40.0, deviation: 10.0, range: [18.0, 81.5] },
+        Attribute::Number {
+            name: "age".into(),
+            mean: 40.0,
+            deviation: 10.0,
+            range: [18.0, 81.5],
+            unknown: false,
+        },
         Attribute::Class {
             name: "kind".into(),
             classes: vec!["Trouser".into(), "7".into(), "Bag".into()],
             counts: vec![30, 10, 0],
+            unknown: false,
         },
     ];
     facts
@@ -313,7 +328,12 @@ fn classes_are_drawn_as_often_as_they_were_seen() {
     assert!(error.starts_with("condition age: its value is not given; add --condition age=VALUE"), "{error}");
     // Facts that count no row are no reason to panic.
     let odd = Facts {
-        condition: vec![Attribute::Class { name: "c".into(), classes: vec!["x".into(); 2], counts: vec![] }],
+        condition: vec![Attribute::Class {
+            name: "c".into(),
+            classes: vec!["x".into(); 2],
+            counts: vec![],
+            unknown: false,
+        }],
         ..facts
     };
     assert_eq!(odd.condition_drawn(&[], key, &[1, 2, 3]).unwrap().iter().sum::<f32>(), 3.0);
