@@ -21,6 +21,8 @@ pub struct Context<'a> {
     pub features: SampleShape,
     /// By the posterior: whether q has a density; a point mass has none.
     pub has_density: bool,
+    /// By the posterior: whether its density is a product over dimensions, each known by itself.
+    pub posterior_factorises: bool,
     /// By the prior: whether its density is a product over dimensions, so that a rate splits over them.
     pub prior_factorises: bool,
     /// From what to what the network under way goes.
@@ -113,6 +115,7 @@ impl<'a> Context<'a> {
             heads: none,
             features: none,
             has_density: true,
+            posterior_factorises: true,
             prior_factorises: true,
             wiring: Wiring { role: Role::Encoder, from: none, to: none, bias: None, condition: 0 },
             terms: Vec::new(),

@@ -68,7 +68,7 @@ impl Settings<dyn Posterior> for BlocksSettings {
             return Err(ConfigError::value("blocks", "no block", "give at least one"));
         }
         let (mut blocks, mut heads, mut features) = (Vec::new(), 0, 0);
-        let mut has_density = true;
+        let (mut has_density, mut factorises) = (true, true);
         for (name, _, own) in self.each(context)? {
             for mut block in own.latent.blocks {
                 // A block inside a block is called after both.
@@ -78,11 +78,13 @@ impl Settings<dyn Posterior> for BlocksSettings {
             heads += own.heads.features();
             features += own.features.features();
             has_density &= own.has_density;
+            factorises &= own.posterior_factorises;
         }
         context.latent = LatentShape { blocks };
         context.heads = SampleShape::Vector { columns: heads };
         context.features = SampleShape::Vector { columns: features };
         context.has_density = has_density;
+        context.posterior_factorises = factorises;
         Ok(())
     }
 
