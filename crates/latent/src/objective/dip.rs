@@ -94,7 +94,8 @@ impl Term for Dip {
         };
         let diagonal = (covariance.clone() * identity.clone()).sum_dim(0) + inner - 1.0;
         let beside = covariance.clone() - covariance * identity;
-        let value = (beside.clone() * beside).sum() + (diagonal.clone() * diagonal).sum() * self.settings.diagonal;
+        let value =
+            (beside.clone() * beside).sum() + (diagonal.clone() * diagonal).sum() * self.settings.diagonal;
         Some(Value::new(value))
     }
 }

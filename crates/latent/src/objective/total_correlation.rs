@@ -129,8 +129,10 @@ mod tests {
     fn stratified_weights_are_unbiased_for_the_mean_over_all_rows() {
         let (rows, n) = (5, 3);
         let term = TotalCorrelation { sampling: Sampling::Stratified, rows };
-        let weights: Vec<f64> =
-            host_f64(&term.log_weights(n, &Device::cpu().double()).reshape([n * n])).iter().map(|w| w.exp()).collect();
+        let weights: Vec<f64> = host_f64(&term.log_weights(n, &Device::cpu().double()).reshape([n * n]))
+            .iter()
+            .map(|w| w.exp())
+            .collect();
         for place in 0..n {
             let (mut sums, mut batches) = (vec![0.0; rows], 0.0);
             // Row 0 stands at this place of the batch; the others are drawn without replacement, in any order.
@@ -144,7 +146,10 @@ mod tests {
                     batches += 1.0;
                 }
             }
-            assert!(sums.iter().all(|sum| (sum / batches - 1.0 / rows as f64).abs() < 1e-12), "{sums:?} {batches}");
+            assert!(
+                sums.iter().all(|sum| (sum / batches - 1.0 / rows as f64).abs() < 1e-12),
+                "{sums:?} {batches}"
+            );
         }
     }
 }

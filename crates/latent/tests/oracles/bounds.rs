@@ -75,7 +75,9 @@ fn each_reduces_exactly_to_the_elbo_and_to_the_importance_weighted_bound() {
     assert!(iwae < miwae && miwae < elbo, "{iwae} {miwae} {elbo}");
     // However they are differentiated, they have one value.
     for gradient in ["sticking-the-landing", "doubly-reparameterised"] {
-        for (shape, wanted) in [("draws = 6", iwae), ("draws = 3, groups = 2", miwae), ("draws = 6, elbo = 1.0", elbo)] {
+        for (shape, wanted) in
+            [("draws = 6", iwae), ("draws = 3, groups = 2", miwae), ("draws = 6, elbo = 1.0", elbo)]
+        {
             close(loss(&format!("kind = 'importance', {shape}, gradient = '{gradient}'")), wanted, 1e-12);
         }
     }
@@ -107,7 +109,8 @@ fn with_more_draws_each_approaches_what_is_known() {
     };
     let [few, more, many] = [4, 64, 2048].map(|k| gap(&format!("kind = 'importance', draws = {k}")));
     println!("bounds of 4, 64, 2048 draws are {few:.4}, {more:.4}, {many:.4} nats off");
-    assert!(few > more && more > many && many.abs() < 0.01);
+    // What is left of those with many draws is the chance of 200 rows.
+    assert!(few > 0.1 && more.abs() < 0.03 && many.abs() < 0.01);
     // Groups of 64 stay at the bound of 64; a share of the ELBO keeps its share of the gap.
     close(gap("kind = 'importance', draws = 64, groups = 32"), more, 0.05);
     let elbo = gap("kind = 'importance', draws = 2048, elbo = 1.0");
@@ -220,7 +223,8 @@ fn what_makes_no_bound_is_refused() {
         let error = try_make(text, &facts(vector(4), ValueKind::Real), &double()).err();
         error.unwrap_or_else(|| panic!("{text} is refused")).to_string()
     };
-    let with = |estimator: &str| refused(&format!("posterior.latent = 2\nobjective.estimator = {{ {estimator} }}"));
+    let with =
+        |estimator: &str| refused(&format!("posterior.latent = 2\nobjective.estimator = {{ {estimator} }}"));
     assert!(with("kind = 'importance', elbo = 1.5").contains("objective.estimator.elbo"));
     assert!(with("kind = 'importance', groups = 0").contains("objective.estimator.groups"));
     assert!(with("kind = 'partial', draws = 200, groups = 200").contains("objective.estimator.draws"));

@@ -74,7 +74,8 @@ fn the_total_correlation_of_a_batch_is_the_sum_of_the_formula() {
             };
             let joint: Vec<f64> =
                 (0..n).map(|j| weight(i, j).ln() + (0..dims).map(|d| log_q(j, d)).sum::<f64>()).collect();
-            let single = |d: usize| log_sum(&(0..n).map(|j| weight(i, j).ln() + log_q(j, d)).collect::<Vec<_>>());
+            let single =
+                |d: usize| log_sum(&(0..n).map(|j| weight(i, j).ln() + log_q(j, d)).collect::<Vec<_>>());
             log_sum(&joint) - (0..dims).map(single).sum::<f64>()
         });
         all_close(&values_of(&made, &rows, 2, key), &wanted.collect::<Vec<_>>(), 1e-11);
@@ -115,8 +116,8 @@ fn the_critic_of_permuted_codes_finds_it_too() {
     let rows = 4000;
     let numbers: Vec<f32> = normals(Key::from_seed(152), rows * X).into_iter().map(|v| v as f32).collect();
     let settings = DataSettings::default();
-    let data =
-        Data::from_memory(Memory::new(vector(X), numbers), &settings, Key::from_seed(1), &mut |_| {}).unwrap();
+    let data = Data::from_memory(Memory::new(vector(X), numbers), &settings, Key::from_seed(1), &mut |_| {})
+        .unwrap();
     let mut training = Training::in_memory(&layers, data, Options::default(), &mut |_| {}).unwrap();
     let (known, exact) = correlated("kind = 'dip'", 100);
     for path in ["encoder.0.weight", "encoder.0.bias"] {
@@ -136,7 +137,11 @@ fn the_critic_of_permuted_codes_finds_it_too() {
         let found = host_f64(&judge.term.value(&pass).unwrap().log);
         found.iter().sum::<f64>() / found.len() as f64
     };
-    println!("total correlation by a critic: {:.4}, exactly {exact:.4}; its loss {:.4}", of("model"), of("judge"));
+    println!(
+        "total correlation by a critic: {:.4}, exactly {exact:.4}; its loss {:.4}",
+        of("model"),
+        of("judge")
+    );
     assert!((of("model") - exact).abs() < 0.08, "{} {exact}", of("model"));
     // Its loss is ln 2 less a divergence.
     assert!(of("judge") < 2f64.ln() - 0.02);
@@ -146,8 +151,8 @@ fn the_critic_of_permuted_codes_finds_it_too() {
 fn the_covariances_are_those_of_the_batch() {
     let (n, dims, key) = (7usize, 3usize, Key::from_seed(155));
     for (of, diagonal) in [("means", 10.0), ("codes", 1.0)] {
-        let made =
-            made(dims, &format!("kind = 'dip', of = '{of}', diagonal = {diagonal}"), 100).randomised(key, 0.6);
+        let made = made(dims, &format!("kind = 'dip', of = '{of}', diagonal = {diagonal}"), 100)
+            .randomised(key, 0.6);
         let mut rows = batch(normals(key.fold("x"), n * X), X);
         for weights in [vec![1.0; n], (0..n).map(|i| 0.5 + i as f64).collect::<Vec<_>>()] {
             rows.weight = (weights[1] != 1.0).then(|| double().tensor_f64(weights.clone(), [n]));
@@ -184,13 +189,19 @@ fn the_sliced_distance_of_shifted_draws_is_the_shift_along_the_lines() {
     let shift = [0.5, -1.0, 2.0];
     let value = |codes: Vec<f64>| {
         let pass = Pass::new(made.view(), &rows, 1, key).with_draw(Draw::new(matrix(codes, dims)));
-        scalar(&made.objective.terms.iter().find(|t| t.name == "asked").unwrap().term.value(&pass).unwrap().log)
+        scalar(
+            &made.objective.terms.iter().find(|t| t.name == "asked").unwrap().term.value(&pass).unwrap().log,
+        )
     };
     // The order is the prior's along each line, whatever the rows are called: E (θ·c)² = ‖c‖² / dims.
     let mut order = Key::from_seed(157).permutation(n);
     order.rotate_left(1);
     let moved = |by: &[f64]| -> Vec<f64> {
-        order.iter().flat_map(|&row| (0..dims).map(move |d| (row, d))).map(|(row, d)| prior[row * dims + d] + by[d]).collect()
+        order
+            .iter()
+            .flat_map(|&row| (0..dims).map(move |d| (row, d)))
+            .map(|(row, d)| prior[row * dims + d] + by[d])
+            .collect()
     };
     assert!(value(moved(&[0.0; 3])) < 1e-12);
     let exact = shift.iter().map(|c| c * c).sum::<f64>() / dims as f64;
@@ -207,7 +218,9 @@ fn a_capacity_opens_over_its_share_of_the_run() {
     let made = made(2, "kind = 'capacity', capacity = 8.0, rise = 0.25", 100).randomised(key, 0.4);
     let rows = batch(normals(key, 5 * X), X);
     let term = &made.objective.terms.iter().find(|t| t.name == "asked").unwrap().term;
-    for (step, open) in [(Some(0), 0.0), (Some(10), 0.1), (Some(50), 0.5), (Some(100), 1.0), (Some(399), 1.0), (None, 1.0)] {
+    for (step, open) in
+        [(Some(0), 0.0), (Some(10), 0.1), (Some(50), 0.5), (Some(100), 1.0), (Some(399), 1.0), (None, 1.0)]
+    {
         let progress = step.map(|step| Progress { step, steps_per_epoch: 10, total: 400 });
         let pass = Pass::new(made.view(), &rows, 1, key).at(progress);
         let value = term.value(&pass).unwrap();

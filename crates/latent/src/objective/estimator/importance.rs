@@ -54,11 +54,7 @@ impl Settings<dyn Estimator> for ImportanceSettings {
         check_draws("groups", self.groups)?;
         check_draws("draws", self.draws.saturating_mul(self.groups))?;
         if !(0.0..=1.0).contains(&self.elbo) {
-            return Err(ConfigError::value(
-                "elbo",
-                format!("{} is not a share", self.elbo),
-                "give 0 to 1",
-            ));
+            return Err(ConfigError::value("elbo", format!("{} is not a share", self.elbo), "give 0 to 1"));
         }
         check(context, self.gradient)
     }
