@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub has_density: bool,
     /// By the posterior: whether q(z|x) of a code that was not drawn from it is found one dimension after the other.
     pub is_sequential: bool,
+    /// By the posterior: whether its density is a product over dimensions, each known by itself.
+    pub posterior_factorises: bool,
     /// By the prior: whether its density is a product over dimensions, so that a rate splits over them.
     pub prior_factorises: bool,
     /// From what to what the network under way goes.
@@ -116,6 +118,7 @@ impl<'a> Context<'a> {
             features: none,
             has_density: true,
             is_sequential: false,
+            posterior_factorises: true,
             prior_factorises: true,
             wiring: Wiring { role: Role::Encoder, from: none, to: none, bias: None, condition: 0 },
             terms: Vec::new(),

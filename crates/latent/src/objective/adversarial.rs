@@ -100,38 +100,60 @@ impl Settings<dyn Term> for AdversarialSettings {
     }
 
     fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Term>, ConfigError> {
+        Ok(Box::new(Adversarial { critic: self.critic(context, init) }))
+    }
+}
+
+impl AdversarialSettings {
+    /// The critic under the path of the term under way.
+    pub(super) fn critic(&self, context: &Context<'_>, init: &mut Init<'_>) -> Critic {
         // The player is called what the user called the term.
         let name = context.path.rsplit('.').next().unwrap_or_default().to_string();
         let mut width = context.latent.dims();
-        let mut critic = Vec::new();
+        let mut layers = Vec::new();
         for (index, &next) in self.hidden.iter().enumerate() {
             let layer = DenseConfig::new(width, next).with_activation(Activation::Relu);
-            critic.push(layer.init(init, &format!("critic{index}")));
+            layers.push(layer.init(init, &format!("critic{index}")));
             width = next;
         }
-        critic.push(DenseConfig::new(width, 1).init(init, "critic"));
-        let path = init.path("");
-        Ok(Box::new(Adversarial { name, path, critic, settings: self.clone() }))
+        layers.push(DenseConfig::new(width, 1).init(init, "critic"));
+        Critic { name, path: init.path(""), layers, settings: self.clone() }
+    }
+}
+
+/// A network that tells two sorts of codes apart, and the player that moves it.
+pub(super) struct Critic {
+    pub name: String,
+    /// Where its weights stand.
+    path: String,
+    layers: Vec<Dense>,
+    settings: AdversarialSettings,
+}
+
+impl Critic {
+    /// ln D/(1 − D) of each code, `[rows]`.
+    pub fn log_odds(&self, weights: &Weights, z: Tensor<2>) -> Tensor<1> {
+        self.layers.iter().fold(z, |h, layer| layer.apply(weights, h)).squeeze_dim(1)
+    }
+
+    pub fn player(&self) -> Player {
+        let path = self.path.clone();
+        Player {
+            optimizer: Some(self.settings.optimizer.clone()),
+            schedule: Some(self.settings.learning_rate.clone()),
+            every: self.settings.every,
+            moves_a_turn: self.settings.moves_a_turn,
+            ..Player::of(&self.name, move |weight| weight.starts_with(&path))
+        }
     }
 }
 
 struct Adversarial {
-    name: String,
-    /// Where the critic's weights stand.
-    path: String,
-    critic: Vec<Dense>,
-    settings: AdversarialSettings,
-}
-
-impl Adversarial {
-    /// ln D/(1 − D) of each code, `[rows]`.
-    fn log_odds(&self, weights: &Weights, z: Tensor<2>) -> Tensor<1> {
-        self.critic.iter().fold(z, |h, layer| layer.apply(weights, h)).squeeze_dim(1)
-    }
+    critic: Critic,
 }
 
 /// −ln sigmoid(l)
-fn surprise(log_odds: Tensor<1>) -> Tensor<1> {
+pub(super) fn surprise(log_odds: Tensor<1>) -> Tensor<1> {
     softplus(log_odds.neg().unsqueeze_dim::<2>(1)).squeeze_dim(1)
 }
 
@@ -139,24 +161,17 @@ impl Term for Adversarial {
     /// `[k·n]` for either player.
     fn value(&self, pass: &Pass<'_>) -> Option<Value> {
         let weights = pass.view.weights;
-        let own = self.log_odds(weights, pass.draw().z.z.clone());
-        if pass.player != self.name {
+        let own = self.critic.log_odds(weights, pass.draw().z.z.clone());
+        if pass.player != self.critic.name {
             return Some(Value::new(surprise(own)));
         }
         let noise = Noise::new(pass.key.fold("adversarial"), &pass.batch.ids);
-        let wanted = self.log_odds(weights, pass.p.draw(pass.draws, noise).z.z);
+        let wanted = self.critic.log_odds(weights, pass.p.draw(pass.draws, noise).z.z);
         Some(Value::new((surprise(wanted) + surprise(own.neg())) * 0.5))
     }
 
     fn players(&self) -> Vec<Player> {
-        let path = self.path.clone();
-        vec![Player {
-            optimizer: Some(self.settings.optimizer.clone()),
-            schedule: Some(self.settings.learning_rate.clone()),
-            every: self.settings.every,
-            moves_a_turn: self.settings.moves_a_turn,
-            ..Player::of(&self.name, move |weight| weight.starts_with(&path))
-        }]
+        vec![self.critic.player()]
     }
 }
 

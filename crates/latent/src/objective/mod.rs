@@ -13,7 +13,10 @@
 //! ```
 
 mod adversarial;
+mod capacity;
 mod commitment;
+mod density_ratio;
+mod dip;
 mod distortion;
 mod edges;
 pub mod estimator;
@@ -22,12 +25,17 @@ mod pass;
 mod rate;
 mod schedule;
 mod settings;
+mod sliced;
 mod texture;
+mod total_correlation;
 
 use burn::tensor::Tensor;
 
 pub use adversarial::AdversarialSettings;
+pub use capacity::CapacitySettings;
 pub use commitment::CommitmentSettings;
+pub use density_ratio::DensityRatioSettings;
+pub use dip::{DipSettings, Of};
 pub use distortion::DistortionSettings;
 pub use edges::EdgesSettings;
 pub use estimator::{Estimator, EstimatorSettings, estimators};
@@ -36,7 +44,9 @@ pub use pass::Pass;
 pub use rate::RateSettings;
 pub use schedule::Schedule;
 pub use settings::{CommonSettings, ObjectiveSettings, TermPart};
+pub use sliced::{SlicedWassersteinSettings, sliced_wasserstein};
 pub use texture::TextureSettings;
+pub use total_correlation::{Sampling, TotalCorrelationSettings};
 
 use crate::device::untracked;
 use crate::member::{Axis, Kept, Life, Progress, Settings};
@@ -52,6 +62,12 @@ pub trait Term: Life {
     /// weights are made under the term's path, for training only.
     fn players(&self) -> Vec<Player> {
         Vec::new()
+    }
+
+    /// Whether what it asks for is what it will ask for in the end.
+    fn settled(&self, progress: Progress) -> bool {
+        let _ = progress;
+        true
     }
 }
 
@@ -79,7 +95,12 @@ pub fn terms() -> Axis<TermSettings> {
     Axis::new("term")
         .with::<distortion::DistortionSettings>()
         .with::<rate::RateSettings>()
+        .with::<capacity::CapacitySettings>()
+        .with::<total_correlation::TotalCorrelationSettings>()
+        .with::<density_ratio::DensityRatioSettings>()
+        .with::<dip::DipSettings>()
         .with::<mmd::MmdSettings>()
+        .with::<sliced::SlicedWassersteinSettings>()
         .with::<commitment::CommitmentSettings>()
         .with::<adversarial::AdversarialSettings>()
         .with::<edges::EdgesSettings>()
@@ -187,7 +208,7 @@ impl Objective {
 
     /// Whether every weight is where it will end.
     pub fn settled(&self, progress: Progress) -> bool {
-        self.terms.iter().all(|t| t.schedule.factor(progress) >= 1.0)
+        self.terms.iter().all(|t| t.schedule.factor(progress) >= 1.0 && t.term.settled(progress))
     }
 
     /// The members that live.

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::batch::{Batch, Draw};
 use crate::density::Density;
 use crate::key::Key;
+use crate::member::Progress;
 use crate::model::{Rate, View};
 use crate::optimizer::MODEL;
 
@@ -22,6 +23,8 @@ pub struct Pass<'a> {
     pub key: Key,
     /// Whose pass it is.
     pub player: &'a str,
+    /// How far training has come; none for a model as it is judged.
+    pub progress: Option<Progress>,
     /// q(z|x)
     pub q: Box<dyn Density>,
     /// p(z)
@@ -47,6 +50,7 @@ impl<'a> Pass<'a> {
             draws,
             key,
             player,
+            progress: None,
             q,
             p,
             draw: OnceCell::new(),
@@ -54,6 +58,12 @@ impl<'a> Pass<'a> {
             distortion: OnceCell::new(),
             rate: OnceCell::new(),
         }
+    }
+
+    /// The same pass at this point of training.
+    #[must_use]
+    pub fn at(self, progress: Option<Progress>) -> Self {
+        Self { progress, ..self }
     }
 
     /// The same pass with codes that were drawn elsewhere.

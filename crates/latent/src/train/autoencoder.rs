@@ -43,7 +43,7 @@ impl Autoencoder {
     ) -> Pass<'a> {
         let mode = if moment.progress.is_some() { Mode::Training } else { Mode::Evaluation };
         let view = View { model: &self.model, weights, mode, key: moment.key, record };
-        Pass::of(player, view, batch, self.objective.estimator.draws(), moment.key)
+        Pass::of(player, view, batch, self.objective.estimator.draws(), moment.key).at(moment.progress)
     }
 
     /// The members of the model in the order in which they live: networks first, since the others see their outputs.

@@ -68,7 +68,7 @@ impl Settings<dyn Posterior> for BlocksSettings {
             return Err(ConfigError::value("blocks", "no block", "give at least one"));
         }
         let (mut blocks, mut heads, mut features) = (Vec::new(), 0, 0);
-        let (mut has_density, mut is_sequential) = (true, false);
+        let (mut has_density, mut factorises, mut is_sequential) = (true, true, false);
         for (name, _, own) in self.each(context)? {
             for mut block in own.latent.blocks {
                 // A block inside a block is called after both.
@@ -79,12 +79,14 @@ impl Settings<dyn Posterior> for BlocksSettings {
             features += own.features.features();
             has_density &= own.has_density;
             is_sequential |= own.is_sequential;
+            factorises &= own.posterior_factorises;
         }
         context.latent = LatentShape { blocks };
         context.heads = SampleShape::Vector { columns: heads };
         context.features = SampleShape::Vector { columns: features };
         context.has_density = has_density;
         context.is_sequential = is_sequential;
+        context.posterior_factorises = factorises;
         Ok(())
     }
 

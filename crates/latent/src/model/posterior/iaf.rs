@@ -95,7 +95,8 @@ impl Settings<dyn Posterior> for IafSettings {
             ));
         }
         let columns = base.heads.features() + self.context;
-        *context = Context { heads: SampleShape::Vector { columns }, is_sequential: true, ..base };
+        let heads = SampleShape::Vector { columns };
+        *context = Context { heads, posterior_factorises: false, is_sequential: true, ..base };
         Ok(())
     }
 

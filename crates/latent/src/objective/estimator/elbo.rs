@@ -34,7 +34,7 @@ impl Named for ElboSettings {
 
 impl Settings<dyn Estimator> for ElboSettings {
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
-        check_draws(self.draws)?;
+        check_draws("draws", self.draws)?;
         if context.has_density {
             return Ok(());
         }

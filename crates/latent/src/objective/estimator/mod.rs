@@ -5,13 +5,17 @@
 
 mod elbo;
 mod importance;
+mod partial;
 mod plain;
+mod weights;
 
 use burn::tensor::Tensor;
 
 pub use elbo::ElboSettings;
 pub use importance::ImportanceSettings;
+pub use partial::PartialSettings;
 pub use plain::PlainSettings;
+pub use weights::Gradient;
 
 use super::{Pass, Values};
 use crate::config::ConfigError;
@@ -42,15 +46,16 @@ pub fn estimators() -> Axis<EstimatorSettings> {
         .with::<plain::PlainSettings>()
         .with::<elbo::ElboSettings>()
         .with::<importance::ImportanceSettings>()
+        .with::<partial::PartialSettings>()
 }
 
 /// More draws than this for a training step are a slip of the pen.
 const MOST_DRAWS: usize = 10_000;
 
 /// Refuses a number of draws that makes no sense.
-fn check_draws(draws: usize) -> Result<(), ConfigError> {
+fn check_draws(key: &str, draws: usize) -> Result<(), ConfigError> {
     if (1..=MOST_DRAWS).contains(&draws) {
         return Ok(());
     }
-    Err(ConfigError::value("draws", format!("{draws} draws"), format!("give 1 to {MOST_DRAWS}")))
+    Err(ConfigError::value(key, format!("{draws} {key}"), format!("give 1 to {MOST_DRAWS}")))
 }

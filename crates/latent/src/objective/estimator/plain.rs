@@ -31,7 +31,7 @@ impl Named for PlainSettings {
 
 impl Settings<dyn Estimator> for PlainSettings {
     fn declare(&self, _: &mut Context<'_>) -> Result<(), ConfigError> {
-        check_draws(self.draws)
+        check_draws("draws", self.draws)
     }
 
     fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Estimator>, ConfigError> {
