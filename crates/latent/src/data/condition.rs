@@ -364,8 +364,15 @@ pub(crate) fn standardised(
             let what = format!("{name:?} is {} in row {row}, too far from what the model knows", values[row]);
             return Err(DataError::mismatch(rows.path(), what, "give it in the units of the training data"));
         }
-        if let (false, Attribute::Number { .. }) = (attribute.may_be_unknown(), attribute)
-            && let Some(row) = list.iter().position(|value| value.is_nan())
+        // A class that is none of the chosen ones has no place either, but its rows are in no split.
+        let is_unknown = |row: &usize| match attribute {
+            Attribute::Number { .. } => true,
+            Attribute::Class { .. } => {
+                classes_of(attribute, rows).is_none_or(|l| l.of[*row] == Labels::UNKNOWN)
+            }
+        };
+        if !attribute.may_be_unknown()
+            && let Some(row) = (0..list.len()).filter(|row| list[*row].is_nan()).find(is_unknown)
         {
             let what =
                 format!("{name:?} is missing in row {row}, and the model has not learned what that means");

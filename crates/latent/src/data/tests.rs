@@ -538,7 +538,16 @@ fn other_data_is_normalised_as_the_models_was() {
     assert!(error.contains("reach from 0 to 999"), "{error}");
     let shape = folder.path().join("shape.npy");
     write_npy(&shape, &[1, 3, 2], StoredType::U8, &[9.0; 6]).unwrap();
-    assert!(message(other(&shape)).contains("1×3×2 where 1×2×2 is wanted"));
+    // An image of another size is brought to the model's, and it is said.
+    let settings = DataSettings { source: shape.display().to_string(), ..DataSettings::default() };
+    let mut heard = Vec::new();
+    let open = Data::open_for(model.facts(), &settings, Key::from_seed(1), &mut |line| heard.push(line));
+    assert_eq!(open.unwrap().rows(Split::Test, &[0], 0).unwrap().x, [9.0 / 255.0; 4]);
+    assert!(heard.iter().any(|line| line.contains("1×3×2, brought to 1×2×2")), "{heard:?}");
+    // A table is no image.
+    let table = folder.path().join("table.npy");
+    write_npy(&table, &[1, 6], StoredType::U8, &[9.0; 6]).unwrap();
+    assert!(message(other(&table)).contains("where 1×2×2 is wanted"));
 }
 
 #[test]

@@ -150,11 +150,18 @@ impl Model {
             let told: Vec<_> = facts
                 .condition
                 .iter()
-                .map(|attribute| match attribute {
-                    Attribute::Class { name, classes, .. } => json!({ "name": name, "one_hot": classes }),
-                    Attribute::Number { name, mean, deviation, .. } => {
-                        json!({ "name": name, "standardised_by": { "mean": mean, "deviation": deviation } })
+                .map(|attribute| {
+                    let mut told = match attribute {
+                        Attribute::Class { name, classes, .. } => json!({ "name": name, "one_hot": classes }),
+                        Attribute::Number { name, mean, deviation, .. } => {
+                            json!({ "name": name, "standardised_by": { "mean": mean, "deviation": deviation } })
+                        }
+                    };
+                    if attribute.may_be_unknown() {
+                        // One input more, which is 1 where the value is not known and the others are 0.
+                        told["then_unknown"] = json!(true);
                     }
+                    told
                 })
                 .collect();
             graph.note("condition", json!(told).to_string());
