@@ -1,5 +1,6 @@
 //! The room as a whole: files in, splits and rows out, and back into files.
 
+mod attributes;
 mod condition;
 mod files;
 mod memory;
