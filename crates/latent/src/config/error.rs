@@ -68,6 +68,8 @@ pub(crate) fn likeness(a: &str, b: &str) -> f64 {
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     candidates
         .into_iter()
+        // Two letters are somewhere in every long name.
+        .filter(|candidate| candidate.len() <= 3 * name.len())
         .map(|candidate| (likeness(name, candidate), candidate))
         .filter(|(likeness, _)| *likeness > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))

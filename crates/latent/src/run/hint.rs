@@ -38,9 +38,17 @@ pub(super) fn explain(error: ConfigError, registry: &Registry) -> ConfigError {
         ConfigError::Value { key, what, .. } if what == MISSING && key.ends_with(".kind") => {
             let sections = sections(registry);
             let found = find(&sections, &key);
-            let names =
-                found.iter().flat_map(|found| &found.setting.choices).map(|choice| choice.name.as_str());
-            let remedy = format!("set {key} to one of {}", names.collect::<Vec<_>>().join(", "));
+            let names: Vec<_> = found
+                .iter()
+                .flat_map(|found| &found.setting.choices)
+                .map(|choice| choice.name.as_str())
+                .collect();
+            // A member in a member has the kinds of its axis, which no section lists once more.
+            if names.is_empty() {
+                let remedy = "say which kind it is: `latent settings` lists them".into();
+                return ConfigError::Value { key, what: MISSING.into(), remedy };
+            }
+            let remedy = format!("set {key} to one of {}", names.join(", "));
             let key = key.trim_end_matches(".kind").to_string();
             return ConfigError::Value { key, what: "what kind it is isn't said".into(), remedy };
         }

@@ -30,7 +30,7 @@ const PAIRS: [(&str, &str); 16] = [
     ("kind = 'quantized', latent = 4, codes = 3, width = 2", "kind = 'categorical', learned = true"),
     (
         "kind = 'iaf', hidden = [5], context = 2, base = { kind = 'diagonal-normal', latent = 3 }",
-        "kind = 'vamp', components = 3",
+        "kind = 'mixture', components = 3",
     ),
     (
         "kind = 'iaf', hidden = [5], context = 0, base = { kind = 'diagonal-normal', latent = 1 }",
