@@ -45,9 +45,9 @@ pub(crate) fn teach(
         |array: &crate::array::Array| device.tensor::<2>(array.values.clone(), [array.rows(), array.width()]);
     let (encoder, decoder) = {
         let view = View::evaluation(model, weights);
-        let encoder = into_last(model.encoder.as_ref(), &view, "encoder", batch, batch.x.clone())
+        let encoder = last_inputs(model.encoder.as_ref(), &view, "encoder", batch, batch.x.clone())
             .and_then(|(h, ids)| Some((ids, least_squares(&h, &tensor(&lesson.heads))?)));
-        let decoder = into_last(model.decoder.as_ref(), &view, "decoder", batch, tensor(&lesson.codes))
+        let decoder = last_inputs(model.decoder.as_ref(), &view, "decoder", batch, tensor(&lesson.codes))
             .and_then(|(h, ids)| {
                 let wanted = outputs_of(&view, ids[1], tensor(&lesson.x))?;
                 Some((ids, least_squares(&h, &wanted)?))
@@ -62,14 +62,14 @@ pub(crate) fn teach(
     }
 }
 
-fn into_last(
+fn last_inputs(
     network: &dyn Network,
     view: &View<'_>,
     who: &str,
     batch: &Batch,
     input: Tensor<2>,
 ) -> Option<(Tensor<2>, [WeightId; 2])> {
-    network.into_last(&view.call(who, batch.given()), input)
+    network.last_inputs(&view.call(who, batch.given()), input)
 }
 
 /// The decoder's outputs under which E[x|z] is x; none where the likelihood has more than one output a feature, or a mean that

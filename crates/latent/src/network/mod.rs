@@ -57,7 +57,7 @@ pub trait Network: Life {
 
     /// What comes into the last layer, `[rows, inputs]`, with that layer's W and b: what a least-squares fit can set. None where
     /// the last layer is no affine map of rows, or rows of a batch see each other on the way.
-    fn into_last(&self, call: &Call<'_>, input: Tensor<2>) -> Option<(Tensor<2>, [WeightId; 2])> {
+    fn last_inputs(&self, call: &Call<'_>, input: Tensor<2>) -> Option<(Tensor<2>, [WeightId; 2])> {
         let [before @ .., Layer::Dense(last)] = self.layers() else { return None };
         let ids = last.affine_ids().filter(|_| !layer::couples_rows(before))?;
         let through =
