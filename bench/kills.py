@@ -121,9 +121,13 @@ def content(path):
     if path.is_dir():
         return {str(file.relative_to(path)): content(file) for file in sorted(path.rglob("*")) if file.is_file()}
     data = path.read_bytes() if path.exists() else b"missing"
-    # In JSON, in TOML, and in the head of a safetensors file, whose checksum is of the head too.
-    data = re.sub(rb'("?seconds"?\s*[:=]\s*"?)[0-9.e+-]+', rb"\1-", data)
-    return re.sub(rb'("crc32c_of_all":")[0-9a-f]+', rb"\1-", data) if b'"latent-sampler"' in data[:4096] else data
+    seconds = rb'("?seconds"?\s*[:=]\s*"?)[0-9.e+-]+'
+    if b'"latent-sampler"' not in data[:4096]:
+        return re.sub(seconds, rb"\1-", data)
+    # The head of a safetensors file begins with its length and ends with spaces, and a checksum is of the head too.
+    length = 8 + int.from_bytes(data[:8], "little")
+    head = re.sub(rb'("crc32c_of_all":")[0-9a-f]+', rb"\1-", re.sub(seconds, rb"\1-", data[8:length].rstrip()))
+    return head + data[length:]
 
 
 def interrupted(commands, hits):

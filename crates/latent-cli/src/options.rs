@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use latent::array::Array;
-use latent::data::Rows;
+use latent::data::{Data, Rows};
 use latent::generate::Told;
 use latent::train::RunFolder;
 use latent::{Key, Model};
@@ -157,6 +157,11 @@ impl Conditions {
     /// Opens rows: those that don't say themselves what the model is told are told what is given.
     pub fn open(&self, model: &Model, source: Option<&str>, out: &Output) -> Result<Chosen, Failure> {
         Chosen::open_told(model, source, &self.pairs()?, out)
+    }
+
+    /// Opens other data: rows that don't say themselves what the model is told are told what is given.
+    pub fn data(&self, model: &Model, source: &str, note: &mut dyn FnMut(String)) -> Result<Data, Failure> {
+        Ok(model.open_told(source, &self.pairs()?, note)?)
     }
 
     /// What rows are told, with what is given in the place of what they say themselves.

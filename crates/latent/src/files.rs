@@ -123,10 +123,25 @@ pub fn remove_ours(folder: &Path, ours: &dyn Fn(&str) -> bool) {
 }
 
 /// Removes what writers that were killed left of files whose name is `ours`. One that may still be written stays.
-pub fn remove_unfinished(folder: &Path, ours: &dyn Fn(&str) -> bool) {
+fn remove_unfinished(folder: &Path, ours: &dyn Fn(&str) -> bool) {
     remove_ours(folder, &|name| {
         unfinished(name).is_some_and(|(target, writer)| ours(target) && !is_running(writer))
     });
+}
+
+/// Removes what commands that were killed left half-written of what they keep beside a model in a run folder.
+pub fn clear_run(run: &Path) {
+    remove_unfinished(run, &|file| {
+        matches!(file, "report.html" | "evaluation.json" | "evaluation-rows.csv" | ".writable")
+    });
+    remove_unfinished(&run.join("figures"), &|name| {
+        let stem = [".png", ".svg", ".apng"].iter().find_map(|ending| name.strip_suffix(ending));
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+        stem.is_some_and(|stem| !stem.is_empty() && stem.chars().all(plain))
+    });
+    for folder in ["samplers", "directions"] {
+        remove_unfinished(&run.join(folder), &|file| file == "chosen.toml" || file.ends_with(".safetensors"));
+    }
 }
 
 /// The file that [`write_whole`] was to write under this temporary name, and the process that did.

@@ -4,7 +4,7 @@ mod common;
 
 use latent::Model;
 use latent::data::{Split, shapes};
-use latent::generate::{Direction, Place, Samples, strengths};
+use latent::generate::{Direction, Place, Samples, Told, strengths};
 
 use common::*;
 
@@ -64,10 +64,10 @@ fn an_edit_along_a_factor_moves_that_factor_and_no_other() {
         ids.iter().map(|id| u32::from(shapes::factors_of_row(*id)[factor] >= 16)).collect()
     };
     let rows = data.rows(Split::Validation, &(0..64).collect::<Vec<_>>(), 0).unwrap();
-    let steps = strengths(4, 1.0);
+    let (steps, told) = (strengths(4, 1.0), Told::of(&rows));
     for (factor, moved, still) in [(3, 0, 1), (4, 1, 0)] {
         let direction = Direction::toward(&codes, &upper(factor), 1).unwrap();
-        let edits = model.edit(&rows, &direction, &spread, &steps).unwrap();
+        let edits = model.edit(&rows, &told, &direction, &spread, &steps).unwrap();
         let means = means(&edits.decoded, steps.len());
         println!("factor {factor}: {means:?}, {:.2} apart", direction.apart(&spread));
         assert!(means.windows(2).all(|two| two[1][moved] > two[0][moved]), "{means:?}");
@@ -81,7 +81,7 @@ fn an_edit_along_a_factor_moves_that_factor_and_no_other() {
         let again = model.reconstruct(&rows).unwrap();
         let features = shapes::SIDE * shapes::SIDE;
         assert_eq!(edits.decoded.x[..features], again.x[..features]);
-        let far = model.edit(&rows, &direction, &spread, &[0.0, 20.0]).unwrap();
+        let far = model.edit(&rows, &told, &direction, &spread, &[0.0, 20.0]).unwrap();
         assert!(far.places.chunks(2).all(|places| places[1] == Place::Outside));
         assert!(far.places.iter().step_by(2).filter(|place| matches!(place, Place::Inside(_))).count() > 48);
     }

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Args};
 use latent::Model;
 use latent::data::{Data, Split};
-use latent::generate::{Direction, Edits, Place, strengths};
+use latent::generate::{Direction, Edits, Place, Told, strengths};
 use latent::words::shown;
 use serde_json::json;
 
 use super::{Chosen, counted, own_data, run_folder};
 use crate::failure::{Done, Failure};
-use crate::options::{Writing, text};
+use crate::options::{Conditions, Writing, text};
 use crate::output::{Output, json_path, path};
 use crate::target::Kind;
 
@@ -65,6 +65,8 @@ pub struct Edit {
     #[arg(long, value_name = "NAME", conflicts_with = "add")]
     save: Option<String>,
     #[command(flatten)]
+    conditions: Conditions,
+    #[command(flatten)]
     files: Writing,
 }
 
@@ -87,17 +89,19 @@ impl Edit {
         if let Some(name) = &self.save {
             Direction::may_save(&Direction::path(&run, name)?, self.files.force)?;
         }
-        let chosen = Chosen::open(&model, self.data.as_deref(), out)?;
+        let chosen = self.conditions.open(&model, self.data.as_deref(), out)?;
         let apart = self.data.as_ref().map(|_| own_data(&model, out)).transpose()?;
         let own = apart.as_ref().unwrap_or(&chosen.data);
         let (direction, way) = self.direction(&model, own, &chosen, &run, out)?;
         let spread = model.spread(own)?;
         let positions = self.positions(&chosen);
         let rows = chosen.data.rows(chosen.split, &positions, 0)?;
-        let edits = model.edit(&rows, &direction, &spread, &strengths(self.steps, self.strength))?;
+        let told = self.conditions.instead(&model, Told::of(&rows))?;
+        let edits = model.edit(&rows, &told, &direction, &spread, &strengths(self.steps, self.strength))?;
         let names: Vec<String> =
             rows.labels.iter().map(|label| shown(&chosen.data.facts().classes[*label as usize])).collect();
-        let title = format!("{way}, up to {} deviations of codes", self.strength);
+        let title =
+            format!("{way}, up to {} deviations of codes{}", self.strength, self.conditions.in_words());
         target.write(&edits.decoded, &title, |_| Ok(edits.sheet(names, &title)?))?;
         let saved = self
             .save
@@ -127,7 +131,7 @@ impl Edit {
             said,
             &json!({
                 "direction": way, "rows": positions, "strengths": edits.strengths, "nearer": nearer, "apart": apart,
-                "groups": direction.rows(), "saved": saved.as_deref().map(json_path), "out": json_path(&target.path),
+                "groups": direction.rows(), "condition": self.conditions.given(), "saved": saved.as_deref().map(json_path), "out": json_path(&target.path),
                 "seed": self.files.seed()
             }),
         );
@@ -159,7 +163,9 @@ impl Edit {
         }
         let (from, to) = (self.from.as_deref().unwrap_or_default(), self.to.as_deref().unwrap_or_default());
         let codes = |source: &str| -> Result<_, Failure> {
-            Ok(model.centres(&model.open(source, &mut |line| out.told(line))?, Split::Test)?.0)
+            Ok(model
+                .centres(&self.conditions.data(model, source, &mut |line| out.told(line))?, Split::Test)?
+                .0)
         };
         let way = format!("from {} to {}", shown(from), shown(to));
         Ok((Direction::between(&codes(from)?, &codes(to)?)?, way))

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::{own_data, trained_on};
 use crate::failure::{Done, Failure};
-use crate::options::{Computing, text};
+use crate::options::{Computing, Conditions, text};
 use crate::output::{Output, json_paths, path};
 use crate::progress::Bar;
 
@@ -42,6 +42,9 @@ earlier calls stay there while the model and the rows are the same; one that is 
 #[command(after_help = format!("{EXAMPLES}\n\nSections:\n{}", known_sections()))]
 #[command(mut_arg("run", |run| run.help("A run folder")))]
 #[command(mut_arg("seed", |seed| seed.help("What every draw descends from")))]
+#[command(mut_arg("given", |given| given.requires("data").help(
+    "What rows of --data are told that don't say it themselves, such as label=Trouser"
+)))]
 pub struct Evaluate {
     /// Held-out rows; by default the test split of the model's own data
     #[arg(long, value_parser = text())]
@@ -52,6 +55,8 @@ pub struct Evaluate {
     /// Other data, to be told apart from the model's own (anomalies)
     #[arg(long, value_name = "DATA", value_parser = text())]
     against: Option<String>,
+    #[command(flatten)]
+    conditions: Conditions,
     /// Which sections, by name; all that apply unless given
     #[arg(long, value_delimiter = ',')]
     sections: Vec<String>,
@@ -113,7 +118,7 @@ impl Evaluate {
         let own = own_data(&model, out);
         let mut note = |line: String| out.told(line);
         let given = match &self.data {
-            Some(source) => Some(model.open(source, &mut note)?),
+            Some(source) => Some(self.conditions.data(&model, source, &mut note)?),
             None => None,
         };
         if let Some(known) = given.as_ref().and_then(|data| trained_on(&model, data))
@@ -124,7 +129,7 @@ impl Evaluate {
             return Err(Failure::flag("--data", what, remedy));
         }
         let foreign: Option<Data> = match &self.against {
-            Some(source) => Some(model.open(source, &mut note)?),
+            Some(source) => Some(self.conditions.data(&model, source, &mut note)?),
             None => None,
         };
         // Held-out rows given elsewhere do without the model's own data.

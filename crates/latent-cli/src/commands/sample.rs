@@ -7,11 +7,10 @@ use latent::Model;
 use latent::Registry;
 use latent::data::Split;
 use latent::generate::sampler::{Choice, FittedSampler, How};
-use latent::generate::{Observe, Samples};
+use latent::generate::{Observe, Samples, Told};
 use latent::words::shown;
 use serde_json::json;
 
-use super::Chosen;
 use crate::failure::{Done, Failure};
 use crate::options::{Conditions, Writing, text};
 use crate::output::{Output, json_path, path};
@@ -67,7 +66,7 @@ pub struct Sample {
         long,
         value_name = "ROW",
         value_parser = text(),
-        conflicts_with_all = ["sampler", "temperature", "truncation", "class", "conditions_met", "balance", "given"]
+        conflicts_with_all = ["sampler", "temperature", "truncation", "class", "conditions_met", "balance"]
     )]
     like: Option<String>,
     /// How wide variations are, in standard deviations of the row's q(z|x)
@@ -141,8 +140,8 @@ impl Sample {
             return Err(Failure::flag("--spread", what, "give a number from 0 on, such as 1"));
         }
         let (chosen, row) = match like.parse() {
-            Ok(row) => (Chosen::open(model, None, out)?, row),
-            Err(_) => (Chosen::open(model, Some(like), out)?, 0),
+            Ok(row) => (self.conditions.open(model, None, out)?, row),
+            Err(_) => (self.conditions.open(model, Some(like), out)?, 0),
         };
         chosen.has("--like", row)?;
         if chosen.split == Split::Test && chosen.len() > 1 {
@@ -155,16 +154,22 @@ impl Sample {
         }
         let observe = self.observe.map_or_else(|| model.observe(), Observe::from);
         let rows = chosen.rows(row, 1)?;
-        let samples = model.variations(&rows, self.count, self.spread, observe, self.files.key("sample"))?;
+        let told = self.conditions.instead(model, Told::of(&rows))?;
+        let samples =
+            model.variations(&rows, &told, self.count, self.spread, observe, self.files.key("sample"))?;
         let about = if chosen.split == Split::Test { shown(like) } else { format!("held-out row {row}") };
-        let said =
-            format!("{} about {about}, spread {}", super::counted(self.count, "variation"), self.spread);
-        target.write(&samples, &said, |_| Ok(model.variations_sheet(&rows, &samples, &said)?))?;
+        let said = format!(
+            "{} about {about}, spread {}{}",
+            super::counted(self.count, "variation"),
+            self.spread,
+            self.conditions.in_words()
+        );
+        target.write(&samples, &said, |_| Ok(model.variations_sheet(&rows, &told, &samples, &said)?))?;
         out.result(
             format!("{said}: {}", path(&target.path)),
             &json!({
                 "count": self.count, "out": json_path(&target.path), "seed": self.files.seed(), "like": like,
-                "spread": self.spread
+                "spread": self.spread, "condition": self.conditions.given()
             }),
         );
         Ok(ExitCode::SUCCESS)

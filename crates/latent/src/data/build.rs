@@ -277,6 +277,10 @@ impl Data {
         }
         check_weights(&sources, &splits)?;
         hash.update(classes.join("\n"));
+        for (name, value) in names.iter().zip(given).filter_map(|(name, value)| Some((name, (*value)?))) {
+            hash.update(name);
+            hash.update(value.to_le_bytes());
+        }
         hash.update(settings.fingerprint(other.is_none()));
         let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
 

@@ -95,6 +95,16 @@ impl Attribute {
         }
     }
 
+    /// What [`append`](Self::append) was given: the place of a class, a standardised number, or NaN for unknown.
+    fn read(&self, own: &[f32]) -> f32 {
+        let (known, unknown) = own.split_at(own.len() - usize::from(self.may_be_unknown()));
+        match self {
+            _ if unknown.first().is_some_and(|unknown| *unknown > 0.5) => f32::NAN,
+            Self::Class { .. } => known.iter().position(|v| *v > 0.5).map_or(f32::NAN, |place| place as f32),
+            Self::Number { .. } => known[0],
+        }
+    }
+
     /// Whether `name` means this attribute.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         self.name() == name || (name == LABEL && matches!(self, Self::Class { .. }))
@@ -389,4 +399,18 @@ pub(crate) fn append(attributes: &[Attribute], values: impl Iterator<Item = f32>
     for (attribute, value) in attributes.iter().zip(values) {
         attribute.append(value, out);
     }
+}
+
+/// The values of each attribute, a list each, from c of rows one after the other: what [`append`] made them of.
+pub(crate) fn values_told(attributes: &[Attribute], conditions: &[f32]) -> Vec<Vec<f32>> {
+    let width: usize = attributes.iter().map(Attribute::width).sum();
+    let mut lists = vec![Vec::with_capacity(conditions.len() / width.max(1)); attributes.len()];
+    for mut row in conditions.chunks_exact(width.max(1)) {
+        for (attribute, list) in attributes.iter().zip(&mut lists) {
+            let (own, others) = row.split_at(attribute.width());
+            list.push(attribute.read(own));
+            row = others;
+        }
+    }
+    lists
 }

@@ -62,6 +62,7 @@ mod walk;
 mod write;
 
 pub use condition::Attribute;
+pub(crate) use condition::values_told;
 pub use constant::Constant;
 pub use error::DataError;
 pub use examples::Examples;

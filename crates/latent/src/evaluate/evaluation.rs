@@ -15,7 +15,7 @@ use super::{Section, Subject};
 use crate::data::{Binarize, Column, DataSettings, write_csv};
 use crate::error::Result;
 use crate::figure::FigureError;
-use crate::files::{takes_files, write_whole};
+use crate::files::{clear_run, takes_files, write_whole};
 use crate::run::Run;
 use crate::store::StoreError;
 
@@ -60,6 +60,12 @@ pub fn questions() -> Vec<Question> {
             about: "Fréchet and kernel distance, precision and recall, of each sampler",
             applies: always,
             answer: |subject| super::samples(subject, subject.samplers),
+        },
+        Question {
+            name: "conditions",
+            about: "whether samples show what they were told, and how varied they are within it",
+            applies: super::conditions::applies,
+            answer: |subject| super::conditions(subject, subject.samplers),
         },
         Question {
             name: "memorisation",
@@ -294,6 +300,7 @@ impl Evaluation {
         write_whole(&path, |out| out.write_all(&text))
             .map_err(|source| StoreError::Io { path: path.clone(), source })?;
         files.push(path);
+        clear_run(folder);
         Ok(files)
     }
 

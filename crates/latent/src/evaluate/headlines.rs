@@ -28,7 +28,7 @@ const TELLING: [(&str, &[&[&str]]); 7] = [
     ("disentanglement", &[]),
 ];
 
-/// So many where nobody chose.
+/// So many where nobody chose, those of the sampler that is drawn from first.
 const FIRST: usize = 3;
 
 impl Evaluation {
@@ -48,7 +48,12 @@ fn telling<'a>(section: &'a Section, sampler: &str) -> Vec<&'a Measure> {
             found.push(measure);
         }
     }
-    if found.is_empty() { section.measures.iter().take(FIRST).collect() } else { found }
+    if found.is_empty() {
+        let other = |name: &str| name.split_once(':').is_some_and(|(_, set)| set != sampler);
+        let (own, others): (Vec<_>, Vec<_>) = section.measures.iter().partition(|m| !other(&m.name));
+        found = own.into_iter().chain(others).take(FIRST).collect();
+    }
+    found
 }
 
 /// A first clause that is shorter only names what the warning is about, such as a sampler.

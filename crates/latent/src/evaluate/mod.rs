@@ -6,6 +6,7 @@
 //! latents/          what do the codes hold, and how do they lie against the prior? (regions: overlap and holes)
 //! reconstruction/   what survives the code?
 //! samples/          how like the data are the samples? on features/ of pictures
+//! conditions        do samples show what they were told?
 //! memorisation      are samples copies of training rows?
 //! anomaly/          does it tell foreign rows from its own?
 //! disentanglement/  does each dimension know one factor?
@@ -23,6 +24,7 @@
 pub mod anomaly;
 mod bits;
 pub mod compare;
+mod conditions;
 pub mod disentanglement;
 mod evaluation;
 pub mod features;
@@ -46,6 +48,7 @@ mod verdict;
 
 pub use anomaly::anomaly;
 pub use compare::compare;
+pub use conditions::conditions;
 pub use disentanglement::disentanglement;
 pub use evaluation::{Call, Evaluation, Failed, PictureFile, Question, checksum, questions};
 pub use headlines::gist;

@@ -14,9 +14,10 @@ use crate::device::host_f64;
 use crate::error::Result;
 use crate::figure::{
     Animation, Axis, CodeMap, Contours, CurvePanel, DensityGrid, Figure, FigureError, LatentView, Mosaic,
-    Plot, Region, Regions, Report, Section, Series, Table, clear_unfinished, code_map, panels,
-    regions_and_mosaic, training_curves,
+    Plot, Region, Regions, Report, Section, Series, Table, code_map, panels, regions_and_mosaic,
+    training_curves,
 };
+use crate::files::clear_run;
 use crate::generate::sampler::{Choice, TwoSample, two_sample};
 use crate::generate::{Observe, Samples, Told, Traversed, some_rows, told_as};
 use crate::key::Key;
@@ -84,7 +85,7 @@ pub fn report(folder: &Path, data: &Data, seed: u64) -> Result<RunReport> {
     let file = super::checksum(&folder.join("model.safetensors"))?;
     let figures = folder.join("figures");
     std::fs::create_dir_all(&figures).map_err(|source| FigureError::Io { path: figures.clone(), source })?;
-    clear_unfinished(&figures);
+    clear_run(folder);
     let mut book = Book { report: opening(&model, &run, &findings), figures, files: Vec::new() };
     for verdict in &verdicts {
         book.report = book.report.verdict(verdict.level, &verdict.headline, &verdict.evidence);

@@ -52,5 +52,4 @@ pub use matrices::{Matrix, matrices};
 pub use plot::{Axis, Line, Mark, Plot, Series, panels, plot};
 pub use regions::{LatentView, Mosaic, Region, Regions, mosaic, regions, regions_and_mosaic};
 pub use render::Figure;
-pub(crate) use render::clear_unfinished;
 pub use report::{Level, Picture, Report, Section, Shown, Table};

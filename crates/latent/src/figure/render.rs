@@ -8,7 +8,7 @@ use super::FigureError;
 use super::font;
 use super::images::png_bytes;
 use super::palette::on_dark;
-use crate::files::{remove_unfinished, write_whole};
+use crate::files::write_whole;
 
 /// The largest picture that is rasterised, in pixels (about a gigabyte while it is drawn).
 const MOST_PIXELS: u64 = 1 << 28;
@@ -18,15 +18,6 @@ const MOST_PIXELS: u64 = 1 << 28;
 pub struct Figure {
     /// The whole SVG file.
     pub svg: String,
-}
-
-/// Removes what killed writers left half-written in a folder of figures.
-pub(crate) fn clear_unfinished(folder: &Path) {
-    remove_unfinished(folder, &|name| {
-        let stem = name.strip_suffix(".png").or_else(|| name.strip_suffix(".svg"));
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-        stem.is_some_and(|stem| !stem.is_empty() && stem.chars().all(plain))
-    });
 }
 
 impl Figure {

@@ -19,6 +19,7 @@ use crate::batch::Support;
 use crate::config::nearest;
 use crate::data::{Data, Rows, Split};
 use crate::figure::{Figure, GridLabels, image_sheet};
+use crate::files::clear_run;
 use crate::key::Key;
 use crate::model::{Model, ModelError};
 use crate::store::{StoreError, TensorFile};
@@ -159,6 +160,7 @@ impl Direction {
             arrays: [("direction".into(), vector)].into(),
         }
         .save(&path)?;
+        clear_run(run);
         Ok(path)
     }
 
@@ -332,14 +334,15 @@ impl Model {
         Spread::of(&self.centres(data, Split::Validation)?.0)
     }
 
-    /// Moves the code of each row along `direction` by each of `strengths`, and decodes; rows stay what a conditional model is
-    /// told they are.
+    /// Moves the code of each row along `direction` by each of `strengths`, and decodes each row as what it is `told`:
+    /// [`Told::of`] the rows for what they are.
     ///
     /// # Errors
     /// As [`Model::encode`] and [`Model::has_directions`]; [`ModelError::Shape`] for another model's direction or spread.
     pub fn edit(
         &self,
         rows: &Rows,
+        told: &Told,
         direction: &Direction,
         spread: &Spread,
         strengths: &[f64],
@@ -368,7 +371,7 @@ impl Model {
         }
         let codes = Array::matrix(values, self.dims());
         let of: Vec<usize> = (0..codes.rows()).map(|code| code / strengths.len().max(1)).collect();
-        let told = Told::of(rows).select(&of);
+        let told = told.select(&of);
         let decoded = self.decode_told(&codes, &told, Observe::Mean, Key::from_seed(0))?;
         let places = (0..codes.rows()).map(|code| spread.place(codes.row(code))).collect();
         let originals = Samples::new(rows.x.clone(), &self.facts);

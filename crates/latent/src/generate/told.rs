@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use super::error::Result;
 use crate::batch::Given;
-use crate::data::{Facts, Rows};
+use crate::data::{Attribute, Facts, Rows, values_told};
 use crate::device::Device;
 use crate::key::Key;
 
@@ -75,6 +75,18 @@ impl Told {
     /// How many numbers each is told.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// The place among the data's classes of what each row is told; none where that is unknown. Empty for a model that isn't told
+    /// the class of rows.
+    pub(crate) fn classes(&self, facts: &Facts) -> Vec<Option<usize>> {
+        let is_class = |attribute: &Attribute| match attribute {
+            Attribute::Class { classes, .. } => !classes.is_empty() && *classes == facts.classes,
+            Attribute::Number { .. } => false,
+        };
+        let Some(index) = facts.condition.iter().position(is_class) else { return Vec::new() };
+        let places = values_told(&facts.condition, &self.values).swap_remove(index);
+        places.into_iter().map(|place| (!place.is_nan()).then_some(place as usize)).collect()
     }
 
     /// The same for the rows `which`, over and over.

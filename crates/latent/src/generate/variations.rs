@@ -15,15 +15,17 @@ use crate::key::Key;
 use crate::model::{Model, ModelError};
 
 impl Model {
-    /// `count` variations about the first of `rows`, `spread` (s) times as wide as q(z|x); each stays what a conditional
-    /// model is told the row is.
+    /// `count` variations about the first of `rows`, `spread` (s) times as wide as q(z|x), each decoded as what the first row
+    /// of `told` says: [`Told::of`] the rows for what they are.
     ///
     /// # Errors
-    /// As [`Model::encode`] and [`Model::has_directions`]; [`ModelError::Foreign`] for no row, a posterior without a standard
+    /// As [`Model::encode`] and [`Model::has_directions`]; [`ModelError::Shape`] where `told` is not what the model wants;
+    /// [`ModelError::Foreign`] for no row, a posterior without a standard
     /// deviation, and a spread that is below 0 or no number.
     pub fn variations(
         &self,
         rows: &Rows,
+        told: &Told,
         count: usize,
         spread: f64,
         observe: Observe,
@@ -54,16 +56,22 @@ impl Model {
             let row = codes.mean.row(0).iter().zip(deviation.row(0)).zip(&noise);
             values.extend(row.map(|((mean, deviation), e)| mean + spread as f32 * deviation * e));
         }
-        let told = Told::of(rows).select(&vec![0; count]);
+        let told = told.select(&vec![0; count]);
         self.decode_told(&Array::matrix(values, self.dims()), &told, observe, key)
     }
 
-    /// A sheet of the first of `rows`, what comes back of its code, and the variations about it.
+    /// A sheet of the first of `rows`, what comes back of its code under what is `told`, and the variations about it.
     ///
     /// # Errors
     /// As [`Model::reconstruct`]; rows that are no pictures.
-    pub fn variations_sheet(&self, rows: &Rows, variations: &Samples, title: &str) -> Result<Figure> {
-        let (row, back) = (Samples::new(rows.x.clone(), &self.facts), self.reconstruct(rows)?);
+    pub fn variations_sheet(
+        &self,
+        rows: &Rows,
+        told: &Told,
+        variations: &Samples,
+        title: &str,
+    ) -> Result<Figure> {
+        let (row, back) = (Samples::new(rows.x.clone(), &self.facts), self.reconstruct_as(rows, told)?);
         let [channels, height, width] = variations.pictures()?.shape();
         let size = channels * height * width;
         let mut pixels = Vec::new();

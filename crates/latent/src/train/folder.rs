@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::TrainError;
-use crate::files::{first_other, open_in_place, remove_ours, remove_unfinished, unfinished};
+use crate::files::{clear_run, first_other, open_in_place, remove_ours, unfinished};
 
 /// A run folder, locked against a second writer for as long as this lives.
 #[derive(Debug)]
@@ -89,14 +89,7 @@ impl RunFolder {
             unfinished(name).is_some_and(|(file, _)| matches!(file, "run.toml" | "model.safetensors"))
         });
         // These by other commands too.
-        remove_unfinished(&self.path, &|file| {
-            matches!(file, "report.html" | "evaluation.json" | "evaluation-rows.csv" | ".writable")
-        });
-        crate::figure::clear_unfinished(&self.figures());
-        remove_unfinished(&self.path.join("samplers"), &|file| {
-            file == "chosen.toml" || file.ends_with(".safetensors")
-        });
-        remove_unfinished(&self.path.join("directions"), &|file| file.ends_with(".safetensors"));
+        clear_run(&self.path);
     }
 
     /// The folder itself.
@@ -277,6 +270,7 @@ mod tests {
             "run.toml.1.tmp",
             "model.safetensors.1.tmp",
             "figures/codes.png.4294967294.tmp",
+            "figures/interpolation.apng.4294967294.tmp",
             "report.html.4294967294.tmp",
             "samplers/maf.safetensors.4294967294.tmp",
         ];
@@ -299,7 +293,7 @@ mod tests {
         folder.forget(&|_| true);
         let there =
             |names: &[&str]| -> Vec<bool> { names.iter().map(|n| root.path().join(n).exists()).collect() };
-        assert_eq!(there(&ours), [false; 8]);
+        assert_eq!(there(&ours), [false; 9]);
         assert_eq!(there(&theirs), [true; 9]);
     }
 

@@ -17,6 +17,7 @@ pub use activity::active_units;
 pub use bits::{Usage, usage};
 pub use books::{BookUsage, book_usage};
 pub use discrepancy::mmd;
+pub(super) use probe::{NEIGHBOURS, nearest_rows, vote};
 pub use probe::{linear_probe, majority, nearest_neighbours, neighbour_accuracy};
 pub use spectrum::{participation_ratio, spectrum};
 pub use surgery::{Surgery, surgery};

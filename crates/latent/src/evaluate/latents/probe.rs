@@ -54,25 +54,25 @@ pub fn neighbour_accuracy(codes: &Array, labels: &[u32], k: usize) -> (Vec<bool>
 
 /// The nearest other rows of each row, nearest first.
 fn neighbours(codes: &Array, count: usize) -> Vec<Vec<u32>> {
-    let n = codes.rows();
-    let of_row = |row: usize| {
-        let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
-        let own = codes.row(row);
-        for other in (0..n).filter(|&other| other != row) {
-            let distance: f32 = own.iter().zip(codes.row(other)).map(|(a, b)| (a - b) * (a - b)).sum();
-            if nearest.len() < count || nearest.last().is_some_and(|(last, _)| distance < *last) {
-                let place = nearest.partition_point(|(near, _)| *near <= distance);
-                nearest.insert(place, (distance, other as u32));
-                nearest.truncate(count);
-            }
+    (0..codes.rows()).map(|row| nearest_rows(codes.row(row), codes, count, Some(row))).collect()
+}
+
+/// The rows of a set that are nearest to `own`, nearest first, without the row `left_out`.
+pub fn nearest_rows(own: &[f32], set: &Array, count: usize, left_out: Option<usize>) -> Vec<u32> {
+    let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
+    for other in (0..set.rows()).filter(|&other| Some(other) != left_out) {
+        let distance: f32 = own.iter().zip(set.row(other)).map(|(a, b)| (a - b) * (a - b)).sum();
+        if nearest.len() < count || nearest.last().is_some_and(|(last, _)| distance < *last) {
+            let place = nearest.partition_point(|(near, _)| *near <= distance);
+            nearest.insert(place, (distance, other as u32));
+            nearest.truncate(count);
         }
-        nearest.into_iter().map(|(_, other)| other).collect()
-    };
-    (0..n).map(of_row).collect()
+    }
+    nearest.into_iter().map(|(_, other)| other).collect()
 }
 
 /// The most frequent class of these rows; of equals, that of the first.
-fn vote(nearest: &[u32], labels: &[u32]) -> Option<u32> {
+pub fn vote(nearest: &[u32], labels: &[u32]) -> Option<u32> {
     let classes = || nearest.iter().map(|&row| labels[row as usize]);
     // The last of equals wins: from the far end, that is the nearest.
     classes().rev().max_by_key(|class| classes().filter(|other| other == class).count())

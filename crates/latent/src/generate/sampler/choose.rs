@@ -22,7 +22,7 @@ use crate::generate::Result;
 use crate::key::Key;
 use crate::member::Registry;
 use crate::model::Model;
-use crate::store::StoreError;
+use crate::store::{StoreError, TensorFile};
 
 /// A sampler and how well its codes are told from validation codes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -297,9 +297,16 @@ fn keepable(run: &Path) -> Result<()> {
     Ok(takes_files(run).map_err(|source| StoreError::Io { path: run.into(), source })?)
 }
 
+/// Refuses to replace a fit. One that no choice names was left by a command that ended before it was judged, and is made anew.
 fn refuse_fitted(run: &Path, kind: &str, force: bool) -> Result<()> {
     let path = FittedSampler::path(run, kind);
-    if path.exists() && !force && kind != "prior" {
+    if kind == "prior" || force || !path.exists() {
+        return Ok(());
+    }
+    let is_judged =
+        Choice::read(run)?.is_some_and(|choice| choice.table.iter().any(|row| row.sampler == kind));
+    let is_ours = TensorFile::load(&path).is_ok_and(|file| file.header.contains_key("latent-sampler"));
+    if is_judged || !is_ours {
         return Err(SamplerError::Exists { path, name: kind.into() }.into());
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::fitted::identity;
 use super::{Arrays, FittedSampler, SamplerError, SamplerSettings};
+use crate::files::clear_run;
 use crate::generate::Result;
 use crate::member::Registry;
 use crate::model::Model;
@@ -56,6 +57,7 @@ impl FittedSampler {
             file.array(name.clone(), &array.shape, || Cow::Borrowed(&array.values));
         }
         file.save(&path)?;
+        clear_run(run);
         Ok(path)
     }
 

@@ -1,5 +1,6 @@
 //! A sampler that has been fitted to a model's codes: what programs hold.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -170,16 +171,33 @@ impl FittedSampler {
         {
             return Err(self.no_class(class).into());
         }
-        let ids: Vec<u64> = (0..told.rows() as u64).collect();
-        let mut values = Vec::with_capacity(ids.len() * model.dims());
-        for (index, part) in ids.chunks(PART).enumerate() {
-            let start = index * PART;
-            let told = told.tensor(start..start + part.len(), model.weights.device());
-            let noise = Noise::new(key.fold("prior"), part);
-            let u = self.sampler.draw_given(&model.view(), given(part, &told), noise, how)?;
-            values.extend(self.chart.z_from_u(&u));
+        let dims = model.dims();
+        let mut values = vec![0.0; told.rows() * dims];
+        for (class, rows) in self.by_class(model, told, how) {
+            let how = How { class, ..*how };
+            for rows in rows.chunks(PART) {
+                let ids: Vec<u64> = rows.iter().map(|row| *row as u64).collect();
+                let told = told.select(rows).tensor(0..rows.len(), model.weights.device());
+                let noise = Noise::new(key.fold("prior"), &ids);
+                let u = self.sampler.draw_given(&model.view(), given(&ids, &told), noise, &how)?;
+                for (row, z) in rows.iter().zip(self.chart.z_from_u(&u).chunks(dims.max(1))) {
+                    values[row * dims..(row + 1) * dims].copy_from_slice(z);
+                }
+            }
         }
-        Ok(Array::matrix(values, model.dims()))
+        Ok(Array::matrix(values, dims))
+    }
+
+    /// The rows that are drawn as one class: the one that is asked for, or else the one that each row is told it is, where this
+    /// sampler knows it. Codes of a model of p(x|z, c) still lie elsewhere for each c.
+    fn by_class(&self, model: &Model, told: &Told, how: &How) -> BTreeMap<Option<usize>, Vec<usize>> {
+        let classes = if how.class.is_none() { told.classes(&model.facts) } else { Vec::new() };
+        let mut groups: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+        for row in 0..told.rows() {
+            let own = classes.get(row).copied().flatten().filter(|class| self.sampler.knows_class(*class));
+            groups.entry(how.class.or(own)).or_default().push(row);
+        }
+        groups
     }
 
     /// ln p̂(z) of each of these codes in nats, with respect to the volume of z; none where the sampler has no density.

@@ -343,6 +343,14 @@ fn auto_keeps_the_mixture_for_codes_that_are_one() {
     let one = |force| fit_one(&model, folder.path(), &codes, &table("kind='normal'"), force, &options);
     assert!(matches!(one(false), Err(GenerateError::Sampler(SamplerError::Exists { .. }))));
     assert_eq!(one(true).unwrap().table.len(), choice.table.len());
+    // One that was killed before its fit was judged is made anew, and what another left half-written is gone.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let normal = text.split("[[table]]").find(|part| part.contains("\"normal\"")).unwrap();
+    std::fs::write(&path, text.replace(&format!("[[table]]{normal}"), "")).unwrap();
+    let left = folder.path().join("samplers/normal.safetensors.4294967294.tmp");
+    std::fs::write(&left, "half").unwrap();
+    assert_eq!(one(false).unwrap().table.len(), choice.table.len());
+    assert!(!left.exists());
 }
 
 #[test]
