@@ -9,6 +9,7 @@ mod common;
 mod conditional;
 mod densities;
 mod iaf;
+mod likelihoods;
 mod quantized;
 mod spatial;
 mod vamp;
