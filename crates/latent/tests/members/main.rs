@@ -8,6 +8,7 @@ mod adversarial;
 mod common;
 mod conditional;
 mod densities;
+mod flows;
 mod iaf;
 mod likelihoods;
 mod quantized;
