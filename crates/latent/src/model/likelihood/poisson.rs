@@ -132,8 +132,9 @@ impl Likelihood for Poisson {
         let (device, dims) = (Device::of(&outputs), outputs.dims());
         let mut x = host(&outputs);
         for (row, x) in x.chunks_mut(dims[1].max(1)).enumerate() {
-            let id = noise.ids.get(row % noise.ids.len().max(1)).copied().unwrap_or(0);
-            let mut generator = noise.key.fold(id).fold(noise.first).generator();
+            let n = noise.ids.len().max(1);
+            let id = noise.ids.get(row % n).copied().unwrap_or(0);
+            let mut generator = noise.key.fold(id).fold(noise.first + row / n).generator();
             for (index, x) in x.iter_mut().enumerate() {
                 let (offset, scale) = self.normalisation.of(index);
                 let rate = f64::from(*x).clamp(-LOG_RATE, LOG_RATE).exp();
