@@ -7,7 +7,8 @@ use std::any::Any;
 use burn::tensor::Tensor;
 
 use super::{
-    Categorical, Density, DiagonalNormal, FactorisedBits, Indices, Product, StandardNormal, fold_rows,
+    Categorical, Density, DiagonalNormal, FactorisedBits, FullNormal, Indices, Product, StandardNormal,
+    Transformed, fold_rows, sum_dimensions,
 };
 
 /// KL(q‖p) of each row, split over dimensions, `[n, dims]`; none where no closed form is known.
@@ -18,6 +19,23 @@ pub fn kl(q: &dyn Density, p: &dyn Density) -> Option<Tensor<2>> {
         .or_else(|| pair(q, p, indices_categorical))
         .or_else(|| pair(q, p, categorical_categorical))
         .or_else(|| blocks(q, p))
+}
+
+/// KL(q‖p) of each row, `[n]`, also of pairs whose divergence doesn't split over dimensions.
+pub fn kl_total(q: &dyn Density, p: &dyn Density) -> Option<Tensor<1>> {
+    kl(q, p).map(sum_dimensions).or_else(|| {
+        let (own, other): (&dyn Any, &dyn Any) = (q, p);
+        let standard = other.is::<StandardNormal>();
+        if let Some(flow) = own.downcast_ref::<Transformed>().filter(|_| standard) {
+            // N(0, I) looks the same from everywhere about 0.
+            return kl_total(flow.turned()?, p);
+        }
+        let full = own.downcast_ref::<FullNormal>()?;
+        match other.downcast_ref::<DiagonalNormal>() {
+            Some(p) => Some(full.rate(Some(&p.mean), Some(&p.log_variance))),
+            None => standard.then(|| full.rate(None, None)),
+        }
+    })
 }
 
 /// Of products over the same blocks: block by block, where each pair has a closed form.

@@ -2,11 +2,12 @@
 //! and p(z), which may be one for all rows.
 //!
 //! ```text
-//! standard_normal, diagonal_normal, uniform, mixture   over the reals
+//! standard_normal, diagonal_normal, full_normal, uniform, mixture   over the reals
 //! bits, categorical                                    over finitely many values
 //! point, indices                                       all mass in one place: a vector, places in a book of codes
 //! product                                              blocks side by side, each of a family of its own
 //! flow/                                                invertible maps, which make one density of another
+//! transformed                                          the same by steps with parameters of each row
 //! kl                                                   the divergence between two families, where it has a closed form
 //! ```
 
@@ -14,12 +15,14 @@ mod bits;
 mod categorical;
 mod diagonal_normal;
 mod flow;
+mod full_normal;
 mod indices;
 mod kl;
 mod mixture;
 mod point;
 mod product;
 mod standard_normal;
+mod transformed;
 mod uniform;
 
 use std::any::Any;
@@ -32,12 +35,14 @@ pub use categorical::Categorical;
 pub(crate) use categorical::indices;
 pub use diagonal_normal::DiagonalNormal;
 pub use flow::{AutoregressiveFlow, CouplingFlow, Flow, flow_log_density};
+pub use full_normal::FullNormal;
 pub use indices::Indices;
-pub use kl::kl;
+pub use kl::{kl, kl_total};
 pub use mixture::{NormalMixture, log_sum_exp};
 pub use point::Point;
 pub use product::Product;
 pub use standard_normal::StandardNormal;
+pub use transformed::{Step, Transformed};
 pub use uniform::Uniform;
 
 pub(crate) use crate::batch::fold_rows;

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::batch::Draw;
-use crate::density::{Density, kl, sum_dimensions};
+use crate::density::{Density, kl, kl_total, sum_dimensions};
 
 /// A dimension counts as active from this many nats on.
 pub const ACTIVE_NATS: f64 = 0.01;
@@ -26,6 +26,9 @@ impl Rate {
         if let Some(per_dimension) = kl(q, p) {
             let total = sum_dimensions(per_dimension.clone());
             return Some(Self { total, per_dimension: Some(per_dimension), exact: true });
+        }
+        if let Some(total) = kl_total(q, p) {
+            return Some(Self { total, per_dimension: None, exact: true });
         }
         let z = &draw.z;
         let n = z.rows() / draws.max(1);

@@ -39,8 +39,11 @@ impl Settings<dyn Term> for RateSettings {
                 "give a number from 0",
             ));
         }
-        let (path, has_density, splits) =
-            (context.path.clone(), context.has_density, context.prior_factorises);
+        let (path, has_density, splits) = (
+            context.path.clone(),
+            context.has_density,
+            context.prior_factorises && context.posterior_factorises,
+        );
         let Some(term) = context.term() else { return Ok(()) };
         term.own_penalty = self.free_bits > 0.0;
         let (name, counts) = (term.name.clone(), term.weight != 0.0);
@@ -59,10 +62,12 @@ impl Settings<dyn Term> for RateSettings {
         if counts && !splits {
             return Err(ConfigError::combination(
                 format!(
-                    "the term `{name}` has free bits for each dimension, and the prior's density does not split over \
-                     dimensions"
+                    "the term `{name}` has free bits for each dimension, and the density of the prior or of the posterior does not \
+                     split over dimensions"
                 ),
-                format!("set {path}.free_bits = 0, or use prior.kind = \"standard-normal\""),
+                format!(
+                    "set {path}.free_bits = 0, or use posterior.kind = \"diagonal-normal\" and prior.kind = \"standard-normal\""
+                ),
             ));
         }
         context.couple(format!("the term `{name}` couples the rows of a batch"), "");

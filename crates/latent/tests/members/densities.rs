@@ -16,7 +16,7 @@ const X: usize = 4;
 const ROWS: usize = 5;
 
 /// Pairs of a posterior and a prior that go together.
-const PAIRS: [(&str, &str); 16] = [
+const PAIRS: [(&str, &str); 22] = [
     ("kind = 'point', latent = 2", "kind = 'standard-normal'"),
     ("kind = 'point', latent = 2, unit_interval = true", "kind = 'uniform'"),
     ("kind = 'diagonal-normal', latent = 3", "kind = 'standard-normal'"),
@@ -24,6 +24,21 @@ const PAIRS: [(&str, &str); 16] = [
     ("kind = 'diagonal-normal', latent = 3", "kind = 'vamp', components = 4"),
     ("kind = 'diagonal-normal', latent = 1", "kind = 'vamp', components = 1"),
     ("kind = 'diagonal-normal', latent = 2", "kind = 'conditional-normal', hidden = [4]"),
+    ("kind = 'diagonal-normal', latent = 3", "kind = 'real-nvp', layers = 3, hidden = [4]"),
+    ("kind = 'full-normal', latent = 3", "kind = 'standard-normal'"),
+    ("kind = 'full-normal', latent = 1", "kind = 'vamp', components = 3"),
+    (
+        "kind = 'flow', steps = 2, base = { kind = 'diagonal-normal', latent = 3 }",
+        "kind = 'vamp', components = 3",
+    ),
+    (
+        "kind = 'flow', step = 'radial', amortised = false, base = { kind = 'diagonal-normal', latent = 2 }",
+        "kind = 'standard-normal'",
+    ),
+    (
+        "kind = 'flow', step = 'householder', base = { kind = 'full-normal', latent = 3 }",
+        "kind = 'mixture', components = 2",
+    ),
     ("kind = 'bits', latent = 3", "kind = 'bits', learned = true"),
     ("kind = 'bits', latent = 3, gradient = 'relaxed'", "kind = 'bits'"),
     ("kind = 'bits', latent = 3", "kind = 'vamp', components = 3"),

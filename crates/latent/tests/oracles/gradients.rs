@@ -161,6 +161,15 @@ fn of_the_likelihoods() {
         ),
         ("normal learned", "{ kind = 'normal', scale = 'learned' }", ValueKind::Real, real_rows(3, 4)),
         ("normal optimal", "{ kind = 'normal', scale = 'optimal' }", ValueKind::Real, real_rows(3, 4)),
+        ("student-t", "{ kind = 'student-t' }", ValueKind::Real, real_rows(3, 4)),
+        ("log-cosh", "{ kind = 'log-cosh', sharpness = 2.0 }", ValueKind::Real, real_rows(3, 4)),
+        ("categorical", "{ kind = 'categorical', levels = 256 }", ValueKind::Grey, unit_rows(3, 4)),
+        (
+            "logistic mixture",
+            "{ kind = 'logistic-mixture', components = 3 }",
+            ValueKind::Grey,
+            unit_rows(3, 4),
+        ),
         ("discretised logistic", "{ kind = 'discretised-logistic' }", ValueKind::Grey, unit_rows(3, 4)),
         (
             "discretised logistic per feature",

@@ -40,6 +40,7 @@ impl Units {
                 };
                 format!("probabilities on {levels} levels{drawn}")
             }
+            BaseMeasure::Counts => "probabilities of counts".into(),
             BaseMeasure::Lebesgue => format!(
                 "density in the units of the data's files: log p(x) of normalised x less {log_scale:.2} nats{}",
                 if levels_in_files {

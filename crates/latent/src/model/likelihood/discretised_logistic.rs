@@ -10,10 +10,13 @@ use latent_kernels::sigmoid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BaseMeasure, Likelihood, mean_logits, needs_unit_interval, repeat_x, sum_observed};
+use super::{
+    BaseMeasure, Likelihood, check_levels, has_levels, mean_logits, needs_unit_interval, repeat_x,
+    sum_observed,
+};
 use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
-use crate::data::{SampleShape, ValueKind};
+use crate::data::SampleShape;
 use crate::density::softplus;
 use crate::device::Device;
 use crate::member::{Context, Life, Named, Outputs, Settings};
@@ -39,7 +42,7 @@ impl Default for DiscretisedLogisticSettings {
 }
 
 /// ln s stays in this range: s from a fraction of a level to several times the range of x.
-const LOG_SCALE: (f64, f64) = (-7.0, 2.0);
+pub(super) const LOG_SCALE: (f64, f64) = (-7.0, 2.0);
 
 struct DiscretisedLogistic {
     features: usize,
@@ -59,27 +62,8 @@ impl Named for DiscretisedLogisticSettings {
 impl Settings<dyn Likelihood> for DiscretisedLogisticSettings {
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         let facts = context.facts;
-        if self.levels < 2 {
-            return Err(ConfigError::Value {
-                key: "levels".into(),
-                what: format!("{} levels", self.levels),
-                remedy: "give at least 2; 8-bit images have 256".into(),
-            });
-        }
         needs_unit_interval(facts, Self::KIND)?;
-        // Probabilities of levels mean something where the data has these levels.
-        let levels = facts.normalisation.stored.most().map(|most| most as u32 + 1);
-        if let Some(levels) =
-            levels.filter(|&levels| facts.kind != ValueKind::Binary && levels != self.levels)
-        {
-            return Err(ConfigError::Combination {
-                what: format!(
-                    "likelihood `discretised-logistic` gives probabilities to {} levels, and this data has {levels}",
-                    self.levels
-                ),
-                remedy: "set likelihood.levels to the data's, or use likelihood.kind = \"normal\"".into(),
-            });
-        }
+        check_levels(facts, Self::KIND, self.levels)?;
         let parameters = if self.per_feature { 2 } else { 1 };
         let mut bias = mean_logits(facts);
         if let Some(bias) = bias.as_mut().filter(|_| self.per_feature) {
@@ -102,13 +86,21 @@ impl Settings<dyn Likelihood> for DiscretisedLogisticSettings {
             features,
             channels,
             levels: self.levels,
-            on_levels: facts.kind == ValueKind::Binary || facts.normalisation.stored.is_integer(),
+            on_levels: has_levels(facts),
             log_scale,
         }))
     }
 }
 
 impl Life for DiscretisedLogistic {}
+
+/// The mean of a logistic number that is clamped to [0, 1].
+pub(super) fn clamped_mean(mean: Tensor<2>, log_scale: Tensor<2>) -> Tensor<2> {
+    let scale = log_scale.exp();
+    let upper = softplus(mean.clone() / scale.clone());
+    let lower = softplus((mean - 1.0) / scale.clone());
+    ((upper - lower) * scale).clamp(0.0, 1.0)
+}
 
 impl DiscretisedLogistic {
     /// μ in (0, 1) and ln s, `[rows, features]` each.
@@ -153,10 +145,7 @@ impl Likelihood for DiscretisedLogistic {
     /// leaves out the rounding to levels: less than half a level.
     fn mean(&self, view: &View<'_>, outputs: Tensor<2>) -> Tensor<2> {
         let (mean, log_scale) = self.parameters_of(view, outputs);
-        let scale = log_scale.exp();
-        let upper = softplus(mean.clone() / scale.clone());
-        let lower = softplus((mean - 1.0) / scale.clone());
-        ((upper - lower) * scale).clamp(0.0, 1.0)
+        clamped_mean(mean, log_scale)
     }
 
     fn trace(&self, weights: &Weights, graph: &mut Graph, outputs: &Node) -> Result<Node, StoreError> {

@@ -4,25 +4,37 @@
 //! over the features that were observed, never averaged.
 
 mod bernoulli;
+mod categorical;
 mod continuous_bernoulli;
 mod discretised_logistic;
+mod gamma;
 mod laplace;
+mod location;
+mod log_cosh;
+mod logistic_mixture;
 pub mod mixed;
 mod normal;
+mod poisson;
+mod student_t;
 
 use burn::tensor::Tensor;
 
 pub use bernoulli::BernoulliSettings;
+pub use categorical::CategoricalSettings;
 pub use continuous_bernoulli::ContinuousBernoulliSettings;
 pub use discretised_logistic::DiscretisedLogisticSettings;
 pub use laplace::LaplaceSettings;
+pub use log_cosh::LogCoshSettings;
+pub use logistic_mixture::LogisticMixtureSettings;
 pub use mixed::MixedSettings;
 pub use normal::{MeanRange, NormalSettings, Scale};
+pub use poisson::PoissonSettings;
+pub use student_t::StudentTSettings;
 
 use super::View;
 use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
-use crate::data::Facts;
+use crate::data::{Facts, ValueKind};
 use crate::density::sum_dimensions;
 use crate::member::{Axis, Life, Settings};
 use crate::store::StoreError;
@@ -37,6 +49,8 @@ pub enum BaseMeasure {
         /// How many values a feature can take.
         levels: u32,
     },
+    /// Probabilities of whole numbers from 0, however large; log P is at most 0.
+    Counts,
     /// Densities of real numbers, in normalised units.
     Lebesgue,
     /// Densities of the real columns of a table, in the units of the file, times probabilities of all others.
@@ -50,6 +64,7 @@ impl BaseMeasure {
     pub fn name(self) -> String {
         match self {
             Self::Counting { levels } => format!("counting measure on {levels} levels"),
+            Self::Counts => "counting measure on whole numbers".into(),
             Self::Lebesgue => "Lebesgue measure".into(),
             Self::Mixed => {
                 "Lebesgue measure on columns of real numbers, counting measure on all others".into()
@@ -120,7 +135,12 @@ pub fn likelihoods() -> Axis<LikelihoodSettings> {
         .with::<continuous_bernoulli::ContinuousBernoulliSettings>()
         .with::<normal::NormalSettings>()
         .with::<laplace::LaplaceSettings>()
+        .with::<student_t::StudentTSettings>()
+        .with::<log_cosh::LogCoshSettings>()
         .with::<discretised_logistic::DiscretisedLogisticSettings>()
+        .with::<logistic_mixture::LogisticMixtureSettings>()
+        .with::<categorical::CategoricalSettings>()
+        .with::<poisson::PoissonSettings>()
         .with::<mixed::MixedSettings>()
 }
 
@@ -144,7 +164,7 @@ pub(crate) fn sum_observed(per_feature: Tensor<2>, batch: &Batch) -> Tensor<1> {
 
 /// The refusal of levels of mixed columns, which are no quantities.
 pub(crate) fn refuse_levels(facts: &Facts, name: &str) -> Result<(), ConfigError> {
-    if facts.kind == crate::data::ValueKind::Mixed {
+    if facts.kind == ValueKind::Mixed {
         return Err(ConfigError::Combination {
             what: format!(
                 "likelihood `{name}` describes numbers, and this table has columns of several kinds"
@@ -158,13 +178,40 @@ pub(crate) fn refuse_levels(facts: &Facts, name: &str) -> Result<(), ConfigError
 /// The refusal of data that is not in [0, 1].
 pub(crate) fn needs_unit_interval(facts: &Facts, name: &str) -> Result<(), ConfigError> {
     refuse_levels(facts, name)?;
-    if facts.kind == crate::data::ValueKind::Real {
+    if facts.kind == ValueKind::Real {
         return Err(ConfigError::Combination {
             what: format!("likelihood `{name}` describes values in [0, 1], and this data is real numbers"),
             remedy: "use likelihood.kind = \"normal\"".into(),
         });
     }
     Ok(())
+}
+
+/// The refusal of probabilities of levels that the data does not have.
+pub(crate) fn check_levels(facts: &Facts, name: &str, levels: u32) -> Result<(), ConfigError> {
+    if levels < 2 {
+        return Err(ConfigError::Value {
+            key: "levels".into(),
+            what: format!("{levels} levels"),
+            remedy: "give at least 2; 8-bit images have 256".into(),
+        });
+    }
+    // Probabilities of levels mean something where the data has these levels.
+    let known = facts.normalisation.stored.most().map(|most| most as u32 + 1);
+    match known.filter(|&known| facts.kind != ValueKind::Binary && known != levels) {
+        Some(known) => Err(ConfigError::Combination {
+            what: format!(
+                "likelihood `{name}` gives probabilities to {levels} levels, and this data has {known}"
+            ),
+            remedy: "set likelihood.levels to the data's, or use likelihood.kind = \"normal\"".into(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether x lies on levels, so that these have probabilities; arrays of floats may lie anywhere.
+pub(crate) fn has_levels(facts: &Facts) -> bool {
+    facts.kind == ValueKind::Binary || facts.normalisation.stored.is_integer()
 }
 
 /// logit(mean) of each feature, kept away from ±∞; none where the means are not known.

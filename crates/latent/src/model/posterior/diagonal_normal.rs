@@ -28,7 +28,7 @@ pub struct DiagonalNormalSettings {
 struct DiagonalNormalPosterior;
 
 /// ln σ² is kept in this range: beyond it e^{ln σ²} leaves single precision within a few steps.
-const LOG_VARIANCE: (f64, f64) = (-30.0, 20.0);
+pub(super) const LOG_VARIANCE: (f64, f64) = (-30.0, 20.0);
 
 impl Named for DiagonalNormalSettings {
     const KIND: &'static str = "diagonal-normal";

@@ -6,6 +6,8 @@
 mod bits;
 mod blocks;
 mod diagonal_normal;
+mod flow;
+mod full_normal;
 mod iaf;
 mod point;
 mod quantized;
@@ -16,6 +18,8 @@ use burn::tensor::Tensor;
 pub use bits::{BitsSettings, Surrogate};
 pub use blocks::BlocksSettings;
 pub use diagonal_normal::DiagonalNormalSettings;
+pub use flow::FlowSettings;
+pub use full_normal::FullNormalSettings;
 pub use iaf::IafSettings;
 pub use point::PointSettings;
 pub use quantized::QuantizedSettings;
@@ -77,8 +81,10 @@ pub fn posteriors() -> Axis<PosteriorSettings> {
     Axis::new("posterior")
         .with::<point::PointSettings>()
         .with::<diagonal_normal::DiagonalNormalSettings>()
+        .with::<full_normal::FullNormalSettings>()
         .with::<bits::BitsSettings>()
         .with::<blocks::BlocksSettings>()
+        .with::<flow::FlowSettings>()
         .with::<iaf::IafSettings>()
         .with::<quantized::QuantizedSettings>()
 }

@@ -5,6 +5,7 @@ mod blocks;
 mod categorical;
 mod conditional_normal;
 mod mixture;
+mod real_nvp;
 mod standard_normal;
 mod uniform;
 mod vamp;
@@ -14,6 +15,7 @@ pub use blocks::BlocksPriorSettings;
 pub use categorical::CategoricalPriorSettings;
 pub use conditional_normal::ConditionalNormalSettings;
 pub use mixture::MixtureSettings;
+pub use real_nvp::RealNvpPriorSettings;
 pub use standard_normal::StandardNormalSettings;
 pub use uniform::UniformSettings;
 pub use vamp::VampSettings;
@@ -53,6 +55,7 @@ pub fn priors() -> Axis<PriorSettings> {
         .with::<categorical::CategoricalPriorSettings>()
         .with::<blocks::BlocksPriorSettings>()
         .with::<vamp::VampSettings>()
+        .with::<real_nvp::RealNvpPriorSettings>()
         .with::<conditional_normal::ConditionalNormalSettings>()
 }
 

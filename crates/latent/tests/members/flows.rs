@@ -1,0 +1,164 @@
+//! Posteriors with correlations and flows of steps, and the prior of couplings: determinants against numerical Jacobians, ways back,
+//! integrals, rates against quadrature.
+
+use latent::Key;
+use latent::batch::{Latent, Noise};
+use latent::data::ValueKind;
+use latent::density::{Density, Step};
+use latent::device::host_f64;
+use latent::model::Rate;
+
+use crate::common::*;
+
+const STEPS: [Step; 3] = [Step::Planar, Step::Radial, Step::Householder];
+
+const POSTERIORS: [&str; 5] = [
+    "kind = 'full-normal', latent = 2",
+    "kind = 'flow', steps = 3, base = { kind = 'diagonal-normal', latent = 2 }",
+    "kind = 'flow', step = 'radial', steps = 3, base = { kind = 'diagonal-normal', latent = 2 }",
+    "kind = 'flow', step = 'householder', steps = 2, base = { kind = 'diagonal-normal', latent = 2 }",
+    "kind = 'flow', steps = 2, amortised = false, base = { kind = 'full-normal', latent = 2 }",
+];
+
+fn made(posterior: &str, prior: &str) -> Made {
+    let text = format!(
+        "likelihood = {{ kind = 'normal', scale = 'fixed' }}
+         posterior = {{ {posterior} }}\nprior = {{ {prior} }}
+         network = {{ kind = 'mlp', hidden = [6], activation = 'silu' }}"
+    );
+    make(&text, &facts(vector(3), ValueKind::Real)).randomised(Key::from_seed(7), 0.5)
+}
+
+fn determinant(m: &[Vec<f64>]) -> f64 {
+    if m.is_empty() {
+        return 1.0;
+    }
+    let minor = |j: usize| -> Vec<Vec<f64>> {
+        m[1..].iter().map(|row| (0..m.len()).filter(|k| *k != j).map(|k| row[k]).collect()).collect()
+    };
+    (0..m.len()).map(|j| (1.0 - 2.0 * (j % 2) as f64) * m[0][j] * determinant(&minor(j))).sum()
+}
+
+#[test]
+fn a_step_has_the_determinant_of_its_jacobian_and_a_way_back() {
+    for step in STEPS {
+        let (mut worst, mut back): (f64, f64) = (0.0, 0.0);
+        for dims in [1, 2, 4] {
+            // Wild parameters too: what they say is kept invertible.
+            for (seed, scale) in [(1, 0.5), (2, 1.0), (3, 3.0), (4, 8.0)] {
+                let width = step.parameters(dims);
+                let draw = |key: Key, n: usize| normals(key, n).into_iter().map(|v| scale * v).collect();
+                let parameters = matrix(draw(Key::from_seed(seed), width), width);
+                let z: Vec<f64> = normals(Key::from_seed(seed).fold("z"), dims);
+                let forth = |z: Vec<f64>| {
+                    let (z, log_determinant) = step.forth(&parameters, matrix(z, dims));
+                    (host_f64(&z), host_f64(&log_determinant)[0])
+                };
+                let h = 1e-6;
+                let column = |j: usize| {
+                    let moved = |by: f64| {
+                        let mut z = z.clone();
+                        z[j] += by;
+                        forth(z).0
+                    };
+                    moved(h).iter().zip(moved(-h)).map(|(a, b)| (a - b) / (2.0 * h)).collect::<Vec<f64>>()
+                };
+                let jacobian: Vec<Vec<f64>> = (0..dims).map(column).collect();
+                let (moved, log_determinant) = forth(z.clone());
+                worst = worst.max((determinant(&jacobian).abs().ln() - log_determinant).abs());
+                let again = host_f64(&step.back(&parameters, matrix(moved, dims)));
+                back = again.iter().zip(&z).map(|(a, b)| (a - b).abs()).fold(back, f64::max);
+            }
+        }
+        println!("{step:?}: ln |det| off by {worst:.1e}, the way back by {back:.1e}");
+        assert!(worst < 1e-5 && back < 1e-6, "{step:?}: {worst:.1e} {back:.1e}");
+    }
+}
+
+#[test]
+fn they_integrate_to_one_and_know_their_gradient() {
+    for posterior in POSTERIORS {
+        let made = made(posterior, "kind = 'standard-normal'");
+        let x = batch(normals(Key::from_seed(1), 9), 3);
+        let q = made.view().encode(&x).rows(&[1]);
+        let total = integral_2d(q.as_ref(), -14.0, 14.0, 1121);
+        println!("{posterior}: ∫ q = 1 + {:.1e}", total - 1.0);
+        close(total, 1.0, 1e-4);
+        // With respect to codes from anywhere, through the way back.
+        let z = normals(Key::from_seed(12), 2);
+        let tracked = matrix(z.clone(), 2).autodiff().require_grad();
+        let log_q = q.log_density(&Latent::new(tracked.clone())).unwrap();
+        let found = host_f64(&tracked.grad(&log_q.sum().backward()).unwrap());
+        for j in 0..2 {
+            let at = |by: f64| {
+                let mut z = z.clone();
+                z[j] += by;
+                log_density(q.as_ref(), z, 2)[0]
+            };
+            close(found[j], (at(1e-5) - at(-1e-5)) / 2e-5, 1e-6);
+        }
+    }
+    let made = made("kind = 'diagonal-normal', latent = 2", "kind = 'real-nvp', layers = 4, hidden = [8]");
+    let p = made.view().prior(latent::batch::Given::none());
+    let total = integral_2d(p.as_ref(), -14.0, 14.0, 1121);
+    println!("real-nvp prior: ∫ p = 1 + {:.1e}", total - 1.0);
+    close(total, 1.0, 1e-4);
+}
+
+/// ∫ q (ln q − ln p) over a square.
+fn quadrature(q: &dyn Density, p: &dyn Density) -> f64 {
+    let (points, step) = grid(-12.0, 12.0, 961);
+    let line = |&a: &f64| {
+        let z: Vec<f64> = points.iter().flat_map(|&b| [a, b]).collect();
+        let (log_q, log_p) = (log_density(q, z.clone(), 2), log_density(p, z, 2));
+        simpson(&log_q.iter().zip(&log_p).map(|(q, p)| q.exp() * (q - p)).collect::<Vec<_>>(), step)
+    };
+    simpson(&points.iter().map(line).collect::<Vec<_>>(), step)
+}
+
+#[test]
+fn rates_in_closed_form_are_those_of_quadrature() {
+    let turned = format!(
+        "kind = 'flow', step = 'householder', steps = 2, base = {{ {} }}",
+        "kind = 'full-normal', latent = 2"
+    );
+    for (posterior, prior) in [
+        (POSTERIORS[0], "kind = 'standard-normal'"),
+        (POSTERIORS[3], "kind = 'standard-normal'"),
+        (turned.as_str(), "kind = 'standard-normal'"),
+    ] {
+        let made = made(posterior, prior);
+        let x = batch(normals(Key::from_seed(1), 3), 3);
+        let (q, p) = (made.view().encode(&x), made.view().prior(x.given()));
+        let draw = q.draw(1, Noise::new(Key::from_seed(2), &x.ids));
+        let rate = Rate::new(q.as_ref(), p.as_ref(), &draw, 1).unwrap();
+        assert!(rate.exact && rate.per_dimension.is_none());
+        close(host_f64(&rate.total)[0], quadrature(q.as_ref(), p.as_ref()), 1e-5);
+    }
+    // Of a full normal and a diagonal one.
+    let made = made(POSTERIORS[0], "kind = 'standard-normal'");
+    let q = made.view().encode(&batch(normals(Key::from_seed(1), 3), 3));
+    let p = latent::density::DiagonalNormal {
+        mean: matrix(vec![0.3, -0.5], 2),
+        log_variance: matrix(vec![0.4, -0.2], 2),
+    };
+    let rate = host_f64(&latent::density::kl_total(q.as_ref(), &p).unwrap())[0];
+    close(rate, quadrature(q.as_ref(), &p), 1e-5);
+    // A diagonal normal is a full one without correlations.
+    assert!(host_f64(&q.deviation().unwrap()).iter().all(|s| *s > 0.0));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let refused = |text: &str| refusal(text, &facts(vector(3), ValueKind::Real));
+    let own = |own: &str| refused(&format!("posterior = {{ {own} }}"));
+    assert!(own("kind = 'flow', steps = 0").starts_with("`posterior.steps`"));
+    assert!(own("kind = 'flow', step = 'cubic'").contains("planar"));
+    assert!(own("kind = 'flow', base = { kind = 'bits', latent = 2 }").starts_with("`posterior.base`"));
+    assert!(own("kind = 'full-normal', latent = 129").starts_with("`posterior.latent`"));
+    assert!(refused("prior = { kind = 'real-nvp', layers = 0 }").starts_with("`prior.layers`"));
+    // Free bits for each dimension are none where the density does not split.
+    let free =
+        refused("posterior = { kind = 'full-normal', latent = 2 }\nobjective.terms.rate.free_bits = 0.1");
+    assert!(free.contains("free bits"), "{free}");
+}
