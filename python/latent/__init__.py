@@ -10,44 +10,69 @@ Every estimator is a scikit-learn estimator over one engine: the same data, sett
 as `latent train`.
 """
 
-from ._estimators import (
+from ._estimators import Autoencoder, load
+from ._latent import Figure, LatentError, __version__, devices
+from ._presets import (
     AAE,
     AE,
-    IWAE,
-    VAE,
-    VQVAE,
-    WAE,
-    Autoencoder,
+    AnnealedVAE,
+    BetaTCVAE,
     BetaVAE,
     BitAE,
+    CIWAE,
     ConditionalVAE,
+    DIPVAEI,
+    DIPVAEII,
+    FactorVAE,
+    IAFVAE,
+    IWAE,
+    InfoVAE,
     LinearVAE,
+    MIWAE,
+    PIWAE,
     SigmaVAE,
+    SlicedWAE,
+    VAE,
+    VQVAE,
     VampVAE,
-    load,
+    WAE,
+    WAEGAN,
 )
-from ._latent import Figure, LatentError, __version__, devices
 from ._runs import Comparison, Evaluation, Report, compare, evaluate
 from ._settings import presets, settings
+from ._tables import TableVAE
 
 __all__ = [
     "AAE",
     "AE",
+    "CIWAE",
+    "DIPVAEI",
+    "DIPVAEII",
+    "IAFVAE",
     "IWAE",
+    "MIWAE",
+    "PIWAE",
     "VAE",
     "VQVAE",
     "WAE",
+    "WAEGAN",
+    "AnnealedVAE",
     "Autoencoder",
+    "BetaTCVAE",
     "BetaVAE",
     "BitAE",
     "Comparison",
     "ConditionalVAE",
     "Evaluation",
+    "FactorVAE",
     "Figure",
+    "InfoVAE",
     "LatentError",
     "LinearVAE",
     "Report",
     "SigmaVAE",
+    "SlicedWAE",
+    "TableVAE",
     "VampVAE",
     "__version__",
     "compare",

@@ -1,7 +1,7 @@
-"""The estimators: scikit-learn's methods over the engine.
+"""What all estimators are: scikit-learn's methods over the engine; and `Autoencoder`, which takes any preset.
 
-Each class is one preset of the engine under the name that people look for; `Autoencoder` takes any of them. What a class does not
-name as a parameter is set by key, two underscores for each dot: ``VAE(train__batch=64)``. `latent.settings()` lists the keys.
+What is no parameter of the signature is set by key, two underscores for each dot: ``VAE(train__batch=64)``. `latent.settings()`
+lists the keys. Presets under names of their own: `_presets`; tables of mixed columns: `_tables`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Given(NamedTuple):
     keys: dict[str, Any]
 
 
-class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """What all estimators are."""
 
     _preset: ClassVar[str | None] = None
@@ -372,7 +372,7 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return report_of(self.model_, rows, path)
 
 
-class Autoencoder(_Estimator):
+class Autoencoder(Estimator):
     """Any preset of the engine, or none: then likelihood and network follow from the data.
 
     Parameters
@@ -419,110 +419,6 @@ class Autoencoder(_Estimator):
 
     def _the_preset(self) -> str | None:
         return self.preset
-
-
-class AE(_Estimator):
-    """Plain autoencoder: no prior on the codes (Hinton & Salakhutdinov 2006). Parameters as `Autoencoder`."""
-
-    _preset = "ae"
-
-
-class VAE(_Estimator):
-    """Variational autoencoder (Kingma & Welling, arXiv 1312.6114). Parameters as `Autoencoder`."""
-
-    _preset = "vae"
-
-
-class BetaVAE(_Estimator):
-    """β-VAE: the rate weighs `beta` (Higgins et al., ICLR 2017). Further parameters as `Autoencoder`."""
-
-    _preset = "beta-vae"
-
-    def __init__(
-        self,
-        *,
-        beta: float = 4.0,
-        latent_dim: int | None = None,
-        epochs: float | None = None,
-        minutes: float | None = None,
-        validation: float = 0.1,
-        random_state: Any = None,
-        layout: str = "auto",
-        device: str = "cpu",
-        progress: bool | str = "auto",
-        settings: Mapping[str, Any] | None = None,
-        **keys: Any,
-    ) -> None:
-        self.beta = beta
-        super().__init__(
-            latent_dim=latent_dim,
-            epochs=epochs,
-            minutes=minutes,
-            validation=validation,
-            random_state=random_state,
-            layout=layout,
-            device=device,
-            progress=progress,
-            settings=settings,
-            **keys,
-        )
-
-    def _own_settings(self) -> dict[str, Any]:
-        return {"objective.terms.rate.weight": float(self.beta)}
-
-
-class IWAE(_Estimator):
-    """Importance-weighted autoencoder (Burda et al., arXiv 1509.00519). Parameters as `Autoencoder`."""
-
-    _preset = "iwae"
-
-
-class WAE(_Estimator):
-    """Wasserstein autoencoder by MMD (Tolstikhin et al., arXiv 1711.01558). Parameters as `Autoencoder`."""
-
-    _preset = "wae-mmd"
-
-
-class AAE(_Estimator):
-    """Adversarial autoencoder (Makhzani et al., arXiv 1511.05644). Parameters as `Autoencoder`."""
-
-    _preset = "aae"
-
-
-class VQVAE(_Estimator):
-    """Vector-quantised autoencoder (van den Oord et al., arXiv 1711.00937). Parameters as `Autoencoder`."""
-
-    _preset = "vq-vae"
-
-
-class VampVAE(_Estimator):
-    """VAE with a VampPrior (Tomczak & Welling, arXiv 1705.07120). Parameters as `Autoencoder`."""
-
-    _preset = "vamp-vae"
-
-
-class LinearVAE(_Estimator):
-    """Linear VAE: at its optimum probabilistic PCA (Lucas et al., arXiv 1911.02469). Parameters as `Autoencoder`."""
-
-    _preset = "linear-vae"
-
-
-class SigmaVAE(_Estimator):
-    """σ-VAE: the decoder's σ is the optimal one (Rybkin et al., arXiv 2006.13202). Parameters as `Autoencoder`."""
-
-    _preset = "sigma-vae"
-
-
-class BitAE(_Estimator):
-    """Autoencoder whose code is bits (Bengio et al., arXiv 1308.3432). Parameters as `Autoencoder`."""
-
-    _preset = "bit-ae"
-
-
-class ConditionalVAE(_Estimator):
-    """Conditional VAE: told the class of each row, y (Sohn et al., NeurIPS 2015). Parameters as `Autoencoder`."""
-
-    _preset = "conditional-vae"
 
 
 def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Autoencoder:
