@@ -10,7 +10,7 @@ Every estimator is a scikit-learn estimator over one engine: the same data, sett
 as `latent train`.
 """
 
-from ._estimators import Autoencoder, load
+from ._estimators import Autoencoder, import_weights, load
 from ._latent import Figure, LatentError, __version__, devices
 from ._presets import (
     AAE,
@@ -78,6 +78,7 @@ __all__ = [
     "compare",
     "devices",
     "evaluate",
+    "import_weights",
     "load",
     "presets",
     "settings",

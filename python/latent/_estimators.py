@@ -226,7 +226,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
         Ctrl-C stops after the step under way: the model is that of the best weights so far, and KeyboardInterrupt is raised.
         """
-        seed = _seed(self.random_state)
+        seed = seed_of(self.random_state)
         self.seed_ = seed
         if _data.is_path(X):
             data: Any = os.fspath(X)
@@ -319,7 +319,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         check_is_fitted(self, "model_")
         if n_samples < 1:
             raise ValueError(f"n_samples is {n_samples}: give at least 1")
-        seed = _seed(self.random_state if random_state is None else random_state)
+        seed = seed_of(self.random_state if random_state is None else random_state)
         told = [(name, str(value)) for name, value in (conditions or {}).items()]
         return self._shown(self.model_.sample(int(n_samples), seed, told, observe))
 
@@ -358,7 +358,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def plot_samples(self, n_samples: int = 64, *, random_state: Any = None) -> _latent.Figure:
         """A grid of new images."""
         check_is_fitted(self, "model_")
-        return self.model_.plot_samples(n_samples, _seed(self.random_state if random_state is None else random_state))
+        return self.model_.plot_samples(n_samples, seed_of(self.random_state if random_state is None else random_state))
 
     def report(
         self, X: Any = None, y: Any = None, *, path: str | os.PathLike[str] | None = None
@@ -421,11 +421,38 @@ class Autoencoder(Estimator):
         return self.preset
 
 
-def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Autoencoder:
-    """Loads a run folder or a model file, of the command or of `save`, as a fitted estimator."""
-    model = _latent.Model.load(os.fspath(path), device=device)
+def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Estimator:
+    """Loads a run folder or a model file, of the command or of `save`, as a fitted estimator: a `TableVAE` where it is one of a
+    table of mixed columns, else an `Autoencoder`."""
+    return _fitted(_latent.Model.load(os.fspath(path), device=device), device)
+
+
+def import_weights(
+    path: str | os.PathLike[str],
+    *,
+    mapping: str | None = None,
+    preset: str = "vae",
+    data: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Estimator:
+    """A published model from a safetensors file, as `latent import`: `mapping` is whose it is (found out unless given), `preset`
+    what it was trained by, `data` what it was trained on, if that is here. Without it samples are 8-bit images, 0 to 255."""
+    assignments = [f"{key.replace('__', '.')}={toml(value)}" for key, value in (settings or {}).items()]
+    source = None if data is None else os.fspath(data)
+    return _fitted(_latent.Model.imported(os.fspath(path), assignments, mapping, preset, source), "cpu")
+
+
+def _fitted(model: _latent.Model, device: str) -> Estimator:
+    """An estimator of a model that is trained already."""
+    from ._tables import TableVAE
+
     preset = next((line[10:-1] for line in model.run.splitlines() if line.startswith('preset = "')), None)
-    loaded = Autoencoder(preset, random_state=model.seed, device=device)
+    is_table = _latent.columns(model) is not None
+    loaded: Estimator = (
+        TableVAE(random_state=model.seed, device=device)
+        if is_table
+        else Autoencoder(preset, random_state=model.seed, device=device)
+    )
     loaded.seed_ = model.seed
     loaded._adopt(model, known=False)
     loaded.history_, loaded.notes_ = model.log(), []
@@ -440,7 +467,7 @@ def _axes(X: Any) -> int:
     return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim if isinstance(X, (list, tuple)) else 2
 
 
-def _seed(random_state: Any) -> int:
+def seed_of(random_state: Any) -> int:
     """A seed of the engine from what scikit-learn takes as a random state."""
     if random_state is None:
         return int.from_bytes(os.urandom(4), "little")
