@@ -165,6 +165,19 @@ def _word(kind: str) -> Callable[[Any], str]:
     return words.get(kind, lambda value: str(value))
 
 
+def written(kind: str, value: Any) -> str:
+    """A value that a person gives of a column of this kind; texts are taken as they are, dates as ISO has them."""
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if kind == "time":
+        if isinstance(value, str):
+            value = datetime.datetime.fromisoformat(value)
+        elif not isinstance(value, datetime.datetime):
+            value = datetime.datetime.combine(value, datetime.time())
+        return _word("time")(value)
+    return value if isinstance(value, str) else _word(kind)(value)
+
+
 def words_of(frame: Any, schema: Schema) -> list[Words]:
     """The columns of a frame as words; those that the schema has, in its order."""
     by_name = dict(zip(_names(frame), _series(frame)))
@@ -282,7 +295,7 @@ def series_from(column: Column, library: str, words: list[str], of: npt.NDArray[
 def gaps(series: Any, library: str) -> npt.NDArray[np.bool_]:
     """Which cells are empty."""
     if library == "numpy":
-        return np.isnan(np.asarray(series, dtype=float))
+        return np.asarray(np.isnan(np.asarray(series, dtype=float)), dtype=bool)
     if library == "pandas":
         return np.asarray(series.isna(), dtype=bool)
     empty = series.is_null()

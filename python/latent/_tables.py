@@ -127,7 +127,7 @@ class TableVAE(Estimator):
         if observe not in (None, "draw"):
             raise ValueError("a row of a table is drawn: observe='draw' is all there is")
         seed = seed_of(self.random_state if random_state is None else random_state)
-        text = conditions if isinstance(conditions, str) else _text(conditions or {})
+        text = conditions if isinstance(conditions, str) else _text(conditions or {}, self.schema_)
         columns, effective = _latent.draw_rows(self.model_, int(n_samples), seed, text)
         if effective is not None and (effective < 30 or effective < 0.1 * n_samples):
             warnings.warn(
@@ -189,25 +189,22 @@ def _kinds(schema: _frames.Schema, words: list[_frames.Words]) -> dict[str, dict
     return found
 
 
-def _text(conditions: Mapping[str, Any]) -> str:
-    """Conditions as `latent sample --where` has them."""
+def _text(conditions: Mapping[str, Any], schema: _frames.Schema) -> str:
+    """Conditions as `latent sample --where` has them, values written as the columns are."""
+    kinds = {column.name: column.kind for column in schema.columns}
 
-    def word(value: Any) -> str:
-        if isinstance(value, (bool, np.bool_)):
-            return "true" if value else "false"
-        if hasattr(value, "isoformat"):
-            return str(value.strftime("%Y-%m-%d %H:%M:%S.%f") if hasattr(value, "hour") else value.isoformat())
-        return str(value)
+    def word(name: str, value: Any) -> str:
+        return _frames.written(kinds.get(name, "text"), value)
 
     def one(name: str, value: Any) -> str:
         if isinstance(value, tuple):
             if len(value) != 2:
                 raise ValueError(f"the condition {name}={value!r}: a range is (least, greatest)")
-            value = "..".join("" if side is None else word(side) for side in value)
+            value = "..".join("" if side is None else word(name, side) for side in value)
         elif isinstance(value, (list, set)):
-            value = "|".join(word(choice) for choice in value)
+            value = "|".join(word(name, choice) for choice in value)
         else:
-            value = word(value)
+            value = word(name, value)
         return f'{name} = "{value}"' if "," in value else f"{name} = {value}"
 
     return ", ".join(one(str(name), value) for name, value in conditions.items())
@@ -218,7 +215,7 @@ def _guessed(about: list[tuple[str, str, bool, bool]]) -> _frames.Schema:
     try:
         import pandas as library
     except ImportError:
-        import polars as library  # type: ignore[no-redef]
+        import polars as library
     is_pandas = library.__name__ == "pandas"
     columns = []
     for name, kind, whole, has_gaps in about:

@@ -96,6 +96,8 @@ def test_conditions(fitted):
     _, vae = fitted
     old = vae.sample(60, conditions={"age": (60, 70), "country": ["NA", "FR"]})
     assert old["age"].between(60, 70).all() and set(old["country"]) <= {"NA", "FR"}
+    new = vae.sample(40, conditions={"joined": ("2021-01-01", None)})
+    assert (new["joined"] >= pd.Timestamp("2021-01-01")).all()
     assert (vae.sample(40, conditions={"member": True})["member"]).all()
     assert (vae.sample(40, conditions="income != <=50K")["income"] == ">50K").all()
     with pytest.raises(ValueError, match="did you mean.*income"):
