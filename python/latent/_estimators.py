@@ -1,7 +1,7 @@
-"""The estimators: scikit-learn's methods over the engine.
+"""What all estimators are: scikit-learn's methods over the engine; and `Autoencoder`, which takes any preset.
 
-Each class is one preset of the engine under the name that people look for; `Autoencoder` takes any of them. What a class does not
-name as a parameter is set by key, two underscores for each dot: ``VAE(train__batch=64)``. `latent.settings()` lists the keys.
+What is no parameter of the signature is set by key, two underscores for each dot: ``VAE(train__batch=64)``. `latent.settings()`
+lists the keys. Presets under names of their own: `_presets`; tables of mixed columns: `_tables`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Given(NamedTuple):
     keys: dict[str, Any]
 
 
-class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """What all estimators are."""
 
     _preset: ClassVar[str | None] = None
@@ -226,7 +226,7 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
         Ctrl-C stops after the step under way: the model is that of the best weights so far, and KeyboardInterrupt is raised.
         """
-        seed = _seed(self.random_state)
+        seed = seed_of(self.random_state)
         self.seed_ = seed
         if _data.is_path(X):
             data: Any = os.fspath(X)
@@ -319,7 +319,7 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self, "model_")
         if n_samples < 1:
             raise ValueError(f"n_samples is {n_samples}: give at least 1")
-        seed = _seed(self.random_state if random_state is None else random_state)
+        seed = seed_of(self.random_state if random_state is None else random_state)
         told = [(name, str(value)) for name, value in (conditions or {}).items()]
         return self._shown(self.model_.sample(int(n_samples), seed, told, observe))
 
@@ -358,7 +358,7 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def plot_samples(self, n_samples: int = 64, *, random_state: Any = None) -> _latent.Figure:
         """A grid of new images."""
         check_is_fitted(self, "model_")
-        return self.model_.plot_samples(n_samples, _seed(self.random_state if random_state is None else random_state))
+        return self.model_.plot_samples(n_samples, seed_of(self.random_state if random_state is None else random_state))
 
     def report(
         self, X: Any = None, y: Any = None, *, path: str | os.PathLike[str] | None = None
@@ -372,7 +372,7 @@ class _Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return report_of(self.model_, rows, path)
 
 
-class Autoencoder(_Estimator):
+class Autoencoder(Estimator):
     """Any preset of the engine, or none: then likelihood and network follow from the data.
 
     Parameters
@@ -421,115 +421,38 @@ class Autoencoder(_Estimator):
         return self.preset
 
 
-class AE(_Estimator):
-    """Plain autoencoder: no prior on the codes (Hinton & Salakhutdinov 2006). Parameters as `Autoencoder`."""
-
-    _preset = "ae"
-
-
-class VAE(_Estimator):
-    """Variational autoencoder (Kingma & Welling, arXiv 1312.6114). Parameters as `Autoencoder`."""
-
-    _preset = "vae"
+def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Estimator:
+    """Loads a run folder or a model file, of the command or of `save`, as a fitted estimator: a `TableVAE` where it is one of a
+    table of mixed columns, else an `Autoencoder`."""
+    return _fitted(_latent.Model.load(os.fspath(path), device=device), device)
 
 
-class BetaVAE(_Estimator):
-    """β-VAE: the rate weighs `beta` (Higgins et al., ICLR 2017). Further parameters as `Autoencoder`."""
-
-    _preset = "beta-vae"
-
-    def __init__(
-        self,
-        *,
-        beta: float = 4.0,
-        latent_dim: int | None = None,
-        epochs: float | None = None,
-        minutes: float | None = None,
-        validation: float = 0.1,
-        random_state: Any = None,
-        layout: str = "auto",
-        device: str = "cpu",
-        progress: bool | str = "auto",
-        settings: Mapping[str, Any] | None = None,
-        **keys: Any,
-    ) -> None:
-        self.beta = beta
-        super().__init__(
-            latent_dim=latent_dim,
-            epochs=epochs,
-            minutes=minutes,
-            validation=validation,
-            random_state=random_state,
-            layout=layout,
-            device=device,
-            progress=progress,
-            settings=settings,
-            **keys,
-        )
-
-    def _own_settings(self) -> dict[str, Any]:
-        return {"objective.terms.rate.weight": float(self.beta)}
+def import_weights(
+    path: str | os.PathLike[str],
+    *,
+    mapping: str | None = None,
+    preset: str = "vae",
+    data: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Estimator:
+    """A published model from a safetensors file, as `latent import`: `mapping` is whose it is (found out unless given), `preset`
+    what it was trained by, `data` what it was trained on, if that is here. Without it samples are 8-bit images, 0 to 255."""
+    assignments = [f"{key.replace('__', '.')}={toml(value)}" for key, value in (settings or {}).items()]
+    source = None if data is None else os.fspath(data)
+    return _fitted(_latent.Model.imported(os.fspath(path), assignments, mapping, preset, source), "cpu")
 
 
-class IWAE(_Estimator):
-    """Importance-weighted autoencoder (Burda et al., arXiv 1509.00519). Parameters as `Autoencoder`."""
+def _fitted(model: _latent.Model, device: str) -> Estimator:
+    """An estimator of a model that is trained already."""
+    from ._tables import TableVAE
 
-    _preset = "iwae"
-
-
-class WAE(_Estimator):
-    """Wasserstein autoencoder by MMD (Tolstikhin et al., arXiv 1711.01558). Parameters as `Autoencoder`."""
-
-    _preset = "wae-mmd"
-
-
-class AAE(_Estimator):
-    """Adversarial autoencoder (Makhzani et al., arXiv 1511.05644). Parameters as `Autoencoder`."""
-
-    _preset = "aae"
-
-
-class VQVAE(_Estimator):
-    """Vector-quantised autoencoder (van den Oord et al., arXiv 1711.00937). Parameters as `Autoencoder`."""
-
-    _preset = "vq-vae"
-
-
-class VampVAE(_Estimator):
-    """VAE with a VampPrior (Tomczak & Welling, arXiv 1705.07120). Parameters as `Autoencoder`."""
-
-    _preset = "vamp-vae"
-
-
-class LinearVAE(_Estimator):
-    """Linear VAE: at its optimum probabilistic PCA (Lucas et al., arXiv 1911.02469). Parameters as `Autoencoder`."""
-
-    _preset = "linear-vae"
-
-
-class SigmaVAE(_Estimator):
-    """σ-VAE: the decoder's σ is the optimal one (Rybkin et al., arXiv 2006.13202). Parameters as `Autoencoder`."""
-
-    _preset = "sigma-vae"
-
-
-class BitAE(_Estimator):
-    """Autoencoder whose code is bits (Bengio et al., arXiv 1308.3432). Parameters as `Autoencoder`."""
-
-    _preset = "bit-ae"
-
-
-class ConditionalVAE(_Estimator):
-    """Conditional VAE: told the class of each row, y (Sohn et al., NeurIPS 2015). Parameters as `Autoencoder`."""
-
-    _preset = "conditional-vae"
-
-
-def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Autoencoder:
-    """Loads a run folder or a model file, of the command or of `save`, as a fitted estimator."""
-    model = _latent.Model.load(os.fspath(path), device=device)
     preset = next((line[10:-1] for line in model.run.splitlines() if line.startswith('preset = "')), None)
-    loaded = Autoencoder(preset, random_state=model.seed, device=device)
+    is_table = _latent.columns(model) is not None
+    loaded: Estimator = (
+        TableVAE(random_state=model.seed, device=device)
+        if is_table
+        else Autoencoder(preset, random_state=model.seed, device=device)
+    )
     loaded.seed_ = model.seed
     loaded._adopt(model, known=False)
     loaded.history_, loaded.notes_ = model.log(), []
@@ -544,7 +467,7 @@ def _axes(X: Any) -> int:
     return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim if isinstance(X, (list, tuple)) else 2
 
 
-def _seed(random_state: Any) -> int:
+def seed_of(random_state: Any) -> int:
     """A seed of the engine from what scikit-learn takes as a random state."""
     if random_state is None:
         return int.from_bytes(os.urandom(4), "little")

@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -17,19 +18,33 @@ import latent
 
 #: Short enough for some fifty fits; the papers' widths and days would test nothing more.
 QUICK = {"epochs": 2, "network__hidden": [8], "progress": False, "latent_dim": 2}
+IMAGES = {"epochs": 2, "latent_dim": 2, "progress": False}
 EVERY = [
     latent.Autoencoder(epochs=2, progress=False),
     latent.AE(**QUICK),
     latent.VAE(**QUICK),
-    latent.BetaVAE(epochs=2, latent_dim=2, progress=False),
-    latent.IWAE(**QUICK),
-    latent.WAE(epochs=2, latent_dim=2, progress=False),
-    latent.AAE(**QUICK),
-    latent.VQVAE(epochs=2, latent_dim=2, progress=False, posterior__codes=4),
+    latent.BetaVAE(**IMAGES),
+    latent.AnnealedVAE(**IMAGES),
+    latent.BetaTCVAE(**IMAGES),
+    latent.FactorVAE(**IMAGES),
+    latent.DIPVAEI(**IMAGES),
+    latent.DIPVAEII(**IMAGES),
+    latent.InfoVAE(**QUICK),
+    latent.SigmaVAE(**IMAGES),
+    latent.LinearVAE(**IMAGES),
     latent.VampVAE(**QUICK, prior__components=4),
-    latent.LinearVAE(epochs=2, latent_dim=2, progress=False),
-    latent.SigmaVAE(epochs=2, latent_dim=2, progress=False),
+    latent.IAFVAE(epochs=2, progress=False, network__hidden=[8], posterior__hidden=[8], posterior__context=4),
+    latent.IWAE(**QUICK),
+    latent.MIWAE(**QUICK),
+    latent.PIWAE(**QUICK),
+    latent.CIWAE(**QUICK),
+    latent.WAE(**IMAGES),
+    latent.WAEGAN(**IMAGES),
+    latent.SlicedWAE(**QUICK),
+    latent.AAE(**QUICK),
+    latent.VQVAE(**IMAGES, posterior__codes=4),
     latent.BitAE(**QUICK),
+    latent.TableVAE(**IMAGES, network__width=8, likelihood__width=8),
 ]
 
 
@@ -43,6 +58,16 @@ def test_every_class_is_checked():
     estimators = {one for one in classes if hasattr(one, "fit")}
     # A conditional model is told the class in transform too, which no transformer of scikit-learn is.
     assert estimators - {type(one) for one in EVERY} == {latent.ConditionalVAE}
+
+
+def test_every_preset_has_a_class_or_is_named_in_the_documentation():
+    said = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
+    classes = {getattr(latent, name) for name in latent.__all__ if isinstance(getattr(latent, name), type)}
+    own = {one._preset for one in classes if hasattr(one, "_preset")}
+    names = {preset.name for preset in latent.presets()}
+    assert own - {None} <= names
+    assert all(f"`{name}`" in said for name in names - own), names - own
+    assert all(f"`{one.__name__}`" in said for one in classes if hasattr(one, "fit"))
 
 
 def test_pipeline_grid_search_and_scores(circle):

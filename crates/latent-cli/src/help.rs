@@ -3,7 +3,7 @@
 /// What is done when, and by which commands.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["demo", "textbook", "presets", "settings", "devices"]),
-    ("Learn", &["data", "train", "report", "inspect"]),
+    ("Learn", &["data", "train", "import", "report", "inspect"]),
     ("Generate", &["fit-sampler", "sample", "interpolate", "traverse", "edit", "decode", "impute", "export"]),
     ("Understand", &["explore", "evaluate", "judge", "compare", "score", "encode", "reconstruct"]),
 ];

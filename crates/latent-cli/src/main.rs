@@ -21,7 +21,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
     compare, completions, data, decode, demo, devices, edit, encode, evaluate, explore, export, fit_sampler,
-    impute, inspect, interpolate, judge, man, presets, reconstruct, report, sample, score, settings,
+    import, impute, inspect, interpolate, judge, man, presets, reconstruct, report, sample, score, settings,
     textbook, train, traverse,
 };
 use failure::{Done, Failure};
@@ -62,6 +62,7 @@ enum Command {
     Compare(compare::Compare),
     Explore(explore::Explore),
     Export(export::Export),
+    Import(import::Import),
     Report(report::Report),
     Inspect(inspect::Inspect),
     Presets(presets::Presets),
@@ -109,6 +110,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Compare(command) => command.run(out),
         Command::Explore(command) => command.run(out),
         Command::Export(command) => command.run(out),
+        Command::Import(command) => command.run(out),
         Command::Report(command) => command.run(out),
         Command::Inspect(command) => command.run(out),
         Command::Presets(command) => command.run(out),

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use latent::array::Array;
+use latent::data::table::WordColumn;
 use latent::data::{Bytes, Memory, SampleShape, StoredType, Values};
 use numpy::{
-    Element, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods,
+    Element, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn,
+    PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -115,6 +117,21 @@ impl Rows {
             memory = memory.weight(weight);
         }
         Ok(Self { memory, count: sides[0] })
+    }
+
+    /// A table of mixed columns: of each its name, its different words (an empty one for a gap) and the place of each row's.
+    #[staticmethod]
+    fn of_words(columns: Vec<(String, Vec<String>, PyReadonlyArray1<'_, u32>)>) -> PyResult<Self> {
+        let mut cells = Vec::with_capacity(columns.len());
+        for (name, words, of) in columns {
+            let of = of.as_slice().map_err(|_| PyValueError::new_err("places are not contiguous"))?.to_vec();
+            cells.push(WordColumn { name, words, of });
+        }
+        if cells.is_empty() {
+            return Err(PyValueError::new_err("a table without columns: give at least one"));
+        }
+        let count = cells.first().map_or(0, |column| column.of.len());
+        Ok(Self { memory: Memory::cells(cells), count })
     }
 
     fn __len__(&self) -> usize {

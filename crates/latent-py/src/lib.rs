@@ -8,6 +8,7 @@
 //! arrays   numpy arrays as rows, read where they lie, and back
 //! fit      training in a thread of its own: events, callbacks, Ctrl-C
 //! model    a trained model at work
+//! table    rows of mixed columns, as words
 //! judge    how good are samples, or runs
 //! about    presets and settings
 //! ```
@@ -18,6 +19,7 @@ mod errors;
 mod fit;
 mod judge;
 mod model;
+mod table;
 
 use pyo3::prelude::*;
 
@@ -38,6 +40,8 @@ mod _latent {
     use super::judge::{compare, evaluate};
     #[pymodule_export]
     use super::model::{Figure, Model};
+    #[pymodule_export]
+    use super::table::{columns, decode_rows, draw_rows, fill_rows, reconstruct_rows};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

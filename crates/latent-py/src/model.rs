@@ -6,9 +6,10 @@ use latent::data::{Attribute, Data, Rows as Prepared, SampleShape, Split, Stored
 use latent::device::Device;
 use latent::evaluate::Pca;
 use latent::figure::{CodeMap, LatentView, code_map};
+use latent::generate::columns::without_gaps;
 use latent::generate::{Observe, Samples, Told};
 use latent::train::Line;
-use latent::{Key, Registry};
+use latent::{Key, Layers, Registry};
 use numpy::{PyArray1, PyArray2, PyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -32,14 +33,19 @@ impl Model {
         Self { model, lines, interrupted }
     }
 
+    /// The library's.
+    pub fn engine(&self) -> &latent::Model {
+        &self.model
+    }
+
     /// Data of the caller's as the model knows it.
-    fn data(&self, rows: &Rows) -> Result<Data> {
+    pub fn data(&self, rows: &Rows) -> Result<Data> {
         let key = Key::from_seed(self.model.seed);
         Ok(Data::memory_for(&self.model.facts, rows.memory(), &self.model.data, key, &mut |_| {})?)
     }
 
     /// Passes all rows through `each`, a part at a time, so that an array larger than memory stays where it is.
-    fn parts(&self, rows: &Rows, mut each: impl FnMut(Prepared) -> Result<()>) -> Result<()> {
+    pub fn parts(&self, rows: &Rows, mut each: impl FnMut(Prepared) -> Result<()>) -> Result<()> {
         const PART: usize = 4096;
         let data = self.data(rows)?;
         let count = data.len(Split::Test);
@@ -100,6 +106,37 @@ impl Model {
     fn parse(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
         detached(py, || {
             Ok(Self::new(latent::Model::parse(bytes, Path::new("these bytes"))?, Vec::new(), false))
+        })
+    }
+
+    /// A published model, through a mapping (found out unless named); `data` is what it was trained on, if that is here.
+    #[staticmethod]
+    #[pyo3(signature = (path, settings, mapping=None, preset="vae", data=None))]
+    fn imported(
+        py: Python<'_>,
+        path: PathBuf,
+        settings: Vec<String>,
+        mapping: Option<&str>,
+        preset: &str,
+        data: Option<&str>,
+    ) -> PyResult<Self> {
+        detached(py, || {
+            let mut layers = Layers::from_preset(preset)?;
+            if let Some(source) = data {
+                layers.set(&format!("data.source={}", toml::Value::String(source.into())))?;
+            }
+            settings.iter().try_for_each(|assignment| layers.set(assignment))?;
+            let mapping = match mapping {
+                Some(name) => latent::run::mapping(name)?,
+                None => latent::Model::mapping_of(&path)?,
+            };
+            let key = Key::from_seed(layers.seed()?);
+            let data = match data {
+                Some(_) => Some(Data::open(&layers.data()?, key, &mut |_| {})?),
+                None => None,
+            };
+            let model = latent::Model::import(&path, mapping, &layers, data.as_ref().map(Data::facts))?;
+            Ok(Self::new(model, Vec::new(), false))
         })
     }
 
@@ -299,6 +336,8 @@ impl Model {
         let mut values = Vec::new();
         detached(py, || {
             self.parts(rows, |part| {
+                // Rows of a table that have gaps are scored by what they hold.
+                let part = if self.model.facts.table.is_some() { without_gaps(&part) } else { part };
                 match self.model.lacks_density() {
                     None => {
                         let scores = self.model.score(&part, draws, Key::from_seed(seed))?;

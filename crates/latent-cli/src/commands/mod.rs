@@ -12,6 +12,7 @@ pub mod evaluate;
 pub mod explore;
 pub mod export;
 pub mod fit_sampler;
+pub mod import;
 pub mod impute;
 pub mod inspect;
 pub mod interpolate;

@@ -3,10 +3,13 @@
 //! It goes the way of files: the same numbers in an `.npy` file (for named columns: in a csv file) are the same
 //! data, hash included. Only memory can say which values are missing, and how much a row counts.
 
+use std::path::Path;
+
 use super::build::Meaning;
 use super::condition::number_names;
 use super::memory_rows::MemoryRows;
-use super::open::Found;
+use super::open::{Found, roles};
+use super::table::{WordColumn, of_columns};
 use super::{Data, DataError, DataSettings, Facts, SampleShape, Values};
 use crate::Key;
 
@@ -29,6 +32,8 @@ pub struct Memory {
     pub(crate) name: String,
     pub(crate) shape: SampleShape,
     pub(crate) columns: Vec<String>,
+    /// Columns of words, in the place of `values`: empty for numbers.
+    pub(crate) cells: Vec<WordColumn>,
     pub(crate) values: Values,
     pub(crate) labels: Option<Vec<String>>,
     pub(crate) groups: Option<Vec<String>>,
@@ -45,6 +50,7 @@ impl Memory {
             name: "memory".into(),
             shape,
             columns: Vec::new(),
+            cells: Vec::new(),
             values: values.into(),
             labels: None,
             groups: None,
@@ -64,6 +70,45 @@ impl Memory {
         let columns: Vec<String> = columns.into_iter().map(|name| name.to_string()).collect();
         let shape = SampleShape::Vector { columns: columns.len() };
         Self { columns, ..Self::new(shape, values) }
+    }
+
+    /// A table of mixed columns: numbers, categories, dates and gaps as words, as a csv file has them. What each column is
+    /// is found out, or said by `data.columns`; the class, groups and conditions are columns that the settings name.
+    pub fn cells(columns: Vec<WordColumn>) -> Self {
+        let shape = SampleShape::Vector { columns: columns.len() };
+        Self { cells: columns, ..Self::new(shape, Vec::<f32>::new()) }
+    }
+
+    /// Rows of columns of words, if that is what it holds.
+    fn mixed(
+        &mut self,
+        settings: &DataSettings,
+        like: Option<&Facts>,
+        log: &mut dyn FnMut(String),
+    ) -> Result<Option<Found>, DataError> {
+        if self.cells.is_empty() {
+            return Ok(None);
+        }
+        let path = Path::new(&self.name);
+        let beside = [
+            self.labels.is_some(),
+            self.groups.is_some(),
+            !self.conditions.is_empty(),
+            self.mask.is_some(),
+            self.weight.is_some(),
+        ];
+        if beside.contains(&true) {
+            let what = "labels, groups, conditions, a mask or weights stand beside columns of words";
+            let remedy = "give them as columns, named by data.label, data.group and data.condition; an empty word is a gap";
+            return Err(DataError::malformed(path, what, remedy));
+        }
+        if let Some(model) = like.filter(|model| model.table.is_none()) {
+            let what = format!("columns of words, and the model knows rows of {} numbers", model.shape);
+            return Err(DataError::mismatch(path, what, "give numbers"));
+        }
+        let numbers = number_names(settings, like);
+        let cells = std::mem::take(&mut self.cells);
+        Ok(Some(Found::only(of_columns(path, cells, roles(settings, like, &numbers), settings, log)?)))
     }
 
     /// What the data is called in facts and messages. Default (also for an empty name): `memory`.
@@ -117,13 +162,16 @@ impl Data {
     /// # Errors
     /// Whatever is wrong with the settings, the sizes or the numbers, with a remedy.
     pub fn from_memory(
-        memory: Memory,
+        mut memory: Memory,
         settings: &DataSettings,
         key: Key,
         log: &mut dyn FnMut(String),
     ) -> Result<Self, DataError> {
         let settings = DataSettings { source: memory.name.clone(), ..settings.clone() };
         settings.check()?;
+        if let Some(found) = memory.mixed(&settings, None, log)? {
+            return Self::open_found(found, &settings, Meaning::Fresh, key.fold("data"), log);
+        }
         let numbers = number_names(&settings, None);
         for (name, _) in &memory.conditions {
             if !numbers.contains(name) {
@@ -143,13 +191,16 @@ impl Data {
     /// As [`from_memory`](Self::from_memory), and [`DataError::Mismatch`] if it is not what the model knows.
     pub fn memory_for(
         model: &Facts,
-        memory: Memory,
+        mut memory: Memory,
         settings: &DataSettings,
         key: Key,
         log: &mut dyn FnMut(String),
     ) -> Result<Self, DataError> {
         let settings = DataSettings { source: memory.name.clone(), ..Self::settings_for(settings) };
         settings.check()?;
+        if let Some(found) = memory.mixed(&settings, Some(model), log)? {
+            return Self::open_found_for(found, model, &settings, &[], key.fold("data"), log);
+        }
         let numbers = number_names(&settings, Some(model));
         let wanted = Some(model).filter(|model| !model.columns.is_empty());
         let rows = MemoryRows::new(memory, &settings.image, &numbers, wanted)?;

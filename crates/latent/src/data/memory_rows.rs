@@ -44,8 +44,18 @@ impl MemoryRows {
             memory.values.blank(mask);
         }
         check_finite(&memory)?;
-        let Memory { name, mut shape, mut columns, mut values, labels, groups, conditions, mut mask, weight } =
-            memory;
+        let Memory {
+            name,
+            mut shape,
+            mut columns,
+            mut values,
+            labels,
+            groups,
+            conditions,
+            mut mask,
+            weight,
+            ..
+        } = memory;
         let path = Path::new(&name);
         let mut told = conditions;
         if !columns.is_empty() {

@@ -201,14 +201,7 @@ fn table(
 ) -> Result<Found, DataError> {
     let wanted = like.filter(|facts| !facts.columns.is_empty());
     let numbers = number_names(settings, like);
-    let roles = Roles {
-        label: label_name(settings, like),
-        group: settings.group.as_deref(),
-        numbers: &numbers,
-        wanted,
-        header: settings.header,
-        gaps: settings.condition_dropout.is_some(),
-    };
+    let roles = roles(settings, like, &numbers);
     let mixed = |log: &mut dyn FnMut(String)| table::read(path, text_of(path)?, roles, settings, log);
     let is_mixed = match wanted {
         Some(facts) => facts.table.is_some(),
@@ -228,6 +221,22 @@ fn table(
             said.into_iter().for_each(&mut *log);
             Ok(Found::only(found?))
         }
+    }
+}
+
+/// Which columns of a table mean what; `numbers` are those that are told beside x.
+pub(super) fn roles<'a>(
+    settings: &'a DataSettings,
+    like: Option<&'a Facts>,
+    numbers: &'a [String],
+) -> Roles<'a> {
+    Roles {
+        label: label_name(settings, like),
+        group: settings.group.as_deref(),
+        numbers,
+        wanted: like.filter(|facts| !facts.columns.is_empty()),
+        header: settings.header,
+        gaps: settings.condition_dropout.is_some(),
     }
 }
 

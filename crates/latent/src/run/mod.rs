@@ -18,11 +18,12 @@
 //! resolve    layers and facts → Checked; suggest: what the data itself asks for
 //! schema     every key with its default and meaning; hint: what an unknown key was meant to be
 //! training   from a configuration to a model, in a run folder or in memory
-//! file       the model file
+//! file       the model file;  import: files of others, through mappings
 //! ```
 
 mod file;
 mod hint;
+mod import;
 mod layers;
 mod older;
 mod presets;
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use hint::meant;
+pub use import::{Mapping, mapping, mappings};
 pub use layers::Layers;
 pub use presets::{Preset, preset, presets};
 pub use purpose::Purpose;

@@ -13,11 +13,13 @@
 //! kind       what a column is, found out from its words, and why
 //! number, date, identifier      words ↔ values
 //! scale      values ↔ levels, and the digits that levels are predicted by
-//! read       from a file to columns; rows as a data set
+//! cells      columns of words, before they mean anything
+//! read       from words to columns; rows as a data set
 //! write      rows of x back into a file
 //! fill       a file as it was, its empty cells filled in
 //! ```
 
+mod cells;
 mod date;
 mod fill;
 mod identifier;
@@ -31,12 +33,13 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
+pub use cells::WordColumn;
 pub use date::DateFormat;
 pub use fill::fill_gaps;
 pub use identifier::Pattern;
 pub use kind::Kind;
 pub use number::NumberFormat;
-pub(crate) use read::read;
+pub(crate) use read::{of_columns, read};
 pub use scale::{Digits, Scale};
 pub use write::{Words, write_rows};
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use sha2::{Digest, Sha256};
 
+use super::cells::{self, WordColumn, Written};
 use super::kind::{Found, Refused, is_gap};
 use super::{Column, Kind, Scale, Table, nothing_left};
 use crate::data::classes::nearest;
@@ -31,35 +32,6 @@ pub(crate) struct MixedRows {
     numbers: Vec<(String, Vec<f64>)>,
     /// The name of the first column of identifiers, and that of each row.
     identifiers: Option<(String, Vec<String>)>,
-}
-
-/// A column as it stands in the file: each different word once, and which of them each row has.
-#[derive(Default)]
-struct Raw {
-    words: Vec<String>,
-    places: HashMap<String, u32>,
-    of: Vec<u32>,
-}
-
-impl Raw {
-    fn push(&mut self, word: &str) {
-        let place = match self.places.get(word) {
-            Some(place) => *place,
-            None => {
-                let place = self.words.len() as u32;
-                self.words.push(word.to_string());
-                self.places.insert(word.to_string(), place);
-                place
-            }
-        };
-        self.of.push(place);
-    }
-
-    fn counts(&self) -> Vec<u64> {
-        let mut counts = vec![0; self.words.len()];
-        self.of.iter().for_each(|place| counts[*place as usize] += 1);
-        counts
-    }
 }
 
 /// Reads a whole table; `wanted` in the roles are the facts of a model whose columns it must have.
@@ -110,14 +82,7 @@ pub(crate) fn read(
         false => first.iter().map(String::from).collect(),
     };
     check_header(path, &header)?;
-    if let Some(unknown) = settings.columns.keys().find(|name| !header.contains(name)) {
-        return Err(DataError::setting(
-            "columns",
-            format!("{} has no column {unknown:?}{}", path.display(), nearest(unknown, &header)),
-            format!("its columns are {}", header.join(", ")),
-        ));
-    }
-    let mut raw: Vec<Raw> = header.iter().map(|_| Raw::default()).collect();
+    let mut raw: Vec<Written> = header.iter().map(|_| Written::default()).collect();
     let mut lines: Vec<u32> = Vec::new();
     let mut looked_at = looked_at.into_iter();
     while looked_at.next().map(|row| record = row).is_some() || next(path, &mut reader, &mut record)? {
@@ -138,7 +103,52 @@ pub(crate) fn read(
     if lines.is_empty() {
         return Err(DataError::malformed(path, "there is a header and no row", "give rows below the header"));
     }
-    let mut columns = Columns { path, header: &header, raw, lines: &lines };
+    let form = Form { separator: separator as char, header: !headless };
+    let cells = header.into_iter().zip(raw).map(|(name, raw)| raw.finish(name)).collect();
+    meant(path, cells, &lines, form, roles, settings, log)
+}
+
+/// The rows of columns that a program holds; `name` is what they are called.
+pub(crate) fn of_columns(
+    name: &Path,
+    cells: Vec<WordColumn>,
+    roles: Roles<'_>,
+    settings: &DataSettings,
+    log: &mut dyn FnMut(String),
+) -> Result<MixedRows, DataError> {
+    cells::check(name, &cells)?;
+    let header: Vec<String> = cells.iter().map(|column| column.name.clone()).collect();
+    check_header(name, &header)?;
+    meant(name, cells, &[], Form { separator: ',', header: true }, roles, settings, log)
+}
+
+/// How a table is written.
+struct Form {
+    separator: char,
+    header: bool,
+}
+
+/// What cells mean: which columns are no part of x, and what the others are. `lines` are those of the file.
+fn meant(
+    path: &Path,
+    cells: Vec<WordColumn>,
+    lines: &[u32],
+    form: Form,
+    roles: Roles<'_>,
+    settings: &DataSettings,
+    log: &mut dyn FnMut(String),
+) -> Result<MixedRows, DataError> {
+    let header: Vec<String> = cells.iter().map(|column| column.name.clone()).collect();
+    if let Some(unknown) = settings.columns.keys().find(|name| !header.contains(name)) {
+        return Err(DataError::setting(
+            "columns",
+            format!("{} has no column {unknown:?}{}", path.display(), nearest(unknown, &header)),
+            format!("its columns are {}", header.join(", ")),
+        ));
+    }
+    let model = roles.wanted.and_then(|facts| facts.table.as_deref());
+    let rows = cells.first().map_or(0, |column| column.of.len());
+    let mut columns = Columns { path, header: &header, raw: cells, lines, rows };
     let labels = columns.names("label", roles.label, roles.wanted.is_some(), roles.gaps)?;
     let groups = columns.names("group", roles.group, roles.wanted.is_some(), false)?.map(|labels| labels.of);
     let numbers = columns.told(roles.numbers, roles.gaps)?;
@@ -163,14 +173,14 @@ pub(crate) fn read(
             }
             table.clone()
         }
-        None => columns.found(settings, &aside, separator as char, !headless, log)?,
+        None => columns.found(settings, &aside, form, log)?,
     };
     let values = columns.values(&table, model.is_some(), log)?;
     let identifiers = columns.identifiers(&table);
     Ok(MixedRows {
         path: path.into(),
         names: table.modelled().map(|column| column.name.clone()).collect(),
-        rows: lines.len(),
+        rows,
         table: Arc::new(table),
         values,
         labels,
@@ -184,8 +194,10 @@ pub(crate) fn read(
 struct Columns<'a> {
     path: &'a Path,
     header: &'a [String],
-    raw: Vec<Raw>,
+    raw: Vec<WordColumn>,
+    /// The line of the file of each row; none for columns in memory.
     lines: &'a [u32],
+    rows: usize,
 }
 
 impl Columns<'_> {
@@ -195,16 +207,12 @@ impl Columns<'_> {
 
     /// The first row that holds this word.
     fn cell(&self, column: usize, word: &str, what: String, remedy: String) -> DataError {
-        let raw = &self.raw[column];
-        let row =
-            raw.places.get(word).and_then(|place| raw.of.iter().position(|of| of == place)).unwrap_or(0);
-        DataError::Cell {
-            path: self.path.into(),
-            line: u64::from(self.lines[row]),
-            column: self.header[column].clone(),
-            what,
-            remedy,
-        }
+        let row = self.raw[column].first(word).unwrap_or(0);
+        let name = &self.header[column];
+        let Some(line) = self.lines.get(row) else {
+            return DataError::malformed(self.path, format!("row {row}, column {name:?}: {what}"), remedy);
+        };
+        DataError::Cell { path: self.path.into(), line: u64::from(*line), column: name.clone(), what, remedy }
     }
 
     /// A column of names that is no part of x.
@@ -224,7 +232,7 @@ impl Columns<'_> {
             return Err(DataError::setting(key, what, format!("its columns are {}", self.header.join(", "))));
         };
         let raw = &self.raw[column];
-        if raw.places.contains_key("") && !gaps {
+        if raw.words.iter().any(String::is_empty) && !gaps {
             return Err(self.cell(
                 column,
                 "",
@@ -287,10 +295,10 @@ impl Columns<'_> {
         &mut self,
         settings: &DataSettings,
         aside: &[&str],
-        separator: char,
-        header: bool,
+        form: Form,
         log: &mut dyn FnMut(String),
     ) -> Result<Table, DataError> {
+        let Form { separator, header } = form;
         let mut table = Table { columns: Vec::new(), separator, header };
         for (at, name) in self.header.iter().enumerate() {
             if aside.contains(&name.as_str()) {
@@ -339,7 +347,7 @@ impl Columns<'_> {
         log: &mut dyn FnMut(String),
     ) -> Result<Vec<f64>, DataError> {
         let width = table.modelled().count();
-        let mut values = vec![f64::NAN; self.lines.len() * width];
+        let mut values = vec![f64::NAN; self.rows * width];
         for (place, column) in table.modelled().enumerate() {
             let Some(at) = self.place(&column.name) else {
                 let names: Vec<&str> = table.modelled().map(|c| c.name.as_str()).collect();
@@ -396,7 +404,7 @@ impl Columns<'_> {
             for (row, of) in raw.of.iter().enumerate() {
                 values[row * width + place] = of_words[*of as usize];
             }
-            self.raw[at] = Raw::default();
+            self.raw[at] = WordColumn::default();
         }
         Ok(values)
     }

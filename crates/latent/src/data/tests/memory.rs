@@ -1,6 +1,7 @@
 //! Data that a program holds: the same as files, and what only it can say (gaps, weights).
 
 use super::*;
+use crate::data::table::WordColumn;
 
 fn from_memory(text: &str, memory: Memory) -> Result<Data, DataError> {
     let settings: DataSettings = toml::from_str(text).unwrap();
@@ -274,4 +275,50 @@ fn no_size_is_a_panic() {
         message(from_memory("image.channels = 'grey'", Memory::images(vec![0u8; 60], 6, 1, 1)))
             .contains("6 channels")
     );
+}
+
+#[test]
+fn columns_of_words_are_the_table_that_a_csv_file_is() {
+    let root = tempfile::tempdir().unwrap();
+    let rows: Vec<[String; 3]> = (0..60)
+        .map(|row| {
+            let gap = if row % 9 == 0 { String::new() } else { format!("{}.5", row % 7) };
+            [format!("{}", 20 + row % 11), ["red", "green", "blue"][row % 3].to_string(), gap]
+        })
+        .collect();
+    let path = root.path().join("t.csv");
+    let lines: String = rows.iter().map(|row| row.join(",") + "\n").collect();
+    fs::write(&path, format!("age,colour,size\n{lines}")).unwrap();
+    let settings = DataSettings { source: path.display().to_string(), ..DataSettings::default() };
+    let file = Data::open(&settings, Key::from_seed(1), &mut |_| {}).unwrap();
+    let cells = || -> Vec<WordColumn> {
+        let column = |(at, name)| WordColumn::of_each(name, rows.iter().map(|row| &row[at]));
+        ["age", "colour", "size"].into_iter().enumerate().map(column).collect()
+    };
+    let memory =
+        Data::from_memory(Memory::cells(cells()), &DataSettings::default(), Key::from_seed(1), &mut |_| {})
+            .unwrap();
+    assert_eq!(memory.facts().table, file.facts().table);
+    assert_eq!(memory.facts().hash, file.facts().hash);
+    let all: Vec<usize> = (0..memory.len(Split::Train)).collect();
+    assert_eq!(memory.rows(Split::Train, &all, 0).unwrap(), file.rows(Split::Train, &all, 0).unwrap());
+
+    // Other rows for a model of it; what makes no table is refused.
+    let facts = memory.facts();
+    let open = |memory: Memory| {
+        Data::memory_for(facts, memory, &DataSettings::default(), Key::from_seed(1), &mut |_| {})
+    };
+    assert_eq!(open(Memory::cells(cells())).unwrap().len(Split::Test), 60);
+    let said = |memory: Memory| open(memory).map(|_| ()).unwrap_err().to_string();
+    assert!(said(Memory::cells(cells()[..2].to_vec())).contains("no column \"size\""));
+    let mut uneven = cells();
+    uneven[1].of.pop();
+    assert!(said(Memory::cells(uneven)).contains("\"colour\" has 59 rows, others 60"));
+    let mut beyond = cells();
+    beyond[2].of[0] = 99;
+    assert!(said(Memory::cells(beyond)).contains("beyond its"));
+    let mut bad = cells();
+    bad[0].words[3] = "old".into();
+    assert!(said(Memory::cells(bad)).contains("row 3, column \"age\": \"old\" is no number"));
+    assert!(said(Memory::cells(cells()).labels(0..60)).contains("data.label"));
 }

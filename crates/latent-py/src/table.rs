@@ -1,0 +1,158 @@
+//! Rows of mixed columns: words in, words out, each different word once and which of them each row has.
+
+use latent::data::Split;
+use latent::data::table::{Kind, WordColumn};
+use latent::generate::sampler::FittedSampler;
+use latent::generate::{Observe, Samples, Told};
+use latent::{Key, Registry};
+use numpy::PyArray1;
+use pyo3::prelude::*;
+
+use crate::arrays::{Rows, codes};
+use crate::errors::{Result, detached};
+use crate::model::Model;
+
+/// Name, words, and the place of each row's among them.
+type Column<'py> = (String, Vec<String>, Bound<'py, PyArray1<u32>>);
+
+/// The columns of the table that a model was trained on: name, kind, whether its numbers are whole, whether it has gaps.
+/// None for a model of anything else.
+#[pyfunction]
+pub fn columns(model: &Bound<'_, Model>) -> Option<Vec<(String, &'static str, bool, bool)>> {
+    let table = model.get().engine().facts.table.as_deref()?;
+    let kept = table.columns.iter().filter(|column| !matches!(column.kind, Kind::Dropped { .. }));
+    let about = |column: &latent::data::table::Column| {
+        let whole = match &column.kind {
+            Kind::Number(format) => format.decimals == Some(0),
+            Kind::Date(format) => !format.pattern.contains('H'),
+            _ => false,
+        };
+        (column.name.clone(), column.kind.name(), whole, column.has_gaps())
+    };
+    Some(kept.map(about).collect())
+}
+
+/// New rows; those that meet `conditions`, if there are any, with how many codes carry them.
+#[pyfunction]
+pub fn draw_rows<'py>(
+    py: Python<'py>,
+    model: &Bound<'py, Model>,
+    count: usize,
+    seed: u64,
+    conditions: &str,
+) -> PyResult<(Vec<Column<'py>>, Option<f64>)> {
+    let model = model.get().engine();
+    let key = Key::from_seed(seed).fold("sample");
+    let (found, effective) = detached(py, || {
+        let conditions = model.table()?.conditions(conditions)?;
+        if conditions.is_empty() {
+            let told = model.told(count, key)?;
+            return Ok((words(model, &model.sample_told(&told, Observe::Draw, key)?, key)?, None));
+        }
+        let sampler = FittedSampler::prior(model, &Registry::default())?;
+        let found = model.sample_where(&sampler, &conditions, count, key)?;
+        Ok((words(model, &found.samples, key)?, Some(found.effective)))
+    })?;
+    Ok((arrays(py, found), effective))
+}
+
+/// Draws of p(x|z) at these codes.
+#[pyfunction]
+pub fn decode_rows<'py>(
+    py: Python<'py>,
+    model: &Bound<'py, Model>,
+    z: &Bound<'py, PyAny>,
+    seed: u64,
+) -> PyResult<Vec<Column<'py>>> {
+    let (z, model, key) = (codes(z)?, model.get().engine(), Key::from_seed(seed).fold("decode"));
+    let found = detached(py, || {
+        let told = Told::same(&model.facts, &[], z.rows())?;
+        words(model, &model.decode_told(&z, &told, Observe::Draw, key)?, key)
+    })?;
+    Ok(arrays(py, found))
+}
+
+/// Each row through its code and back.
+#[pyfunction]
+pub fn reconstruct_rows<'py>(
+    py: Python<'py>,
+    model: &Bound<'py, Model>,
+    rows: &Bound<'py, Rows>,
+) -> PyResult<Vec<Column<'py>>> {
+    let (model, rows) = (model.get(), rows.get());
+    let found = detached(py, || {
+        let mut x = Vec::new();
+        model.parts(rows, |part| {
+            x.extend(model.engine().reconstruct(&part)?.x);
+            Ok(())
+        })?;
+        let samples = Samples::new(x, &model.engine().facts);
+        words(model.engine(), &samples, Key::from_seed(0).fold("words"))
+    })?;
+    Ok(arrays(py, found))
+}
+
+/// The modelled columns with their gaps drawn from what the model says of them given the other cells of their row.
+#[pyfunction]
+pub fn fill_rows<'py>(
+    py: Python<'py>,
+    model: &Bound<'py, Model>,
+    rows: &Bound<'py, Rows>,
+    passes: usize,
+    seed: u64,
+) -> PyResult<Vec<Column<'py>>> {
+    const PART: usize = 4096;
+    let (model, rows) = (model.get(), rows.get());
+    let found = detached(py, || {
+        let (data, engine) = (model.data(rows)?, model.engine());
+        let (count, width) = (data.len(Split::Test), engine.facts.shape.features());
+        let key = Key::from_seed(seed).fold("impute");
+        let (mut x, mut with_gaps) = (Vec::new(), Vec::new());
+        for start in (0..count).step_by(PART) {
+            let positions: Vec<usize> = (start..count.min(start + PART)).collect();
+            let part = data.rows(Split::Test, &positions, 0)?.x;
+            let has_gap = |row: &[f32]| row.iter().any(|x| *x < 0.0);
+            let own = part.chunks_exact(width).zip(&positions).filter(|(row, _)| has_gap(row));
+            with_gaps.extend(own.map(|(_, position)| *position));
+            x.extend(part);
+        }
+        // Only rows with empty cells go through the model.
+        for part in with_gaps.chunks(PART) {
+            let filled = engine.impute(&data.rows(Split::Test, part, 0)?, passes, key)?.x;
+            for (row, filled) in part.iter().zip(filled.chunks_exact(width)) {
+                x[row * width..(row + 1) * width].copy_from_slice(filled);
+            }
+        }
+        let table = engine.table()?;
+        let columns = table.modelled().enumerate().filter_map(|(at, column)| {
+            let scale = column.scale.as_ref()?;
+            let word = |x: &f32| match *x >= 0.0 {
+                true => column.word(scale.value_from_x(*x)),
+                false => String::new(),
+            };
+            Some(WordColumn::of_each(&column.name, x.iter().skip(at).step_by(width).map(word)))
+        });
+        Ok(columns.collect())
+    })?;
+    Ok(arrays(py, found))
+}
+
+/// Rows as the columns of the table, gaps as empty words.
+fn words(model: &latent::Model, samples: &Samples, key: Key) -> Result<Vec<WordColumn>> {
+    let table = model.table()?;
+    let columns = table.words(&samples.x, key.fold("words")).columns;
+    let kept = table.columns.iter().filter(|column| !matches!(column.kind, Kind::Dropped { .. }));
+    let column = |(column, words): (&latent::data::table::Column, Vec<String>)| {
+        let is_gap = |word: &str| column.gaps.iter().any(|(gap, _)| gap == word);
+        let plain = words.iter().map(|word| if is_gap(word) { "" } else { word.as_str() });
+        WordColumn::of_each(&column.name, plain)
+    };
+    Ok(kept.zip(columns).map(column).collect())
+}
+
+fn arrays(py: Python<'_>, columns: Vec<WordColumn>) -> Vec<Column<'_>> {
+    columns
+        .into_iter()
+        .map(|WordColumn { name, words, of }| (name, words, PyArray1::from_vec(py, of)))
+        .collect()
+}
