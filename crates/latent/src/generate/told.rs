@@ -77,6 +77,11 @@ impl Told {
         self.width
     }
 
+    /// What one row is told, `[width]`.
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.width..(row + 1) * self.width]
+    }
+
     /// The place among the data's classes of what each row is told; none where that is unknown. Empty for a model that isn't told
     /// the class of rows.
     pub(crate) fn classes(&self, facts: &Facts) -> Vec<Option<usize>> {

@@ -6,9 +6,10 @@ use latent::Key;
 use latent::batch::{Batch, Noise};
 use latent::data::{Data, DataSettings, Facts, Memory, Rows, ValueKind};
 use latent::device::host_f64;
+use latent::generate::sampler::{CodeSet, FitOptions, FittedSampler, How};
 use latent::generate::{Observe, Told};
 use latent::model::{Rate, log_density_by_enumeration, plain_monte_carlo, score};
-use latent::{Layers, Model, Options, Training};
+use latent::{Layers, Model, Options, Registry, Training};
 
 use crate::common::*;
 
@@ -278,6 +279,10 @@ fn made_up() -> Memory {
 }
 
 fn trained() -> Model {
+    trained_on().0
+}
+
+fn trained_on() -> (Model, Data) {
     let mut layers = Layers::default();
     for setting in [
         "data.condition=[\"label\"]",
@@ -292,7 +297,39 @@ fn trained() -> Model {
     let data = Data::from_memory(made_up(), &settings, Key::from_seed(1), &mut |_| {}).unwrap();
     let mut training = Training::in_memory(&layers, data, Options::default(), &mut |_| {}).unwrap();
     training.train(&Default::default(), &mut |_| {}).unwrap();
-    training.into_model().unwrap()
+    let data = Data::from_memory(made_up(), &settings, Key::from_seed(1), &mut |_| {}).unwrap();
+    (training.into_model().unwrap(), data)
+}
+
+/// Codes lie elsewhere for each class here, so a sampler that passed over what rows are told would give others.
+#[test]
+fn a_fitted_sampler_draws_the_class_that_each_row_is_told() {
+    let (model, data) = trained_on();
+    let codes = CodeSet::of(&model, &data, 1000, Key::from_seed(4), &|_| {}).unwrap();
+    let registry = Registry::default();
+    let options = FitOptions { seed: 5, minutes: None, registry: &registry, progress: &|_, _| {} };
+    let sampler = FittedSampler::fit(&model, &codes, &"kind = 'normal'".parse().unwrap(), &options).unwrap();
+    let told = |names: &[&str]| -> Told {
+        let condition =
+            names.iter().flat_map(|name| model.facts.condition_of(&label(name)).unwrap()).collect();
+        Told::of(&Rows { ids: (0..names.len() as u64).collect(), condition, ..Rows::default() })
+    };
+    let (how, key) = (How::default(), Key::from_seed(6));
+    let mixed: Vec<&str> = (0..90).map(|row| NAMES[row * 7 % 3]).collect();
+    let drawn = model.sample_with(&sampler, &told(&mixed), &how, Observe::Mean, key).unwrap();
+    let near = |x: &[f64], class: usize| -> f64 {
+        x.iter().zip(place(class)).map(|(x, p)| (x - f64::from(p)).powi(2)).sum()
+    };
+    for (x, name) in drawn.values().chunks(COLUMNS).zip(&mixed) {
+        let least = (0..3).min_by(|a, b| near(x, *a).total_cmp(&near(x, *b))).unwrap();
+        assert_eq!(NAMES[least], *name, "{x:?}");
+    }
+    // The same seed under one condition gives the rows that it gives among others.
+    let low = model.sample_with(&sampler, &told(&["low"; 90]), &how, Observe::Mean, key).unwrap();
+    for (row, name) in mixed.iter().enumerate().filter(|(_, name)| **name == "low") {
+        let own = row * COLUMNS..(row + 1) * COLUMNS;
+        assert_eq!(drawn.x[own.clone()], low.x[own], "{row} {name}");
+    }
 }
 
 #[test]

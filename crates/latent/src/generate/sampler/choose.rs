@@ -14,6 +14,7 @@ use toml::Table;
 use super::file::folder;
 use super::fitted::{identity, kind_table, support};
 use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, SamplerSettings, TwoSample, two_sample};
+use crate::array::Array;
 use crate::batch::Support;
 use crate::config::ConfigError;
 use crate::estimate::Z_95;
@@ -192,6 +193,10 @@ pub fn auto_kinds(model: &Model) -> &'static [&'static str] {
         Support::Reals | Support::UnitInterval if has_maps(model) => {
             &["prior", "normal", "flow-matching", "flow-unet"]
         }
+        // A model that is told something has codes that depend on it: only samplers that know classes.
+        Support::Reals | Support::UnitInterval if model.functions.condition > 0 => {
+            &["prior", "normal", "gaussian-mixture", "flow-matching"]
+        }
         Support::Reals | Support::UnitInterval => {
             &["prior", "normal", "gaussian-mixture", "two-stage", "maf", "flow-matching"]
         }
@@ -329,7 +334,8 @@ fn keep(
     choice.write(run)
 }
 
-/// As many draws as there are validation codes, told apart from them.
+/// As many draws as there are validation codes, told apart from them; each beside what its row is told, so that a sampler which
+/// passes over that is told, too.
 fn judged(
     model: &Model,
     codes: &CodeSet,
@@ -340,7 +346,12 @@ fn judged(
     // The same noise for all, whatever the seed of their fits.
     let key = Key::from_seed(0).fold("judge");
     let drawn = fitted.draw_unchecked(model, &codes.validation_told, &How::default(), key.fold("draws"))?;
-    let two_sample = two_sample(&codes.validation, &drawn, key)?;
+    let beside_told = |codes_of: &Array| {
+        let told = &codes.validation_told;
+        let rows = (0..codes_of.rows()).flat_map(|row| [codes_of.row(row), told.row(row)].concat());
+        Array::matrix(rows.collect(), codes_of.width() + told.width())
+    };
+    let two_sample = two_sample(&beside_told(&codes.validation), &beside_told(&drawn), key)?;
     (options.progress)(&format!("judging {}", fitted.kind()), 1.0);
     Ok(Judged { sampler: fitted.kind().into(), two_sample, seconds: fitted.seconds() })
 }
