@@ -131,7 +131,7 @@ fn free_bits_of_a_rate_that_does_not_split() {
     refused(
         "prior.kind = 'mixture'\nobjective.terms.rate.free_bits = 0.1",
         &table(),
-        "the term `rate` has free bits for each dimension, and the prior's density does not split over dimensions",
+        "the term `rate` has free bits for each dimension, and the density of the prior or of the posterior does not split over dimensions",
         "set objective.terms.rate.free_bits = 0, or use prior.kind = \"standard-normal\"",
     );
 }
