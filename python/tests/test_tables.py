@@ -11,11 +11,14 @@ import pytest
 import latent
 
 QUICK = {
-    "epochs": 12,
+    "epochs": 60,
     "random_state": 0,
     "progress": False,
     "network__width": 32,
     "likelihood__width": 32,
+    # The average of the weights of so few steps would be that of the first.
+    "train__ema": 0.0,
+    "train__batch": 64,
     "train__optimizer__learning_rate": 5e-3,
 }
 
