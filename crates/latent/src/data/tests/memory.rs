@@ -296,7 +296,8 @@ fn columns_of_words_are_the_table_that_a_csv_file_is() {
         ["age", "colour", "size"].into_iter().enumerate().map(column).collect()
     };
     let memory =
-        Data::from_memory(Memory::cells(cells()), &DataSettings::default(), Key::from_seed(1), &mut |_| {}).unwrap();
+        Data::from_memory(Memory::cells(cells()), &DataSettings::default(), Key::from_seed(1), &mut |_| {})
+            .unwrap();
     assert_eq!(memory.facts().table, file.facts().table);
     assert_eq!(memory.facts().hash, file.facts().hash);
     let all: Vec<usize> = (0..memory.len(Split::Train)).collect();
