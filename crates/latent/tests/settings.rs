@@ -183,7 +183,7 @@ fn the_defaults_are_what_the_members_do() {
     let kind = &find(&sections, "posterior.base.kind")[0];
     assert_eq!(
         (kind.kind, kind.setting.default.as_ref().and_then(Value::as_str)),
-        (Some("iaf"), Some("diagonal-normal"))
+        (Some("flow"), Some("diagonal-normal"))
     );
 }
 
