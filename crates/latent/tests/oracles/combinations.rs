@@ -132,7 +132,7 @@ fn free_bits_of_a_rate_that_does_not_split() {
         "prior.kind = 'mixture'\nobjective.terms.rate.free_bits = 0.1",
         &table(),
         "the term `rate` has free bits for each dimension, and the density of the prior or of the posterior does not split over dimensions",
-        "set objective.terms.rate.free_bits = 0, or use prior.kind = \"standard-normal\"",
+        "set objective.terms.rate.free_bits = 0, or use posterior.kind = \"diagonal-normal\" and prior.kind = \"standard-normal\"",
     );
 }
 
