@@ -305,6 +305,13 @@ fn samplers_are_fitted_kept_and_drawn_from() {
     common::refuse(at, "fit-sampler run/model.safetensors", &["give the run folder"]);
     succeed(at, "fit-sampler run --sampler flow-matching --set steps=30 --set hidden=[32]");
     succeed(at, "sample run --sampler flow-matching --class Bag --count 4 --out bags.png");
+    succeed(at, "sample run --sampler flow-matching --class Bag --guidance 2 --count 4 --out bag.npy");
+    common::refuse(
+        at,
+        "sample run --sampler normal --class Bag --guidance 2 --out x.npy",
+        &["`normal` cannot be guided", "--sampler flow-matching"],
+    );
+    common::refuse(at, "sample run --guidance -1 --out x.npy", &["give 0 to 20"]);
     common::refuse(
         at,
         "sample run --sampler flow-matching --class Bagg --out x.npy",

@@ -23,6 +23,7 @@ Examples:
   latent sample runs/one --count 100 --out samples.npy
   latent sample runs/one --sampler prior --temperature 0.7 --out typical.png
   latent sample runs/told --condition label=Trouser --out trousers.png
+  latent sample runs/told --condition label=Bag --guidance 3 --out bags.png
   latent sample runs/one --like 3 --count 8 --spread 2 --out relatives.png
 
 Tables of mixed columns (latent train --data people.csv):
@@ -55,6 +56,9 @@ pub struct Sample {
     /// Only samples of this class, where the sampler was fitted on labels
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
+    /// How closely samples follow their class or condition: above 1, what tells it from others stands out (flows alone)
+    #[arg(long, default_value_t = 1.0, value_name = "W", allow_negative_numbers = true)]
+    guidance: f64,
     /// Only rows that meet these conditions, of a table: "age = 30..40, sex = Male|Female"
     #[arg(long = "where", value_name = "CONDITIONS")]
     conditions_met: Vec<String>,
@@ -66,7 +70,7 @@ pub struct Sample {
         long,
         value_name = "ROW",
         value_parser = text(),
-        conflicts_with_all = ["sampler", "temperature", "truncation", "class", "conditions_met", "balance"]
+        conflicts_with_all = ["sampler", "temperature", "truncation", "class", "guidance", "conditions_met", "balance"]
     )]
     like: Option<String>,
     /// How wide variations are, in standard deviations of the row's q(z|x)
@@ -107,7 +111,12 @@ impl Sample {
         }
         let sampler = self.sampler(&model, out)?;
         let class = self.class.as_ref().map(|name| sampler.class(name)).transpose()?;
-        let how = How { temperature: self.temperature, truncation: self.truncation, class };
+        let how = How {
+            temperature: self.temperature,
+            truncation: self.truncation,
+            class,
+            guidance: self.guidance,
+        };
         let key = self.files.key("sample");
         if !self.conditions_met.is_empty() || self.balance.is_some() {
             return self.table(&model, &sampler, &target, out);
@@ -127,7 +136,8 @@ impl Sample {
             format!("{}: {}", shown(&said), path(&target.path)),
             &json!({
                 "count": self.count, "out": json_path(&target.path), "seed": self.files.seed(), "sampler": sampler.kind(),
-                "temperature": self.temperature, "truncation": self.truncation, "class": self.class
+                "temperature": self.temperature, "truncation": self.truncation, "class": self.class,
+                "guidance": self.guidance
             }),
         );
         Ok(ExitCode::SUCCESS)

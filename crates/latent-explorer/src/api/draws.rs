@@ -101,7 +101,7 @@ async fn samples(State(shared): State<Arc<Shared>>, Asked(asked): Asked<Samples>
             Refusal::missing(format!("no sampler of that name is fitted; there are: {}", names.join(", ")))
         })?;
         let class = asked.class.as_ref().map(|name| sampler.class(name)).transpose()?;
-        let how = How { temperature: asked.temperature, truncation: None, class };
+        let how = How { temperature: asked.temperature, class, ..How::default() };
         let key = Key::from_seed(asked.seed).fold("explore samples");
         let pairs: Vec<(String, String)> = asked.condition.into_iter().collect();
         let told = Told::drawn(&explored.model.facts, &pairs, asked.count, key)?;

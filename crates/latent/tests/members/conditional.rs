@@ -308,7 +308,13 @@ fn a_fitted_sampler_draws_the_class_that_each_row_is_told() {
     let codes = CodeSet::of(&model, &data, 1000, Key::from_seed(4), &|_| {}).unwrap();
     let registry = Registry::default();
     let options = FitOptions { seed: 5, minutes: None, registry: &registry, progress: &|_, _| {} };
-    let sampler = FittedSampler::fit(&model, &codes, &"kind = 'normal'".parse().unwrap(), &options).unwrap();
+    for text in ["kind = 'normal'", "kind = 'flow-matching'\nhidden = [64, 64]\nsteps = 600\nbatch = 128"] {
+        let sampler = FittedSampler::fit(&model, &codes, &text.parse().unwrap(), &options).unwrap();
+        draws_what_rows_are_told(&model, &sampler);
+    }
+}
+
+fn draws_what_rows_are_told(model: &Model, sampler: &FittedSampler) {
     let told = |names: &[&str]| -> Told {
         let condition =
             names.iter().flat_map(|name| model.facts.condition_of(&label(name)).unwrap()).collect();
@@ -316,7 +322,7 @@ fn a_fitted_sampler_draws_the_class_that_each_row_is_told() {
     };
     let (how, key) = (How::default(), Key::from_seed(6));
     let mixed: Vec<&str> = (0..90).map(|row| NAMES[row * 7 % 3]).collect();
-    let drawn = model.sample_with(&sampler, &told(&mixed), &how, Observe::Mean, key).unwrap();
+    let drawn = model.sample_with(sampler, &told(&mixed), &how, Observe::Mean, key).unwrap();
     let near = |x: &[f64], class: usize| -> f64 {
         x.iter().zip(place(class)).map(|(x, p)| (x - f64::from(p)).powi(2)).sum()
     };
@@ -325,7 +331,7 @@ fn a_fitted_sampler_draws_the_class_that_each_row_is_told() {
         assert_eq!(NAMES[least], *name, "{x:?}");
     }
     // The same seed under one condition gives the rows that it gives among others.
-    let low = model.sample_with(&sampler, &told(&["low"; 90]), &how, Observe::Mean, key).unwrap();
+    let low = model.sample_with(sampler, &told(&["low"; 90]), &how, Observe::Mean, key).unwrap();
     for (row, name) in mixed.iter().enumerate().filter(|(_, name)| **name == "low") {
         let own = row * COLUMNS..(row + 1) * COLUMNS;
         assert_eq!(drawn.x[own.clone()], low.x[own], "{row} {name}");

@@ -22,6 +22,8 @@ pub struct Space {
     pub support: Support,
     /// The names of the classes; empty without labels.
     pub classes: Vec<String>,
+    /// How many numbers the model is told of each row; 0 without conditions.
+    pub condition: usize,
     /// `[channels, height, width]`, where codes are maps and every dimension varies.
     pub maps: Option<[usize; 3]>,
 }
@@ -102,7 +104,13 @@ impl Chart {
             [Block { shape, .. }] if dims == self.scale.len() => shape.as_slice().try_into().ok(),
             _ => None,
         };
-        Space { dims, support, classes: model.facts.classes.clone(), maps }
+        Space {
+            dims,
+            support,
+            classes: model.facts.classes.clone(),
+            condition: model.functions.condition,
+            maps,
+        }
     }
 
     fn kept(&self) -> impl Iterator<Item = usize> + '_ {

@@ -16,6 +16,8 @@ pub struct CodeSet {
     pub train: Array,
     /// Of validation rows, `rows × dims`.
     pub validation: Array,
+    /// What a conditional model is told of each training row.
+    pub train_told: Told,
     /// What a conditional model is told of each validation row: samplers are judged on the same.
     pub validation_told: Told,
     /// The class of each training row; empty without labels.
@@ -58,12 +60,10 @@ impl CodeSet {
                 progress(done as f64 / all);
             }
             let codes = Array::matrix(values, model.dims());
+            let told = Told::of(&told);
             match split {
-                Split::Train => (set.train, set.train_labels) = (codes, labels),
-                _ => {
-                    (set.validation, set.validation_labels) = (codes, labels);
-                    set.validation_told = Told::of(&told);
-                }
+                Split::Train => (set.train, set.train_labels, set.train_told) = (codes, labels, told),
+                _ => (set.validation, set.validation_labels, set.validation_told) = (codes, labels, told),
             }
         }
         Ok(set)

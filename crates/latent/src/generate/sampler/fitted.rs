@@ -171,6 +171,9 @@ impl FittedSampler {
         {
             return Err(self.no_class(class).into());
         }
+        if how.guidance != 1.0 && !self.sampler.can_be_guided() {
+            return Err(self.cannot_be_guided().into());
+        }
         let dims = model.dims();
         let mut values = vec![0.0; told.rows() * dims];
         for (class, rows) in self.by_class(model, told, how) {
@@ -236,10 +239,28 @@ impl FittedSampler {
         if self.sampler.knows_class(class) { Ok(class) } else { Err(self.no_class(class).into()) }
     }
 
+    fn cannot_be_guided(&self) -> SamplerError {
+        let what = format!("draws from `{}` cannot be guided", self.kind);
+        let remedy = match self.space.classes.is_empty() && self.space.condition == 0 {
+            true => {
+                "leave the guidance out: rows of this model's data have no classes, and it is told nothing of them"
+            }
+            false => {
+                "fit a flow anew (latent fit-sampler RUN --sampler flow-matching --force) and name it by --sampler"
+            }
+        };
+        SamplerError::Request { what, remedy: remedy.into() }
+    }
+
     fn no_class(&self, class: usize) -> SamplerError {
         let name = self.space.classes.get(class).map_or_else(|| class.to_string(), Clone::clone);
         let some = (0..self.space.classes.len()).any(|class| self.sampler.knows_class(class));
-        let (what, remedy) = if some {
+        let (what, remedy) = if self.space.condition > 0 && !some {
+            (
+                format!("`{}` follows what rows are told, not a class beside it", self.kind),
+                "give the class as a condition: --condition label=NAME",
+            )
+        } else if some {
             (
                 format!("class `{name}` had too few rows to fit `{}` on them", self.kind),
                 "choose another class",

@@ -6,25 +6,30 @@
 //! v is the velocity to the [normal](super::normal_flow) that codes have the covariance of, plus a network that starts at 0: what
 //! is drawn is no worse than from that normal however short the fit, and the network learns what the normal lacks.
 //!
-//! In codes this is latent diffusion's deterministic kin (the probability flow of a linear noise schedule). Where rows have
-//! classes, v is told the class; a draw of no class in particular takes one as often as training rows have it. No density is
-//! given: it would need the divergence of v along each path.
+//! In codes this is latent diffusion's deterministic kin (the probability flow of a linear noise schedule). v is told c: what a
+//! conditional model is told of the row, or else its class where rows have classes (a draw of no class in particular takes one
+//! as often as training rows have it). A share of rows has c hidden in the fit, so that draws can be guided by w:
+//!
+//! v_w(x, t | c) = v(x, t) + w (v(x, t | c) − v(x, t))
+//!
+//! No density is given: it would need the divergence of v along each path.
 //!
 //! References: Lipman et al., *Flow Matching for Generative Modeling* (arXiv 2210.02747); Liu et al., *Rectified flow*
-//! (arXiv 2209.03003); Rombach et al., *Latent diffusion* (arXiv 2112.10752).
+//! (arXiv 2209.03003); Rombach et al., *Latent diffusion* (arXiv 2112.10752); Ho and Salimans, *Classifier-free diffusion
+//! guidance* (arXiv 2207.12598).
 
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::conditioning::Conditioning;
 use super::gaussian_mixture::needs_reals;
 use super::how::choices;
 use super::learn::{RowLoss, Task, arrays_of, learn_sampler, restore};
 use super::normal_flow::NormalFlow;
 use super::{Arrays, Fitting, How, LearnedSettings, Pace, Sampler, Space};
-use crate::array::Array;
-use crate::batch::{Batch, Noise};
+use crate::batch::{Batch, Given, Noise};
 use crate::config::ConfigError;
 use crate::device::{Device, host};
 use crate::generate::Result;
@@ -41,24 +46,26 @@ pub struct FlowMatchingSettings {
     pub hidden: Vec<usize>,
     /// Steps of Heun's method a draw, two evaluations of v each.
     pub solver_steps: usize,
+    /// The share of rows whose class or condition is hidden in the fit, so that draws can be guided; 0 for no guidance.
+    pub condition_dropout: f64,
 }
 
 impl Default for FlowMatchingSettings {
     fn default() -> Self {
-        Self { hidden: vec![256; 3], solver_steps: 40 }
+        Self { hidden: vec![256; 3], solver_steps: 40, condition_dropout: CONDITION_DROPOUT }
     }
 }
+
+/// The share that the authors of guidance found as good as any.
+pub(super) const CONDITION_DROPOUT: f64 = 0.1;
 
 /// Octaves of sines and cosines by which v is told t.
 const OCTAVES: usize = 5;
 
 /// What carries noise to codes, on a network of any kind.
 pub(super) trait Velocity: Send + Sync {
-    /// v at `x [n, dims]` and the row's `told`, the time and the class: `[n, dims]`.
+    /// v at `x [n, dims]` and the row's `told`, the time and c: `[n, dims]`.
     fn apply(&self, weights: &Weights, x: Tensor<2>, told: Tensor<2>) -> Tensor<2>;
-
-    /// How many classes it is told; 0 without.
-    fn classes(&self) -> usize;
 
     /// The times that it learns at, `[n, 1]`.
     fn times(&self, noise: Noise<'_>, device: &Device) -> Tensor<2> {
@@ -66,34 +73,27 @@ pub(super) trait Velocity: Send + Sync {
     }
 }
 
-/// The numbers that a velocity is told of a time and one of so many classes.
-pub(super) fn told_width(classes: usize) -> usize {
-    1 + 2 * OCTAVES + classes
+/// The numbers that a velocity is told of a time and of c.
+fn told_width(told: &Conditioning) -> usize {
+    1 + 2 * OCTAVES + told.width()
 }
 
-/// Times `[n, 1]` and the class of each row, where there are classes, as `[n, told]`.
-fn told(t: Tensor<2>, classes: usize, class: &[usize]) -> Tensor<2> {
-    let (device, n) = (Device::of(&t), t.dims()[0]);
+/// Times `[n, 1]` and c of each row, `[n, told]`.
+fn told(t: Tensor<2>, c: Option<Tensor<2>>) -> Tensor<2> {
     let octaves = (0..OCTAVES).map(|k| std::f32::consts::PI * f32::from(1u8 << k)).collect();
-    let angles = t.clone().matmul(device.tensor(octaves, [1, OCTAVES]));
-    let mut parts = vec![t, angles.clone().sin(), angles.cos()];
-    if classes > 0 {
-        let mut one_hot = vec![0.0; n * classes];
-        class.iter().enumerate().for_each(|(row, class)| one_hot[row * classes + class] = 1.0);
-        parts.push(device.tensor(one_hot, [n, classes]));
-    }
-    Tensor::cat(parts, 1)
+    let angles = t.clone().matmul(Device::of(&t).tensor(octaves, [1, OCTAVES]));
+    let parts = [t, angles.clone().sin(), angles.cos()];
+    Tensor::cat(parts.into_iter().chain(c).collect(), 1)
 }
 
 /// v by dense layers.
 struct Rows {
     layers: Vec<Dense>,
-    classes: usize,
 }
 
 impl Rows {
-    fn new(dims: usize, classes: usize, hidden: &[usize], init: &mut Init<'_>) -> Self {
-        let mut width = dims + told_width(classes);
+    fn new(dims: usize, told: usize, hidden: &[usize], init: &mut Init<'_>) -> Self {
+        let mut width = dims + told;
         let mut layers = Vec::new();
         for (index, &next) in hidden.iter().enumerate() {
             let layer = DenseConfig::new(width, next).with_activation(Activation::Silu);
@@ -101,7 +101,7 @@ impl Rows {
             width = next;
         }
         layers.push(DenseConfig::new(width, dims).with_zeros().init(init, "last"));
-        Self { layers, classes }
+        Self { layers }
     }
 }
 
@@ -110,22 +110,19 @@ impl Velocity for Rows {
         let inputs = Tensor::cat(vec![x, told], 1);
         self.layers.iter().fold(inputs, |hidden, layer| layer.apply(weights, hidden))
     }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
 }
 
 /// A network's velocity beside a normal's.
 struct Led<V> {
     network: V,
+    told: Conditioning,
     normal: Option<NormalFlow>,
 }
 
 impl<V: Velocity> Led<V> {
-    /// v at `x [n, dims]`, times `[n, 1]` and the class of each row.
-    fn velocity(&self, weights: &Weights, x: Tensor<2>, t: Tensor<2>, class: &[usize]) -> Tensor<2> {
-        let learned = self.network.apply(weights, x.clone(), told(t.clone(), self.network.classes(), class));
+    /// v at `x [n, dims]`, times `[n, 1]` and c of each row.
+    fn velocity(&self, weights: &Weights, x: Tensor<2>, t: Tensor<2>, c: Option<Tensor<2>>) -> Tensor<2> {
+        let learned = self.network.apply(weights, x.clone(), told(t.clone(), c));
         match &self.normal {
             Some(normal) => normal.velocity(x, t) + learned,
             None => learned,
@@ -139,14 +136,8 @@ impl<V: Velocity> RowLoss for Led<V> {
         let start = Noise::new(key.fold("start"), &batch.ids).normals(1, dims, &device);
         let t = self.network.times(Noise::new(key.fold("time"), &batch.ids), &device);
         let way = batch.x.clone() - start.clone();
-        let class: Vec<usize> = match &batch.labels {
-            // A label beyond the classes cannot be told; the data gives none.
-            Some(labels) if self.network.classes() > 0 => {
-                labels.iter().map(|&label| (label as usize).min(self.network.classes() - 1)).collect()
-            }
-            _ => Vec::new(),
-        };
-        let error = self.velocity(weights, start + way.clone() * t.clone(), t, &class) - way;
+        let c = self.told.some_hidden(batch, key.fold("hidden"));
+        let error = self.velocity(weights, start + way.clone() * t.clone(), t, c) - way;
         (error.clone() * error).mean_dim(1).squeeze_dim(1)
     }
 }
@@ -162,45 +153,52 @@ impl LearnedSettings for FlowMatchingSettings {
 
     fn check(&self, space: &Space) -> Result<()> {
         needs_reals("flow-matching", space)?;
-        check_steps(self.solver_steps)
+        check_flow(self.solver_steps, self.condition_dropout)
     }
 
     fn fit(&self, pace: Pace, fitting: &Fitting<'_>) -> Result<Arrays> {
-        fit(pace, fitting, |classes, init| Rows::new(fitting.space.dims, classes, &self.hidden, init))
+        let build =
+            |told: usize, init: &mut Init<'_>| Rows::new(fitting.space.dims, told, &self.hidden, init);
+        fit(pace, fitting, self.condition_dropout, build)
     }
 
     fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String> {
-        let build = |classes: usize, init: &mut Init<'_>| Rows::new(space.dims, classes, &self.hidden, init);
+        let build = |told: usize, init: &mut Init<'_>| Rows::new(space.dims, told, &self.hidden, init);
         restored(space, arrays, self.solver_steps, build)
     }
 }
 
-/// Refuses a solver of no step, and one that would never end.
-pub(super) fn check_steps(steps: usize) -> Result<()> {
-    if (1..=10_000).contains(&steps) {
-        return Ok(());
+/// Refuses a solver of no step, one that would never end, and a share that leaves no row its condition.
+pub(super) fn check_flow(steps: usize, dropout: f64) -> Result<()> {
+    if !(1..=10_000).contains(&steps) {
+        let what = format!("{steps} steps of a solver");
+        return Err(ConfigError::value("sampler.solver_steps", what, "give 1 to 10000, such as 40").into());
     }
-    let what = format!("{steps} steps of a solver");
-    Err(ConfigError::value("sampler.solver_steps", what, "give 1 to 10000, such as 40").into())
+    if !(0.0..=0.9).contains(&dropout) {
+        let what = format!("{dropout} is not the share of rows whose condition is hidden");
+        let remedy = "give 0 to 0.9, such as 0.1";
+        return Err(ConfigError::value("sampler.condition_dropout", what, remedy).into());
+    }
+    Ok(())
 }
 
-/// Learns a velocity, which `build` makes for so many classes.
+/// Learns a velocity, which `build` makes for so many numbers that it is told.
 pub(super) fn fit<V: Velocity + 'static>(
     pace: Pace,
     fitting: &Fitting<'_>,
+    dropout: f64,
     build: impl FnOnce(usize, &mut Init<'_>) -> V,
 ) -> Result<Arrays> {
-    let shares = shares(fitting);
+    let told = Conditioning::of(fitting, dropout);
     let normal = NormalFlow::fit(&fitting.codes.train, &Device::cpu());
-    let mut task = Task::new(fitting.key, |init| Led { network: build(shares.len(), init), normal });
+    let mut task =
+        Task::new(fitting.key, |init| Led { network: build(told_width(&told), init), told, normal });
     learn_sampler(&mut task, pace, fitting)?;
     let mut arrays = arrays_of(&task.weights);
     if let Some(normal) = &task.function.normal {
         normal.keep(&mut arrays);
     }
-    if !shares.is_empty() {
-        arrays.insert("classes".into(), Array { shape: vec![shares.len()], values: shares });
-    }
+    task.function.told.keep(&mut arrays);
     Ok(arrays)
 }
 
@@ -211,53 +209,51 @@ pub(super) fn restored<V: Velocity + 'static>(
     steps: usize,
     build: impl Fn(usize, &mut Init<'_>) -> V,
 ) -> Result<Box<dyn Sampler>, String> {
-    let shares = arrays.remove("classes").map(|array| array.values).unwrap_or_default();
-    let sound = shares.iter().all(|share| (0.0..=1.0).contains(share));
-    if !sound || (!shares.is_empty() && shares.len() != space.classes.len()) {
-        return Err("the array `classes` does not fit the model's classes".into());
-    }
+    let told = Conditioning::take(&mut arrays, space)?;
     let normal = NormalFlow::take(&mut arrays, space.dims, &Device::cpu())?;
-    let (network, weights) = restore(&mut arrays, |init: &mut Init<'_>| build(shares.len(), init))?;
-    let shares = shares.into_iter().map(f64::from).collect();
-    Ok(Box::new(Flow { velocity: Led { network, normal }, weights, shares, dims: space.dims, steps }))
-}
-
-/// How many of the training rows are of each class; nothing without classes.
-fn shares(fitting: &Fitting<'_>) -> Vec<f32> {
-    let codes = fitting.codes;
-    let classes = fitting.space.classes.len();
-    let known = |labels: &[u32]| labels.iter().all(|&label| (label as usize) < classes);
-    if !codes.has_labels() || !known(&codes.train_labels) || !known(&codes.validation_labels) {
-        return Vec::new();
-    }
-    let mut counts = vec![0.0f32; classes];
-    codes.train_labels.iter().for_each(|&label| counts[label as usize] += 1.0);
-    let n = codes.train_labels.len() as f32;
-    counts.into_iter().map(|count| count / n).collect()
+    let (network, weights) = restore(&mut arrays, |init: &mut Init<'_>| build(told_width(&told), init))?;
+    Ok(Box::new(Flow { velocity: Led { network, told, normal }, weights, dims: space.dims, steps }))
 }
 
 struct Flow<V> {
     velocity: Led<V>,
     weights: Weights,
-    /// How often each class comes; empty without classes.
-    shares: Vec<f64>,
     dims: usize,
     steps: usize,
 }
 
+impl<V: Velocity> Flow<V> {
+    /// c of the rows that are drawn.
+    fn told(&self, given: Given<'_>, noise: Noise<'_>, how: &How) -> Option<Tensor<2>> {
+        let (told, n, device) = (&self.velocity.told, noise.ids.len(), self.weights.device());
+        match (given.condition_of(n), how.class) {
+            (Some(condition), _) if told.condition > 0 => told.shown(condition),
+            (_, Some(class)) if !told.shares.is_empty() => told.classes(&vec![class; n], device),
+            (_, None) if !told.shares.is_empty() => told.classes(&choices(noise, &told.shares), device),
+            _ => told.hidden(n, device),
+        }
+    }
+}
+
 impl<V: Velocity> Sampler for Flow<V> {
-    fn draw(&self, _: &View<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
+    fn draw(&self, view: &View<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
+        self.draw_given(view, Given::rows(noise.ids), noise, how)
+    }
+
+    fn draw_given(&self, _: &View<'_>, given: Given<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
         let n = noise.ids.len();
-        let classes = match how.class {
-            _ if self.shares.is_empty() => Vec::new(),
-            Some(class) => vec![class.min(self.shares.len() - 1); n],
-            None => choices(noise, &self.shares),
-        };
         let device = self.weights.device();
+        let c = self.told(given, noise, how);
+        // What is told of no row in particular leads away from.
+        let hidden = (how.guidance != 1.0).then(|| self.velocity.told.hidden(n, device));
         let mut x = device.tensor(how.normals(noise, self.dims), [n, self.dims]);
         let v = |x: &Tensor<2>, t: f64| {
             let t = device.tensor(vec![t as f32; n], [n, 1]);
-            self.velocity.velocity(&self.weights, x.clone(), t, &classes)
+            let v = |c| self.velocity.velocity(&self.weights, x.clone(), t.clone(), c);
+            match &hidden {
+                None => v(c.clone()),
+                Some(hidden) => v(c.clone()) * how.guidance + v(hidden.clone()) * (1.0 - how.guidance),
+            }
         };
         let h = 1.0 / self.steps as f64;
         for step in 0..self.steps {
@@ -270,6 +266,10 @@ impl<V: Velocity> Sampler for Flow<V> {
     }
 
     fn knows_class(&self, class: usize) -> bool {
-        self.shares.get(class).is_some_and(|share| *share > 0.0)
+        self.velocity.told.shares.get(class).is_some_and(|share| *share > 0.0)
+    }
+
+    fn can_be_guided(&self) -> bool {
+        self.velocity.told.dropout.is_some()
     }
 }

@@ -11,7 +11,7 @@ use burn::tensor::activation::sigmoid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::flow_matching::{Velocity, check_steps, fit, restored, told_width};
+use super::flow_matching::{CONDITION_DROPOUT, Velocity, check_flow, fit, restored};
 use super::gaussian_mixture::needs_reals;
 use super::{Arrays, Fitting, LearnedSettings, Pace, Sampler, SamplerError, Space};
 use crate::batch::Noise;
@@ -29,11 +29,13 @@ pub struct FlowUNetSettings {
     pub channels: usize,
     /// Steps of Heun's method a draw, two evaluations of v each.
     pub solver_steps: usize,
+    /// The share of rows whose class or condition is hidden in the fit, so that draws can be guided; 0 for no guidance.
+    pub condition_dropout: f64,
 }
 
 impl Default for FlowUNetSettings {
     fn default() -> Self {
-        Self { channels: 48, solver_steps: 12 }
+        Self { channels: 48, solver_steps: 12, condition_dropout: CONDITION_DROPOUT }
     }
 }
 
@@ -42,16 +44,11 @@ const MOST_CHANNELS: usize = 1024;
 
 struct Maps {
     network: UNet,
-    classes: usize,
 }
 
 impl Velocity for Maps {
     fn apply(&self, weights: &Weights, x: Tensor<2>, told: Tensor<2>) -> Tensor<2> {
         self.network.apply(weights, x, told)
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
     }
 
     fn times(&self, noise: Noise<'_>, device: &Device) -> Tensor<2> {
@@ -60,9 +57,9 @@ impl Velocity for Maps {
 }
 
 impl FlowUNetSettings {
-    fn build(&self, shape: [usize; 3], classes: usize, init: &mut Init<'_>) -> Maps {
-        let config = UNetConfig { shape, told: told_width(classes), channels: self.channels };
-        Maps { network: config.init(init), classes }
+    fn build(&self, shape: [usize; 3], told: usize, init: &mut Init<'_>) -> Maps {
+        let config = UNetConfig { shape, told, channels: self.channels };
+        Maps { network: config.init(init) }
     }
 }
 
@@ -92,17 +89,17 @@ impl LearnedSettings for FlowUNetSettings {
             let remedy = format!("give 1 to {MOST_CHANNELS}, such as 64");
             return Err(ConfigError::value("sampler.channels", what, remedy).into());
         }
-        check_steps(self.solver_steps)
+        check_flow(self.solver_steps, self.condition_dropout)
     }
 
     fn fit(&self, pace: Pace, fitting: &Fitting<'_>) -> Result<Arrays> {
         let shape = maps(fitting.space)?;
-        fit(pace, fitting, |classes, init| self.build(shape, classes, init))
+        fit(pace, fitting, self.condition_dropout, |told, init| self.build(shape, told, init))
     }
 
     fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String> {
         let shape = maps(space).map_err(|error| error.to_string())?;
-        let build = |classes: usize, init: &mut Init<'_>| self.build(shape, classes, init);
+        let build = |told: usize, init: &mut Init<'_>| self.build(shape, told, init);
         restored(space, arrays, self.solver_steps, build)
     }
 }

@@ -1,8 +1,10 @@
-//! How codes are drawn: at which temperature, how far out, of which class.
+//! How codes are drawn: at which temperature, how far out, of which class, how closely they follow what rows are told.
 //!
 //! The temperature τ multiplies the standard deviation of every normal that noise enters by (Kingma & Dhariwal,
 //! arXiv 1807.03039); for bits it divides log-odds. Truncation at t draws each normal number again until it lies in
 //! [−t, t] (Brock et al., arXiv 1809.11096). Both trade variety for typical samples: what is drawn is then no longer p̂(z).
+//! Guidance w moves codes from p̂(z) beyond p̂(z|c), as samplers that learned both can: p̂(z|c)^w / p̂(z)^{w − 1} in spirit (Ho &
+//! Salimans, arXiv 2207.12598).
 
 use rand_distr::{Distribution, StandardNormal};
 
@@ -18,22 +20,28 @@ pub struct How {
     pub truncation: Option<f64>,
     /// The number of the class that codes shall be of.
     pub class: Option<usize>,
+    /// w, 1 for codes as rows that are told the same have them; 0 passes over what rows are told.
+    pub guidance: f64,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { temperature: 1.0, truncation: None, class: None }
+        Self { temperature: 1.0, truncation: None, class: None, guidance: 1.0 }
     }
 }
 
 /// Truncation closer to 0 than this would be drawn again too often.
 const LEAST_TRUNCATION: f64 = 0.01;
 
+/// More than this throws codes far from where any are.
+const MOST_GUIDANCE: f64 = 20.0;
+
 impl How {
     /// Refuses numbers that make no sense.
     ///
     /// # Errors
-    /// [`SamplerError::Request`] for a temperature that is not positive, and for a truncation too close to 0.
+    /// [`SamplerError::Request`] for a temperature that is not positive, a truncation too close to 0, and a guidance that is
+    /// negative or has no end.
     pub fn check(&self) -> Result<(), SamplerError> {
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return Err(SamplerError::Request {
@@ -48,6 +56,14 @@ impl How {
             return Err(SamplerError::Request {
                 what: format!("normal numbers cannot be cut off at {truncation}"),
                 remedy: format!("give {LEAST_TRUNCATION} or more; 2 leaves 95 % of them as they are"),
+            });
+        }
+        if !(0.0..=MOST_GUIDANCE).contains(&self.guidance) {
+            return Err(SamplerError::Request {
+                what: format!("samples cannot be guided by {}", self.guidance),
+                remedy: format!(
+                    "give 0 to {MOST_GUIDANCE}: 1 draws what rows of the class look like, 2 what tells them from others"
+                ),
             });
         }
         Ok(())
@@ -143,6 +159,8 @@ mod tests {
             How { temperature: f64::NAN, ..How::default() },
             How { truncation: Some(0.0), ..How::default() },
             How { truncation: Some(f64::INFINITY), ..How::default() },
+            How { guidance: -1.0, ..How::default() },
+            How { guidance: f64::NAN, ..How::default() },
         ] {
             assert!(how.check().is_err_and(|error| error.to_string().contains("; give ")), "{how:?}");
         }

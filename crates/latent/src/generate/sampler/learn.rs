@@ -88,9 +88,9 @@ impl Examples for CodeRows {
     }
 
     fn rows(&self, split: Split, positions: &[usize], _: u64) -> Result<Rows, DataError> {
-        let (codes, labels) = match split {
-            Split::Train => (&self.0.train, &self.0.train_labels),
-            _ => (&self.0.validation, &self.0.validation_labels),
+        let (codes, labels, told) = match split {
+            Split::Train => (&self.0.train, &self.0.train_labels, &self.0.train_told),
+            _ => (&self.0.validation, &self.0.validation_labels, &self.0.validation_told),
         };
         let rows = Examples::len(self, split);
         if let Some(&position) = positions.iter().find(|&&position| position >= rows) {
@@ -103,6 +103,10 @@ impl Examples for CodeRows {
                 Vec::new()
             } else {
                 positions.iter().map(|&p| labels[p]).collect()
+            },
+            condition: match told.width() {
+                0 => Vec::new(),
+                _ => positions.iter().flat_map(|&p| told.row(p)).copied().collect(),
             },
             ..Rows::default()
         })

@@ -19,6 +19,7 @@ mod autoregressive_bits;
 mod chart;
 mod choose;
 mod codes;
+mod conditioning;
 mod em;
 mod error;
 mod file;
@@ -91,6 +92,11 @@ pub trait Sampler: Send + Sync {
     /// Whether it can draw codes of that class alone.
     fn knows_class(&self, class: usize) -> bool {
         let _ = class;
+        false
+    }
+
+    /// Whether its draws can be [guided](How::guidance).
+    fn can_be_guided(&self) -> bool {
         false
     }
 }

@@ -6,7 +6,7 @@ use toml::Table;
 
 use super::fitted::kind_table;
 use super::*;
-use crate::data::{Facts, Normalisation, SampleShape, StoredType, ValueKind};
+use crate::data::{Attribute, Facts, Normalisation, Rows, SampleShape, StoredType, ValueKind};
 use crate::device::Device;
 use crate::generate::{GenerateError, Told};
 use crate::member::Registry;
@@ -31,6 +31,10 @@ fn model_of_maps() -> Model {
 }
 
 fn model_of(shape: SampleShape, kind: ValueKind, settings: &[&str]) -> Model {
+    model_told(shape, kind, settings, Vec::new())
+}
+
+fn model_told(shape: SampleShape, kind: ValueKind, settings: &[&str], condition: Vec<Attribute>) -> Model {
     let mut layers = Layers::default();
     for setting in settings {
         layers.set(setting).unwrap();
@@ -54,7 +58,7 @@ fn model_of(shape: SampleShape, kind: ValueKind, settings: &[&str]) -> Model {
         variance: vec![1.0; shape.features()],
         hash: String::new(),
         overlaps: Vec::new(),
-        condition: Vec::new(),
+        condition,
         table: None,
     };
     let registry = Registry::default();
@@ -76,7 +80,7 @@ fn blobs(n: usize, seed: u64) -> (Array, Vec<u32>) {
 fn codes(train: usize, validation: usize) -> CodeSet {
     let ((train, train_labels), (validation, validation_labels)) = (blobs(train, 1), blobs(validation, 2));
     let validation_told = Told::nothing(validation.rows());
-    CodeSet { train, validation, validation_told, train_labels, validation_labels }
+    CodeSet { train, validation, validation_told, train_labels, validation_labels, ..CodeSet::default() }
 }
 
 /// Bits of which the second repeats the first.
@@ -165,6 +169,7 @@ fn a_flow_of_maps_learns_what_places_share() {
         validation_told,
         train_labels: Vec::new(),
         validation_labels: Vec::new(),
+        ..CodeSet::default()
     };
     let text =
         "kind='flow-unet'\nchannels=8\nsteps=250\nbatch=64\nlearning_rate=3e-3\nema=0.98\nsolver_steps=10";
@@ -261,7 +266,7 @@ fn density_entropy() -> f64 {
 #[test]
 fn priors_have_a_temperature_where_they_can() {
     let registry = Registry::default();
-    let how = |temperature, truncation| How { temperature, truncation, class: None };
+    let how = |temperature, truncation| How { temperature, truncation, ..How::default() };
     let spread = |model: &Model, how: &How| {
         let prior = FittedSampler::prior(model, &registry).unwrap();
         let drawn = prior.draw(model, 4000, how, Key::from_seed(5)).unwrap().values;
@@ -511,4 +516,71 @@ fn an_unfinished_path_is_made() {
     let sampler = fitted(&model, &codes(60, 30), "kind='normal'").unwrap();
     assert!(sampler.save(&model, run).unwrap().exists());
     assert_eq!(kind_table("normal").len(), 1);
+}
+
+/// The guided velocity is linear in w, from that of all rows at 0 to that of the class at 1 and on.
+#[test]
+fn guidance_goes_from_all_rows_to_those_of_a_class_and_beyond() {
+    let (model, codes) = (model(&[]), codes(1500, 500));
+    let text = "kind='flow-matching'\nsteps=600\nhidden=[64, 64]\nbatch=128\nsolver_steps=20";
+    let sampler = fitted(&model, &codes, text).unwrap();
+    let drawn = |guidance: f64| {
+        let how = How { class: Some(0), guidance, ..How::default() };
+        sampler.draw(&model, 600, &how, Key::from_seed(3)).unwrap()
+    };
+    let left = |codes: &Array| (0..600).filter(|&i| codes.row(i)[0] < 0.0).count() as f64 / 600.0;
+    let mean = |codes: &Array| (0..600).map(|i| f64::from(codes.row(i)[0])).sum::<f64>() / 600.0;
+    let [none, plain, much] = [0.0, 1.0, 3.0].map(&drawn);
+    // A third of all rows are of that class.
+    assert!((left(&none) - 1.0 / 3.0).abs() < 0.1, "{}", left(&none));
+    assert!(left(&plain) > 0.97 && (mean(&plain) + 4.0).abs() < 0.3, "{} {}", left(&plain), mean(&plain));
+    assert!(left(&much) > 0.99 && mean(&much) < mean(&plain), "{} {}", left(&much), mean(&much));
+    // One that had no row's class hidden knows no velocity of all rows, and so do samplers of other kinds.
+    for text in ["kind='flow-matching'\nsteps=20\nhidden=[16]\ncondition_dropout=0.0", "kind='normal'"] {
+        let how = How { guidance: 2.0, ..How::default() };
+        let said =
+            fitted(&model, &codes, text).unwrap().draw(&model, 3, &how, Key::from_seed(1)).unwrap_err();
+        assert!(said.to_string().contains("fit a flow anew"), "{said}");
+    }
+}
+
+/// Codes lie where the number that rows are told says: a flow puts each row's there.
+#[test]
+fn a_flow_follows_the_numbers_that_rows_are_told() {
+    let range = [-2.0, 2.0];
+    let age = Attribute::Number { name: "age".into(), mean: 0.0, deviation: 1.0, range, unknown: false };
+    let shape = SampleShape::Vector { columns: 3 };
+    let settings = ["network={kind='mlp', hidden=[8]}", "posterior.latent=2", "data.condition=['age']"];
+    let model = model_told(shape, ValueKind::Real, &settings, vec![age]);
+    let spread = |row: usize| (row % 41) as f32 / 10.0 - 2.0;
+    let told = |n: usize| {
+        let condition = (0..n).map(spread).collect();
+        Told::of(&Rows { ids: (0..n as u64).collect(), condition, ..Rows::default() })
+    };
+    let codes = |n: usize, seed: u64| {
+        let mut noise = vec![0.0; 2 * n];
+        Key::from_seed(seed).normals(&mut noise);
+        let place = |row: usize| [3.0 * spread(row) + 0.3 * noise[2 * row], 0.5 * noise[2 * row + 1]];
+        Array::matrix((0..n).flat_map(place).collect(), 2)
+    };
+    let set = CodeSet {
+        train: codes(1640, 1),
+        validation: codes(410, 2),
+        train_told: told(1640),
+        validation_told: told(410),
+        ..CodeSet::default()
+    };
+    let text = "kind='flow-matching'\nsteps=600\nhidden=[64, 64]\nbatch=128\nsolver_steps=20";
+    let sampler = fitted(&model, &set, text).unwrap();
+    let drawn = sampler.draw_told(&model, &set.validation_told, &How::default(), Key::from_seed(3)).unwrap();
+    let away = |row: usize| f64::from(drawn.row(row)[0] - 3.0 * spread(row)).powi(2);
+    let error = ((0..410).map(away).sum::<f64>() / 410.0).sqrt();
+    // The codes themselves lie 0.3 away; all of them are spread by 3.6.
+    assert!(error < 0.6, "{error}");
+    // What is told is kept: the sampler of a file draws the same.
+    let folder = tempfile::tempdir().unwrap();
+    sampler.save(&model, folder.path()).unwrap();
+    let again = FittedSampler::load(&model, folder.path(), "flow-matching", &Registry::default()).unwrap();
+    let same = again.draw_told(&model, &set.validation_told, &How::default(), Key::from_seed(3)).unwrap();
+    assert_eq!(same, drawn);
 }

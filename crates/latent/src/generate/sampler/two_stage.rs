@@ -11,9 +11,10 @@ use latent_kernels::Activation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::Told;
 use super::gaussian_mixture::needs_reals;
 use super::learn::{arrays_of, fill, fits, learn_sampler};
-use super::{Arrays, Fitting, How, LearnedSettings, Pace, Sampler, Space};
+use super::{Arrays, CodeSet, Fitting, How, LearnedSettings, Pace, Sampler, Space};
 use crate::batch::{Given, Latent, Noise};
 use crate::data::{Facts, Normalisation, SampleShape, StoredType, ValueKind};
 use crate::device::{Device, host};
@@ -132,7 +133,10 @@ impl LearnedSettings for TwoStageSettings {
         objective.declare(&mut context)?;
         let objective = objective.init(&mut context, &mut Init::new(&mut weights, fitting.key))?;
         let mut task = Autoencoder::new(model, weights, objective);
-        learn_sampler(&mut task, pace, fitting)?;
+        // The second model is told nothing of rows.
+        let nothing = Told::default;
+        let codes = CodeSet { train_told: nothing(), validation_told: nothing(), ..fitting.codes.clone() };
+        learn_sampler(&mut task, pace, &Fitting { codes: &codes, ..*fitting })?;
         Ok(arrays_of(&task.weights))
     }
 
