@@ -219,11 +219,13 @@ def main():
     plan = tomllib.loads(Path(sys.argv[1]).read_text())
     work = Path(sys.argv[2] if len(sys.argv) == 3 else "runs/leaderboard")
     runs = [(m, seed, work / f"{m['name']}-seed{seed}") for seed in plan["seeds"] for m in plan["model"]]
+    missing = [one for one in runs if not (one[2] / "evaluation.json").exists()]
+    print(f"{len(runs) - len(missing)} of {len(runs)} runs are there already", flush=True)
     begun = time.monotonic()
-    for index, (model, seed, run) in enumerate(runs):
+    for index, (model, seed, run) in enumerate(missing):
         minutes = (time.monotonic() - begun) / 60
-        left = f", about {minutes / index * (len(runs) - index):.0f} minutes left" if index else ""
-        print(f"{index + 1} of {len(runs)}: {model['name']}, seed {seed}{left}", flush=True)
+        left = f", about {minutes / index * (len(missing) - index):.0f} minutes left" if index else ""
+        print(f"{index + 1} of {len(missing)}: {model['name']}, seed {seed}{left}", flush=True)
         make(plan, model, seed, run)
     listed = [one for one in runs if not one[0].get("beside")]
     several = len(plan["seeds"]) > 1
