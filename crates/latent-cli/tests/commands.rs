@@ -308,7 +308,7 @@ fn samplers_are_fitted_kept_and_drawn_from() {
     succeed(at, "sample run --sampler flow-matching --class Bag --guidance 2 --count 4 --out bag.npy");
     common::refuse(
         at,
-        "sample run --sampler normal --class Bag --guidance 2 --out x.npy",
+        "sample run --sampler normal --guidance 2 --out x.npy",
         &["`normal` cannot be guided", "--sampler flow-matching"],
     );
     common::refuse(at, "sample run --guidance -1 --out x.npy", &["give 0 to 20"]);

@@ -23,7 +23,6 @@ Examples:
   latent sample runs/one --count 100 --out samples.npy
   latent sample runs/one --sampler prior --temperature 0.7 --out typical.png
   latent sample runs/told --condition label=Trouser --out trousers.png
-  latent sample runs/told --condition label=Bag --guidance 3 --out bags.png
   latent sample runs/one --like 3 --count 8 --spread 2 --out relatives.png
 
 Tables of mixed columns (latent train --data people.csv):
