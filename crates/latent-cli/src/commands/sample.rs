@@ -129,7 +129,11 @@ impl Sample {
             kind => format!(", codes from {kind}"),
         };
         let told = self.conditions.in_words();
-        let said = format!("{}{of}{told}{from}", super::counted(self.count, "sample"));
+        let guided = match self.guidance {
+            1.0 => String::new(),
+            guidance => format!(", guidance {guidance}"),
+        };
+        let said = format!("{}{of}{told}{from}{guided}", super::counted(self.count, "sample"));
         samples.save(&target.path, &said)?;
         out.result(
             format!("{}: {}", shown(&said), path(&target.path)),
