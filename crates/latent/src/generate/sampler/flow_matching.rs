@@ -244,7 +244,7 @@ impl<V: Velocity> Sampler for Flow<V> {
         let n = noise.ids.len();
         let device = self.weights.device();
         let c = self.told(given, noise, how);
-        // What is told of no row in particular leads away from.
+        // Where guidance starts from: what is told where nothing is.
         let hidden = (how.guidance != 1.0).then(|| self.velocity.told.hidden(n, device));
         let mut x = device.tensor(how.normals(noise, self.dims), [n, self.dims]);
         let v = |x: &Tensor<2>, t: f64| {
