@@ -68,7 +68,9 @@ class TableVAE(Estimator):
             self.layout_, self.frame_, self.dtype_ = "table", None, given
         # A frame of another library has the same words.
         columns = [column for column in own.columns if column.name in self._names()]
-        absent = [name for name in self._modelled() if name not in {column.name for column in columns}]
+        # A fit of its own wants no column of the fit before.
+        modelled = [] if reset else self._modelled()
+        absent = [name for name in modelled if name not in {column.name for column in columns}]
         if absent:
             raise ValueError(f"there is no column {absent[0]!r}, which the model was fitted on: it wants {', '.join(self._names())}")
         words = _frames.words_of(frame, _frames.Schema(own.library, columns))

@@ -59,10 +59,14 @@ pub struct Sample {
     #[arg(long, default_value_t = 1.0, value_name = "W", allow_negative_numbers = true)]
     guidance: f64,
     /// Only rows that meet these conditions, of a table: "age = 30..40, sex = Male|Female"
-    #[arg(long = "where", value_name = "CONDITIONS")]
+    #[arg(
+        long = "where",
+        value_name = "CONDITIONS",
+        conflicts_with_all = ["temperature", "truncation", "class", "guidance"]
+    )]
     conditions_met: Vec<String>,
     /// As many rows of each value of this column of a table
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["temperature", "truncation", "class", "guidance"])]
     balance: Option<String>,
     /// Variations about this row: the number of a held-out row, or a file that holds one, such as an image
     #[arg(

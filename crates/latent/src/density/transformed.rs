@@ -124,7 +124,9 @@ impl Planar {
         let along = dot(&w, &u);
         let push = (above_minus_one(along.clone()) - along) / (dot(&w, &w) + LEAST_SQUARE);
         let u = u + w.clone() * push;
-        Self { slope: dot(&w, &u), b: parameters.clone().narrow(1, 2 * dims, 1), w, u }
+        // In single precision large w and u round below what the step needs to be invertible.
+        let slope = dot(&w, &u).clamp_min(LEAST_SLOPE - 1.0);
+        Self { slope, b: parameters.clone().narrow(1, 2 * dims, 1), w, u }
     }
 
     /// With a = wᵀz: a + wᵀû tanh(a + b) = wᵀz', which grows with a.

@@ -115,6 +115,12 @@ pub fn conditions(subject: &Subject<'_>, samplers: &[(String, SampleSource<'_>)]
         sets.push(project(&pca, &drawn, small.numbers));
     }
     let finite = |set: &Array| set.values.iter().all(|v| v.is_finite());
+    if !finite(&sets[0]) {
+        section
+            .absent
+            .push("What samples show of their condition: a held-out row is not of finite numbers.".into());
+        return Ok(section);
+    }
     let names: Vec<&str> = samplers.iter().map(|(name, _)| name.as_str()).collect();
     for name in names.iter().zip(&sets[1..]).filter(|(_, set)| !finite(set)).map(|(name, _)| name) {
         section.absent.push(format!("{name}: a sample is not of finite numbers; nothing is read from it."));

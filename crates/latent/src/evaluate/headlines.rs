@@ -49,7 +49,7 @@ fn telling<'a>(section: &'a Section, sampler: &str) -> Vec<&'a Measure> {
         }
     }
     if found.is_empty() {
-        let other = |name: &str| name.split_once(':').is_some_and(|(_, set)| set != sampler);
+        let other = |name: &str| name.rsplit_once(':').is_some_and(|(_, set)| set != sampler);
         let (own, others): (Vec<_>, Vec<_>) = section.measures.iter().partition(|m| !other(&m.name));
         found = own.into_iter().chain(others).take(FIRST).collect();
     }

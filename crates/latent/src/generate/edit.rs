@@ -338,7 +338,8 @@ impl Model {
     /// [`Told::of`] the rows for what they are.
     ///
     /// # Errors
-    /// As [`Model::encode`] and [`Model::has_directions`]; [`ModelError::Shape`] for another model's direction or spread.
+    /// As [`Model::encode`] and [`Model::has_directions`]; [`ModelError::Shape`] for another model's direction or spread, and where
+    /// `told` is not of these rows.
     pub fn edit(
         &self,
         rows: &Rows,
@@ -371,6 +372,7 @@ impl Model {
         }
         let codes = Array::matrix(values, self.dims());
         let of: Vec<usize> = (0..codes.rows()).map(|code| code / strengths.len().max(1)).collect();
+        told.is_of(encoded.rows())?;
         let told = told.select(&of);
         let decoded = self.decode_told(&codes, &told, Observe::Mean, Key::from_seed(0))?;
         let places = (0..codes.rows()).map(|code| spread.place(codes.row(code))).collect();

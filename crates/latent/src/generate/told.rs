@@ -8,6 +8,7 @@ use crate::batch::Given;
 use crate::data::{Attribute, Facts, Rows, values_told};
 use crate::device::Device;
 use crate::key::Key;
+use crate::model::ModelError;
 
 /// The condition of each of some rows; nothing for a model without conditions.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,6 +93,19 @@ impl Told {
         let Some(index) = facts.condition.iter().position(is_class) else { return Vec::new() };
         let places = values_told(&facts.condition, &self.values).swap_remove(index);
         places.into_iter().map(|place| (!place.is_nan()).then_some(place as usize)).collect()
+    }
+
+    /// Refuses what is told of another number of rows.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`].
+    pub(super) fn is_of(&self, rows: usize) -> Result<()> {
+        if self.width == 0 || self.rows == rows {
+            return Ok(());
+        }
+        let what = "rows that are told of".into();
+        let remedy = "tell of each row".into();
+        Err(ModelError::Shape { what, found: self.rows, wanted: rows, remedy }.into())
     }
 
     /// The same for the rows `which`, over and over.

@@ -56,6 +56,7 @@ impl Model {
             let row = codes.mean.row(0).iter().zip(deviation.row(0)).zip(&noise);
             values.extend(row.map(|((mean, deviation), e)| mean + spread as f32 * deviation * e));
         }
+        told.is_of(rows.len())?;
         let told = told.select(&vec![0; count]);
         self.decode_told(&Array::matrix(values, self.dims()), &told, observe, key)
     }
