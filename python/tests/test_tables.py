@@ -84,6 +84,11 @@ def test_polars_and_arrow(fitted):
     assert np.allclose(vae.transform(pl.from_pandas(frame)), vae.transform(frame))
 
 
+def test_a_fit_of_its_own_wants_no_column_of_the_fit_before():
+    vae = latent.TableVAE(**{**QUICK, "epochs": 1}).fit(people(100)[["age", "income"]])
+    assert list(vae.fit(people(100)[["age"]]).sample(3).columns) == ["age"]
+
+
 def test_gaps_are_filled_and_nothing_else_moves(fitted):
     frame, vae = fitted
     full = vae.impute(frame)
