@@ -3,7 +3,7 @@
 use latent::Key;
 use latent::batch::{Batch, Given, Latent, Noise};
 use latent::data::{Facts, SampleShape, ValueKind};
-use latent::device::host_f64;
+use latent::device::{Device, host_f64};
 use latent::model::likelihood::BaseMeasure;
 
 use crate::common::*;
@@ -318,6 +318,12 @@ fn counts_have_the_probabilities_of_poisson() {
             assert!(mean_z(counts.iter().map(|v| (v - rate).powi(2)), rate).abs() < 4.5);
         }
     }
+    // Large counts in single precision, as models have them.
+    let single = |values: &[f64]| Device::cpu().tensor_f64::<2>(values.to_vec(), [1, values.len()]);
+    let (outputs, x) = ([13.75, 0.5], x_of([936_001.0, 2.0]));
+    let row = Batch::of(single(&x), vec![0]);
+    let found = host_f64(&made.model.likelihood.log_density(&made.view(), single(&outputs), &row))[0];
+    close(found, log_p(&made, outputs.to_vec(), x)[0], 1e-2);
     // There is no count below 0.
     assert_eq!(log_p(&made, vec![0.0, 0.0], x_of([-1.0, 1.0])), [f64::NEG_INFINITY]);
     gradients_agree("poisson", &made, [x_of([0.0, 3.0]), x_of([7.0, 12.0])].concat());

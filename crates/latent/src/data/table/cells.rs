@@ -1,6 +1,6 @@
 //! Columns of words as they came, before it is known what they mean: each different word once, and which of them each row has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::data::DataError;
 
@@ -50,6 +50,11 @@ pub(super) fn check(name: &std::path::Path, columns: &[WordColumn]) -> Result<us
             let what =
                 format!("the column {:?} has rows beyond its {} words", column.name, column.words.len());
             return wrong(what, "give each row the place of its word");
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = column.words.iter().find(|word| !seen.insert(word.as_str())) {
+            let what = format!("the column {:?} has the word {twice:?} twice", column.name);
+            return wrong(what, "give each word one place");
         }
     }
     if rows == 0 {

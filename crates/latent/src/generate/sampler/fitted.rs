@@ -255,10 +255,14 @@ impl FittedSampler {
     fn no_class(&self, class: usize) -> SamplerError {
         let name = self.space.classes.get(class).map_or_else(|| class.to_string(), Clone::clone);
         let some = (0..self.space.classes.len()).any(|class| self.sampler.knows_class(class));
-        let (what, remedy) = if self.space.condition > 0 && !some {
+        let (what, remedy) = if self.sampler.follows_told() {
             (
-                format!("`{}` follows what rows are told, not a class beside it", self.kind),
-                "give the class as a condition: --condition label=NAME",
+                format!(
+                    "`{}` draws for what the model is told of each row, not for a class beside it",
+                    self.kind
+                ),
+                "give the class by --condition where the model is told it; elsewhere fit gaussian-mixture, normal or \
+                 kernel-density, which know classes, and name it by --sampler",
             )
         } else if some {
             (

@@ -269,6 +269,10 @@ impl<V: Velocity> Sampler for Flow<V> {
         self.velocity.told.shares.get(class).is_some_and(|share| *share > 0.0)
     }
 
+    fn follows_told(&self) -> bool {
+        self.velocity.told.condition > 0
+    }
+
     fn can_be_guided(&self) -> bool {
         self.velocity.told.dropout.is_some()
     }

@@ -95,6 +95,11 @@ pub trait Sampler: Send + Sync {
         false
     }
 
+    /// Whether codes are drawn for what each row is told, and for nothing beside it.
+    fn follows_told(&self) -> bool {
+        false
+    }
+
     /// Whether its draws can be [guided](How::guidance).
     fn can_be_guided(&self) -> bool {
         false

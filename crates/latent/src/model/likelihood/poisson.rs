@@ -2,7 +2,8 @@
 //!
 //! p(v|z) = Π_i λ_i^{v_i} e^{−λ_i} / v_i!,  λ = e^{g(z)}
 //!
-//! v are the whole numbers of the user's files, which x = (v − offset) / scale is made of.
+//! v are the whole numbers of the user's files, which x = (v − offset) / scale is made of. It is computed as
+//! v (δ − (e^δ − 1)) − (ln v! − v ln v + v) with δ = ln λ − ln v, so that large counts lose no digits.
 //!
 //! References: Gopalan et al., *Scalable Recommendation with Hierarchical Poisson Factorization* (arXiv 1311.1704); as a decoder,
 //! Zhao et al., *Variational Autoencoders for Sparse and Overdispersed Discrete Data* (arXiv 1905.00616), a baseline there.
@@ -16,9 +17,9 @@ use super::gamma::ln_gamma;
 use super::{BaseMeasure, Likelihood, refuse_levels, repeat_x, sum_observed};
 use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
-use crate::data::{Normalisation, ValueKind};
+use crate::data::{DataError, Normalisation, ValueKind};
 use crate::device::{Device, host, host_f64};
-use crate::member::{Context, Life, Named, Outputs, Settings};
+use crate::member::{Context, Life, Named, Outputs, Settings, Start};
 use crate::model::View;
 use crate::store::StoreError;
 use crate::store::onnx::{Graph, Node};
@@ -77,7 +78,44 @@ impl Settings<dyn Likelihood> for PoissonSettings {
     }
 }
 
-impl Life for Poisson {}
+impl Life for Poisson {
+    fn start(&self, start: &mut Start<'_>) -> Result<(), DataError> {
+        let rows = start.rows(START_ROWS)?;
+        let features = rows.x.dims()[1];
+        let is_below = |(place, x): (usize, &f64)| {
+            let (offset, scale) = self.normalisation.of(place % features);
+            x * scale + offset < -0.5
+        };
+        // What is not given is NaN, and below nothing.
+        match host_f64(&rows.x).iter().enumerate().find(|at| is_below((at.0, at.1))) {
+            None => Ok(()),
+            Some((place, x)) => {
+                let (offset, scale) = self.normalisation.of(place % features);
+                Err(DataError::Mismatch {
+                    path: "likelihood.kind".into(),
+                    what: format!(
+                        "`poisson` describes counts, and row {} (counted from 0) has {} in its feature {}",
+                        rows.ids[place / features],
+                        (x * scale + offset).round(),
+                        place % features
+                    ),
+                    remedy: "use \"normal\", or leave such rows out".into(),
+                })
+            }
+        }
+    }
+}
+
+/// Training rows that are looked at for what is no count.
+const START_ROWS: usize = 4096;
+
+/// ln λ where v is likeliest, and −ln p there: ln v and ln v! − v ln v + v; of no counts 0 and, by the choice of this 0, 1.
+fn at_mode(count: f64) -> [f64; 2] {
+    match count >= 1.0 {
+        true => [count.ln(), ln_gamma(count + 1.0) - count * count.ln() + count],
+        false => [0.0, 1.0],
+    }
+}
 
 impl Poisson {
     /// Offset and scale of each feature, `[1, features]` each.
@@ -103,11 +141,19 @@ impl Likelihood for Poisson {
         };
         let [offset, scale] = self.offset_and_scale(features, &device);
         let counts = (x * scale + offset).round();
-        let factorials = host_f64(&counts).into_iter().map(|v| ln_gamma(v.max(0.0) + 1.0)).collect();
-        let factorials = device.tensor_f64(factorials, counts.dims());
-        let log_rate = outputs.clamp(-LOG_RATE, LOG_RATE);
+        let at_mode: Vec<[f64; 2]> = host_f64(&counts).into_iter().map(at_mode).collect();
+        let [log_count, surprise] = [0, 1].map(|of| {
+            let values = at_mode.iter().map(|both| both[of]).collect();
+            repeat_x(&device.tensor_f64(values, counts.dims()), rows)
+        });
         let counts = repeat_x(&counts, rows);
-        let log_p = counts.clone() * log_rate.clone() - log_rate.exp() - repeat_x(&factorials, rows);
+        let off = outputs.clamp(-LOG_RATE, LOG_RATE) - log_count;
+        // e^δ − 1 = 2 e^{δ/2} sinh(δ/2)
+        let half = off.clone() * 0.5;
+        let beyond = half.clone().exp() * half.sinh() * 2.0;
+        // Of no counts −λ is left, which is −(e^δ − 1) − 1 with δ = ln λ.
+        let some = counts.clone().greater_elem(0.5).float().cast(off.dtype());
+        let log_p = counts.clone().clamp_min(1.0) * (off * some - beyond) - surprise;
         sum_observed(log_p.mask_fill(counts.lower_elem(-0.5), f32::NEG_INFINITY), batch)
     }
 
