@@ -1,11 +1,9 @@
 //! The model file: what it holds comes back, for ever; what is not one is said.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::*;
+use crate::common::*;
 use latent::batch::{Batch, Given, Latent, Noise};
 use latent::data::Rows;
 use latent::device::host;

@@ -1,14 +1,14 @@
 //! Nothing of the user's is lost, and nothing is done behind their back: through the real binary.
 
-mod common;
-
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Ended, SMALL, copy, files, latent, refuse, run, succeed, trained, write_pictures, write_table};
+use crate::common::{
+    Ended, SMALL, copy, files, latent, refuse, run, succeed, trained, write_pictures, write_table,
+};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")

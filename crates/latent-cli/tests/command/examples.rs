@@ -1,8 +1,6 @@
 //! Every example of every help text is run, in one folder, in the order of the work.
 
-mod common;
-
-use common::{evaluation, latent, succeed};
+use crate::common::{evaluation, latent, succeed};
 
 /// Commands whose examples others need come first.
 const FIRST: [&str; 2] = ["train", "encode"];
@@ -24,7 +22,7 @@ fn examples_of_help_texts_run() {
         }
         if name == "judge" {
             for (file, rows) in [("table.csv", 200), ("rows.csv", 150), ("held-out.csv", 100)] {
-                common::write_table(&folder.path().join(file), rows);
+                crate::common::write_table(&folder.path().join(file), rows);
             }
         }
         let mut found = 0;

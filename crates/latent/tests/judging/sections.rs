@@ -1,7 +1,5 @@
 //! The sections on samples, reconstruction and memorisation, from a trained model to their numbers.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
 use latent::array::Array;
@@ -30,7 +28,7 @@ fn subject<'a>(model: &'a Model, data: &'a Data, split: Split) -> Subject<'a> {
 }
 
 fn trained(data: &Path, settings: &str, folder: &Path) -> (Model, Data) {
-    common::train(&common::layers(data, settings), folder, false, |_| false);
+    crate::common::train(&crate::common::layers(data, settings), folder, false, |_| false);
     let model = Model::load(folder).unwrap();
     let data = model.open_own(&mut |_| {}).unwrap();
     (model, data)
@@ -124,8 +122,8 @@ fn a_table_is_judged_on_its_columns() {
 #[test]
 fn pictures_are_judged_on_pixels_and_features() {
     let folder = tempfile::tempdir().unwrap();
-    let path = common::npy(folder.path(), 260, 12);
-    let (model, data) = trained(&path, common::DENSE, &folder.path().join("run"));
+    let path = crate::common::npy(folder.path(), 260, 12);
+    let (model, data) = trained(&path, crate::common::DENSE, &folder.path().join("run"));
     let subject = subject(&model, &data, Split::Train);
 
     let section = reconstruction(&subject).unwrap();
@@ -191,8 +189,8 @@ impl Features for Moments {
 #[test]
 fn features_of_ones_own_are_used_and_named_everywhere() {
     let folder = tempfile::tempdir().unwrap();
-    let path = common::npy(folder.path(), 260, 12);
-    let (model, data) = trained(&path, common::DENSE, &folder.path().join("run"));
+    let path = crate::common::npy(folder.path(), 260, 12);
+    let (model, data) = trained(&path, crate::common::DENSE, &folder.path().join("run"));
     let own = subject(&model, &data, Split::Train);
     let given = Subject { features: Some(&Moments), ..own };
 
@@ -217,7 +215,7 @@ fn features_of_ones_own_are_used_and_named_everywhere() {
     assert_eq!(section.features(), ["EfficientNet-Lite0"]);
 }
 
-/// RUN=folder [SECONDS=60] cargo test --release --workspace --test sections -- --ignored --nocapture
+/// RUN=folder [SECONDS=60] cargo test --release --workspace --test judging sections:: -- --ignored --nocapture
 #[test]
 #[ignore = "prints the sections of a run, and writes their figures beside its model"]
 fn sections_of_a_run() {

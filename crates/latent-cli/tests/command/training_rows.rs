@@ -1,11 +1,9 @@
 //! Rows that a model has learned are no test of it, in whatever file they come; and no row is a reference of itself.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{refuse, succeed, write_npy_bytes};
+use crate::common::{refuse, succeed, write_npy_bytes};
 use latent::Key;
 
 const ROWS: usize = 600;

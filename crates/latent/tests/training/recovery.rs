@@ -1,11 +1,9 @@
 //! What a run folder has lost is noticed, said, and made good where that is possible.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::*;
+use crate::common::*;
 use latent::data::{Data, Split};
 use latent::evaluate::{Evaluation, Subject, is_current, report};
 use latent::store::TensorFile;

@@ -1,12 +1,10 @@
 //! The loop's parts: accumulation, clipping, averaging, judging, stopping, and what it writes.
 
-mod common;
-
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use common::*;
+use crate::common::*;
 use latent::Error;
 use latent::store::TensorFile;
 use latent::train::{Event, Line, Outcome, RunFolder, TrainError};

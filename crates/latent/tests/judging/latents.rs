@@ -1,12 +1,10 @@
 //! The latents section on small runs: what is measured for which kind of code, and what is absent and why.
 
-mod common;
-
 use latent::data::Split;
 use latent::evaluate::{Section, Subject, latents};
 use latent::{Key, Model};
 
-use common::*;
+use crate::common::*;
 
 /// Trains a few epochs on 800 embedded images and asks everything of the held-out rows.
 fn section(settings: &str, seconds: Option<f64>) -> Section {

@@ -1,12 +1,10 @@
 //! The source `shapes`, trained on and judged: nothing of it is in memory, and its factors are known.
 
-mod common;
-
 use latent::data::{Split, shapes};
 use latent::evaluate::{Subject, disentanglement};
 use latent::{Key, Model};
 
-use common::*;
+use crate::common::*;
 
 #[test]
 fn a_model_of_shapes_is_judged_on_their_factors() {

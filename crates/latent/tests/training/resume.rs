@@ -1,12 +1,10 @@
 //! A run that was interrupted or killed and went on ends with the same bits as one that never was.
 
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use common::*;
+use crate::common::*;
 use latent::Error;
 use latent::Layers;
 use latent::train::{Event, Outcome, TrainError};

@@ -1,12 +1,10 @@
 //! Edits of `shapes`, whose factors are known: what a direction moves, and what it leaves alone.
 
-mod common;
-
 use latent::Model;
 use latent::data::{Split, shapes};
 use latent::generate::{Direction, Place, Samples, Told, strengths};
 
-use common::*;
+use crate::common::*;
 
 /// A model of shapes, soon trained; `seed` tells one from another.
 fn model(folder: &std::path::Path, seed: u64) -> Model {

@@ -2,13 +2,11 @@
 //!
 //! The run is this test binary started again; `bench/kills.py` does so with ten kinds of run of the command `latent`.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::*;
+use crate::common::*;
 
 /// The folder of data and runs, and the run's name in it: set for the process that is to be killed.
 const CHILD: &str = "LATENT_TEST_KILLED_RUN";
@@ -37,7 +35,7 @@ fn child() {
 
 fn start(run: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact"])
+        .args(["kill::child", "--exact"])
         .env(CHILD, run)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

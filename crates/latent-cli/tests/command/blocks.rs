@@ -1,13 +1,11 @@
 //! Models of other kinds than one normal vector go through every command: blocks side by side, a model that is told a class,
 //! codes that are whole numbers. What does not apply to one is absent, with the reason.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use common::{Ended, refuse, run_words, succeed};
+use crate::common::{Ended, refuse, run_words, succeed};
 use latent::array::Array;
 use latent::data::read_matrix;
 use latent::generate::sampler::{FittedSampler, How};

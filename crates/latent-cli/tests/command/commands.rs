@@ -1,11 +1,9 @@
 //! What commands promise: the same seed gives the same bytes, JSON is JSON, and data comes back as it was.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{Ended, SMALL, refuse, succeed, trained, write_npy_bytes};
+use crate::common::{Ended, SMALL, refuse, succeed, trained, write_npy_bytes};
 
 /// Every command that writes a file, without `--out`.
 const WRITERS: [(&str, &str); 14] = [
@@ -97,7 +95,7 @@ fn every_command_speaks_json() {
     assert!(train.last().expect("a line")["verdicts"][0]["evidence"].is_string());
     let report = is_json(&succeed(own.path(), "report run --json"));
     assert!(report[0]["files"].as_array().is_some_and(|files| files.len() > 3));
-    let refused = common::run(own.path(), "sample nowhere --out x.npy --json");
+    let refused = crate::common::run(own.path(), "sample nowhere --out x.npy --json");
     assert_eq!(refused.code, Some(2));
     let error: serde_json::Value = serde_json::from_str(refused.err.trim()).expect("JSON");
     assert_eq!(error["exit_code"], 2);
@@ -290,29 +288,37 @@ fn samplers_are_fitted_kept_and_drawn_from() {
     let scored = succeed(at, "score run --k 5 --sampler normal --out s.csv");
     assert!(scored.out.contains("the fitted normal in the prior's place"), "{}", scored.out);
     assert!(succeed(at, "score run --k 5 --out p.csv").out.contains("standard-normal prior"));
-    common::refuse(at, "fit-sampler run --sampler normal", &["fitted already", "--force"]);
-    common::refuse(at, "fit-sampler run --sampler nromal", &["did you mean `normal`?"]);
-    common::refuse(at, "fit-sampler run --sampler maf --set step=3", &["did you mean `sampler.steps`?"]);
-    common::refuse(at, "fit-sampler run --sampler autoregressive-bits", &["use gaussian-mixture"]);
-    common::refuse(at, "fit-sampler run --set steps=3", &["auto fits several"]);
-    common::refuse(at, "sample run --sampler maf --out x.npy", &["latent fit-sampler run --sampler maf"]);
-    common::refuse(
+    crate::common::refuse(at, "fit-sampler run --sampler normal", &["fitted already", "--force"]);
+    crate::common::refuse(at, "fit-sampler run --sampler nromal", &["did you mean `normal`?"]);
+    crate::common::refuse(
+        at,
+        "fit-sampler run --sampler maf --set step=3",
+        &["did you mean `sampler.steps`?"],
+    );
+    crate::common::refuse(at, "fit-sampler run --sampler autoregressive-bits", &["use gaussian-mixture"]);
+    crate::common::refuse(at, "fit-sampler run --set steps=3", &["auto fits several"]);
+    crate::common::refuse(
+        at,
+        "sample run --sampler maf --out x.npy",
+        &["latent fit-sampler run --sampler maf"],
+    );
+    crate::common::refuse(
         at,
         "sample run --sampler prior --class Bag --out x.npy",
         &["cannot draw codes of one class"],
     );
-    common::refuse(at, "sample run --temperature 0 --out x.npy", &["not a temperature"]);
-    common::refuse(at, "fit-sampler run/model.safetensors", &["give the run folder"]);
+    crate::common::refuse(at, "sample run --temperature 0 --out x.npy", &["not a temperature"]);
+    crate::common::refuse(at, "fit-sampler run/model.safetensors", &["give the run folder"]);
     succeed(at, "fit-sampler run --sampler flow-matching --set steps=30 --set hidden=[32]");
     succeed(at, "sample run --sampler flow-matching --class Bag --count 4 --out bags.png");
     succeed(at, "sample run --sampler flow-matching --class Bag --guidance 2 --count 4 --out bag.npy");
-    common::refuse(
+    crate::common::refuse(
         at,
         "sample run --sampler normal --guidance 2 --out x.npy",
         &["`normal` cannot be guided", "--sampler flow-matching"],
     );
-    common::refuse(at, "sample run --guidance -1 --out x.npy", &["give 0 to 20"]);
-    common::refuse(
+    crate::common::refuse(at, "sample run --guidance -1 --out x.npy", &["give 0 to 20"]);
+    crate::common::refuse(
         at,
         "sample run --sampler flow-matching --class Bagg --out x.npy",
         &["did you mean `Bag`?"],
@@ -369,7 +375,7 @@ fn evaluations_add_up() {
     assert_eq!(sections(), ["likelihood", "reconstruction"]);
     assert_eq!(calls(), [(one("likelihood"), 5), (one("reconstruction"), 6)]);
 
-    common::refuse(at, "evaluate run --sections anomaly", &["--sections", "nothing", "--against"]);
+    crate::common::refuse(at, "evaluate run --sections anomaly", &["--sections", "nothing", "--against"]);
     succeed(at, "sample run --count 40 --out x.npy");
     let other = succeed(at, "evaluate run --data x.npy --sections reconstruction --minutes 0.02");
     assert!(other.err.contains("will be replaced: it judged on other rows: embedded"), "{}", other.err);
@@ -395,7 +401,7 @@ fn a_table_of_anybody_is_judged() {
     let own = tempfile::tempdir().expect("a folder");
     let at = own.path();
     for (name, rows) in [("real.csv", 240), ("test.csv", 120), ("fake.csv", 200)] {
-        common::write_table(&at.join(name), rows);
+        crate::common::write_table(&at.join(name), rows);
     }
     let line = "judge real.csv fake.csv --test test.csv --target kind --out judged.html";
     let text = succeed(at, line).out;

@@ -1,10 +1,8 @@
 //! Tables far from 0 and with columns that never change, from the file to samples and back, through a model file.
 
-mod common;
-
 use std::fs;
 
-use common::*;
+use crate::common::*;
 use latent::data::Split;
 use latent::generate::{Samples, first_rows};
 use latent::train::TrainError;

@@ -1,14 +1,12 @@
 //! What bad input gets, through the real binary: exit code, what is named, what is left behind.
 
-mod common;
-
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{
+use crate::common::{
     Ended, SMALL, files, latent, refuse, run, succeed, trained, write_npy_bytes, write_pictures, write_table,
 };
 

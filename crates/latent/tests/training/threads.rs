@@ -47,7 +47,7 @@ fn the_bits_of_a_run_are_the_same_at_any_thread_count() {
         .map(|(attempt, threads)| {
             let folder = root.path().join(attempt.to_string());
             let status = Command::new(&program)
-                .args(["train_into_the_folder", "--exact", "--ignored"])
+                .args(["threads::train_into_the_folder", "--exact", "--ignored"])
                 .env("RAYON_NUM_THREADS", threads)
                 .env("LATENT_TEST_FOLDER", &folder)
                 .output()

@@ -4,13 +4,11 @@
 //!
 //! As in `kill.rs` the run is this test binary started again.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::*;
+use crate::common::*;
 use latent::Layers;
 
 /// The folder of data and runs, and the run's name in it: set for the process that is to be killed.
@@ -72,7 +70,7 @@ fn child() {
 
 fn start(run: &Path, kind: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact"])
+        .args(["kill_members::child", "--exact"])
         .env(CHILD, run)
         .env(CHILD_KIND, kind)
         .stdout(Stdio::null())

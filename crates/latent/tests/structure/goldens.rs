@@ -5,8 +5,6 @@
 //! three numbers, its last one, the mean of all and the root of their mean square. `write_goldens` adds what is not there
 //! yet and leaves what is.
 
-mod common;
-#[path = "goldens/write.rs"]
 mod write;
 
 use std::collections::BTreeMap;

@@ -1,10 +1,8 @@
 //! What can be set is listed, what cannot be set is refused with the way to it; completions and the manual are of this command line.
 
-mod common;
-
 use std::fs;
 
-use common::{refuse, succeed};
+use crate::common::{refuse, succeed};
 
 #[test]
 fn what_can_be_set_is_listed() {

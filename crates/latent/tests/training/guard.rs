@@ -1,14 +1,12 @@
 //! The guard: what it finds, where it goes back to, when it gives up.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::common::*;
 use burn::tensor::Tensor;
-use common::*;
 use latent::Key;
 use latent::batch::Batch;
 use latent::data::{Data, DataError, DataSettings, Examples, Rows, Split, StoredType, write_npy};

@@ -1,12 +1,10 @@
 //! Seeds crossed: runs of several training seeds hold out the same rows, a row has one binarisation and one score wherever it
 //! stands, and who starts from another split hears it. A run of version 0.1, whose data had no seed of its own, stays as it is.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::*;
+use crate::common::*;
 use latent::data::{Data, DataSettings, Rows, Split, StoredType, write_npy};
 use latent::{Key, Layers, Model, Options, Training};
 

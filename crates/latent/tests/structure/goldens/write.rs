@@ -9,8 +9,8 @@ use latent::generate::sampler::{CodeSet, FitOptions, FittedSampler};
 use latent::{Key, Registry};
 use serde_json::Value;
 
-use super::common::{blobs, layers, prepare};
 use super::{Outputs, expected, golden, model_outputs, names, sampler_outputs, samplers};
+use crate::common::{blobs, layers, prepare};
 
 /// A model: its name, its data, its settings, and the samplers that are fitted on its codes.
 type Spec = (&'static str, Made, &'static str, &'static [&'static str]);

@@ -1,10 +1,8 @@
 //! The textbook's steps: all of them run, and each leaves the pictures that it names.
 
-mod common;
-
 use std::fs;
 
-use common::succeed;
+use crate::common::succeed;
 
 /// The lines of JSON that a command printed.
 fn lines(out: &str) -> Vec<serde_json::Value> {

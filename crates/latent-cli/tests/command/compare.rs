@@ -1,11 +1,9 @@
 //! `latent compare` through the real binary, and what training says of a collapse.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{evaluation, refuse, succeed, trained};
+use crate::common::{evaluation, refuse, succeed, trained};
 
 fn copied(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
