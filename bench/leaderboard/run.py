@@ -7,13 +7,16 @@ Trains each model with each seed for the same number of epochs, fits the sampler
 rows), judges every run on test rows by `latent evaluate`, and holds each method against the plan's reference over their seeds
 (`latent compare --by-seed --against`: seed variance pooled over methods, Holm), or, with one seed, compares the runs over
 their rows. Written are leaderboard.md and, where the plan asks for them, the tables of judged.md and first-runs.md, between
-their marks. What is there already is kept, so the command may be stopped at any time and given again. WORK (default
-runs/leaderboard) holds the runs; the command is target/release/latent, or $LATENT; pages are in docs/results, or $PAGES.
+their marks. What was judged stays beside the pages, in leaderboard/PLAN/NAME-seedN (what the run was, its figures, what
+`fit-sampler` chose), so the command may be stopped at any time and given again, on another machine too; a folder that is
+deleted there is done anew. WORK (default runs/leaderboard) holds the runs; the command is target/release/latent, or $LATENT;
+pages are in docs/results, or $PAGES.
 """
 
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -66,6 +69,18 @@ def make(plan, model, seed, run):
         ask = plan["evaluate"]
         words = ["evaluate", run, "--sections", ",".join(ask["sections"]), "--seed", seed]
         latent(*words, "--minutes", ask["minutes"], "--samples", ask["samples"])
+
+
+def keep(run, cell, plan):
+    """What the pages are made of: no weights, and rows only where runs are compared over them."""
+    names = ["run.toml", "samplers/chosen.toml"] + ["evaluation-rows.csv"] * (len(plan["seeds"]) == 1)
+    for name in names:
+        (cell / name).parent.mkdir(parents=True, exist_ok=True)
+        if (run / name).exists():
+            shutil.copy(run / name, cell / name)
+    # It says that a cell is done, and so comes last, and whole.
+    shutil.copy(run / "evaluation.json", cell / "evaluation.part")
+    (cell / "evaluation.part").rename(cell / "evaluation.json")
 
 
 def chosen(run):
@@ -218,17 +233,21 @@ def main():
         sys.exit(__doc__)
     plan = tomllib.loads(Path(sys.argv[1]).read_text())
     work = Path(sys.argv[2] if len(sys.argv) == 3 else "runs/leaderboard")
-    runs = [(m, seed, work / f"{m['name']}-seed{seed}") for seed in plan["seeds"] for m in plan["model"]]
+    kept = PAGES / "leaderboard" / Path(sys.argv[1]).stem
+    runs = [(m, seed, kept / f"{m['name']}-seed{seed}") for seed in plan["seeds"] for m in plan["model"]]
     missing = [one for one in runs if not (one[2] / "evaluation.json").exists()]
     print(f"{len(runs) - len(missing)} of {len(runs)} runs are there already", flush=True)
     begun = time.monotonic()
-    for index, (model, seed, run) in enumerate(missing):
+    for index, (model, seed, cell) in enumerate(missing):
         minutes = (time.monotonic() - begun) / 60
         left = f", about {minutes / index * (len(missing) - index):.0f} minutes left" if index else ""
         print(f"{index + 1} of {len(missing)}: {model['name']}, seed {seed}{left}", flush=True)
+        run = work / cell.name
         make(plan, model, seed, run)
+        keep(run, cell, plan)
     listed = [one for one in runs if not one[0].get("beside")]
     several = len(plan["seeds"]) > 1
+    work.mkdir(parents=True, exist_ok=True)
     cells = compared(listed, ["--by-seed", "--against", plan["reference"]] if several else [], work / "compared.csv")
     PAGES.mkdir(parents=True, exist_ok=True)
     page = PAGES / "leaderboard.md"
