@@ -7,6 +7,7 @@ import { pointDrawer, nearestFinder } from "./points.js";
 import { rows, hearRows, changedRows, filterRows, loadField, loadPlaces } from "./rows.js";
 import { isImage, picture } from "./pictures.js";
 import { mapPanel } from "./panel.js";
+import { Vector } from "./vector.js";
 
 export const latencies = [];
 export const mapNow = { view: null, drawer: null, frames: 0, sampled: {} };
@@ -52,7 +53,7 @@ export function mapView() {
   const drawer = pointDrawer(points);
   const view = { x: 0, y: 0, scale: 60, fitted: false };
   Object.assign(mapNow, { view, drawer, rows });
-  const panel = mapPanel({ show: paint, recolour, relayer, replane, fit, lasso: (on) => { lassoing = on; stage.classList.toggle("lassoing", on); }, save });
+  const panel = mapPanel({ show: paint, recolour, relayer, replane, fit, lasso: (on) => { lassoing = on; stage.classList.toggle("lassoing", on); }, save, saveVector });
   let find = () => -1, lasso = null, lassoing = false, hovered = -1, pinned = null, cross = null, regions = null, mosaic = null, contours = null;
   let ratio = 1, wanted = false, wantsAll = false, alive = true, moving = false, budget = 1e5, drawnAt = 0;
 
@@ -68,12 +69,14 @@ export function mapView() {
     requestAnimationFrame(() => { const all = wantsAll; wanted = wantsAll = false; draw(all); });
   }
 
+  const pointSize = () => Math.max(2, Math.min(9, 2.2 + 90 / Math.sqrt(rows.n + 1) + Math.log2(Math.max(1, view.scale / 60)) * 0.6)) * ratio;
+
   function draw(all = true) {
     if (!alive) return;
     mapNow.frames++;
     if (!all) { drawOver(); return; }
     const on = layers();
-    const size = Math.max(2, Math.min(9, 2.2 + 90 / Math.sqrt(rows.n + 1) + Math.log2(Math.max(1, view.scale / 60)) * 0.6)) * ratio;
+    const size = pointSize();
     // While the map moves, as many rows are drawn as keep up: their order is random, so that the first stand for all.
     const now = performance.now(), took = now - drawnAt;
     drawnAt = now;
@@ -85,8 +88,7 @@ export function mapView() {
     drawOver();
   }
 
-  function drawUnder(on) {
-    const context = under.getContext("2d");
+  function drawUnder(on, context = under.getContext("2d")) {
     context.clearRect(0, 0, under.width, under.height);
     if (on.has("mosaic") && mosaic) {
       context.imageSmoothingEnabled = false;
@@ -130,8 +132,7 @@ export function mapView() {
     }
   }
 
-  function drawOver() {
-    const context = over.getContext("2d");
+  function drawOver(context = over.getContext("2d")) {
     context.clearRect(0, 0, over.width, over.height);
     const ink = themed("--ink"), paper = themed("--paper");
     const ring = (x, y, radius, colour) => {
@@ -424,6 +425,21 @@ export function mapView() {
     return whole;
   }
 
+  // As SVG. More rows than a drawing program bears stay a picture in it.
+  const mostDiscs = 20000;
+  function saveVector() {
+    const whole = new Vector(over.width, over.height);
+    whole.fillStyle = themed("--paper");
+    whole.fillRect(0, 0, whole.width, whole.height);
+    drawUnder(layers(), whole);
+    if (!drawer.each(mostDiscs, { x: view.x, y: view.y, scale: view.scale * ratio }, pointSize(), (...disc) => whole.disc(...disc))) {
+      draw();
+      whole.drawImage(points, 0, 0, whole.width, whole.height);
+    }
+    drawOver(whole);
+    return whole.text();
+  }
+
   const sizes = new ResizeObserver(() => {
     ratio = Math.min(2, window.devicePixelRatio || 1);
     for (const layer of [under, points, over]) [layer.width, layer.height] = [Math.round(stage.clientWidth * ratio), Math.round(stage.clientHeight * ratio)];
@@ -447,7 +463,7 @@ export function mapView() {
   recolour();
   relayer();
   if (state.row) pin(state.row);
-  Object.assign(mapNow, { fit, pin, look, zoom, draw, toView: (x, y) => toView(x, y).map((v) => v / ratio), select });
+  Object.assign(mapNow, { fit, pin, look, zoom, draw, saveVector, toView: (x, y) => toView(x, y).map((v) => v / ratio), select });
   const of = el("section", { class: "mapview", "aria-label": "Map" }, stage, panel.element);
   of.leave = () => { alive = false; sizes.disconnect(); deaf(); };
   return of;

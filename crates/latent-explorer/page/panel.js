@@ -198,7 +198,7 @@ export function mapPanel(map) {
     el("section", {}, el("h2", {}, "Layers"), layerSlot),
     el("section", {}, el("h2", {}, "Filter"), histograms, choice([["", "Filter by…"], ...filterOptions], "", (name) => name && addFilter(name), { "aria-label": "Filter by another number" })),
     el("section", {}, el("h2", {}, "Selection"), chosen),
-    el("section", { class: "take" }, el("h2", {}, "Take away"), el("p", { class: "actions" }, el("button", { type: "button", onclick: () => saveCanvas(map.save(), "map.png") }, "Map as PNG"), offline ? null : [el("button", { type: "button", onclick: copyLink }, "Link"), el("button", { type: "button", onclick: () => file("codes", { body: { rows: [], as: "npy" } }).then((blob) => saveBlob(blob, "codes.npy"), (error) => tell(error.message)) }, "All codes")])));
+    el("section", { class: "take" }, el("h2", {}, "Take away"), el("p", { class: "actions" }, el("button", { type: "button", onclick: () => saveCanvas(map.save(), "map.png") }, "Map as PNG"), el("button", { type: "button", onclick: () => saveBlob(new Blob([map.saveVector()], { type: "image/svg+xml" }), "map.svg") }, "Map as SVG"), offline ? null : [el("button", { type: "button", onclick: copyLink }, "Link"), el("button", { type: "button", onclick: () => file("codes", { body: { rows: [], as: "npy" } }).then((blob) => saveBlob(blob, "codes.npy"), (error) => tell(error.message)) }, "All codes")])));
   if (!isImage()) self.element.classList.add("tabular");
   planes();
   paintLayers();

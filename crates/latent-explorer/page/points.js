@@ -35,6 +35,23 @@ function program(gl) {
 
 // Draws points [x, y] with colours [r, g, b, a] of bytes and sizes; `view` is { x, y, scale } with scale in pixels a unit.
 export function pointDrawer(canvas) {
+  const drawer = onto(canvas), kept = { places: new Float32Array(), colours: new Uint8Array(), sizes: new Float32Array() };
+  const keep = (name, set) => (data) => { kept[name] = data; drawer[set](data); };
+  return { ...drawer, setPlaces: keep("places", "setPlaces"), setColours: keep("colours", "setColours"), setSizes: keep("sizes", "setSizes"),
+    // Each point that is seen, as (x, y, radius, colour) in pixels; false, and none of them, where they are more than `most`.
+    each(most, view, size, take) {
+      const { places, colours, sizes } = kept, seen = [];
+      for (let i = 0; i < places.length / 2; i++) {
+        const x = canvas.width / 2 + (places[2 * i] - view.x) * view.scale, y = canvas.height / 2 - (places[2 * i + 1] - view.y) * view.scale;
+        if (colours[4 * i + 3] && x >= 0 && y >= 0 && x <= canvas.width && y <= canvas.height) seen.push([x, y, 0.43 * size * sizes[i], colours.subarray(4 * i, 4 * i + 4)]);
+        if (seen.length > most) return false;
+      }
+      seen.forEach((point) => take(...point));
+      return true;
+    } };
+}
+
+function onto(canvas) {
   const wantsPlain = new URLSearchParams(location.search).has("plain");
   const gl = wantsPlain ? null : canvas.getContext("webgl2", { antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true });
   const linked = gl && program(gl);

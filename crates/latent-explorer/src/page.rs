@@ -41,6 +41,7 @@ pub(crate) const SCRIPTS: &[(&str, &str)] = scripts![
     "save.js",
     "rows.js",
     "points.js",
+    "vector.js",
     "map.js",
     "panel.js",
     "dimensions.js",

@@ -1,9 +1,9 @@
-//! `latent presets`: the papers that ship as settings.
+//! `latent presets`: the papers that ship as settings, by what they are about; one of them with what it minimises.
 
 use std::process::ExitCode;
 
 use clap::Args;
-use latent::run::{preset, presets};
+use latent::run::{GROUPS, preset, presets};
 use serde_json::json;
 
 use crate::failure::Done;
@@ -33,15 +33,24 @@ impl Presets {
         match self.name {
             Some(name) => {
                 let preset = preset(&name)?;
-                out.result(preset.text.trim_end(), &json!({ "name": preset.name, "toml": preset.text }));
+                let formula = preset.formula()?;
+                out.result(
+                    format!("# minimises {formula}\n{}", preset.text.trim_end()),
+                    &json!({ "name": preset.name, "formula": formula, "toml": preset.text }),
+                );
             }
             None => {
-                for preset in presets() {
-                    let (about, paper) = (preset.about(), preset.paper());
-                    out.result(
-                        format!("{:14} {about}\n{:14} {paper}", preset.name, ""),
-                        &json!({ "name": preset.name, "about": about, "paper": paper }),
-                    );
+                let width = presets().iter().map(|preset| preset.name.len()).max().unwrap_or(0);
+                for (place, (group, title)) in GROUPS.iter().enumerate() {
+                    let mut heading = format!("{}{title}\n", if place > 0 { "\n" } else { "" });
+                    for preset in presets().iter().filter(|preset| preset.group() == *group) {
+                        let (name, about, paper) = (preset.name, preset.about(), preset.paper());
+                        let heading = std::mem::take(&mut heading);
+                        out.result(
+                            format!("{heading}  {name:width$}  {about}\n  {:width$}  {paper}", ""),
+                            &json!({ "name": name, "group": group, "about": about, "paper": paper }),
+                        );
+                    }
                 }
             }
         }

@@ -158,6 +158,15 @@ fn tables_that_are_none() {
     write_table(&at.path().join("table.csv"), 30);
     let label = "train --data table.csv --out run --set data.label=sort";
     refuse(at.path(), label, &["data.label", "sort", "length, rings, kind, share"]);
+    // Whole numbers, of which some are no counts.
+    let rows: String = (0..300).map(|row| format!("{},{}\n", row % 7, row % 11 - 1)).collect();
+    fs::write(at.path().join("counts.csv"), format!("seen,left\n{rows}")).expect("a table");
+    let line = "train --data counts.csv --out counts --no-report --set likelihood.kind=poisson --set posterior.latent=1";
+    let ended = run(at.path(), line);
+    assert_eq!(ended.code, Some(2), "{}{}", ended.out, ended.err);
+    for said in ["describes counts", "has -1 in its feature 1", "use \"normal\""] {
+        assert!(ended.err.contains(said), "{said:?} is not in {}", ended.err);
+    }
 }
 
 #[test]

@@ -86,7 +86,12 @@ fn every_command_speaks_json() {
     }
     let presets = is_json(&succeed(own.path(), "presets --json"));
     assert!(presets.iter().all(|preset| preset["paper"].as_str().is_some_and(|paper| !paper.is_empty())));
-    assert!(is_json(&succeed(own.path(), "presets iwae --json"))[0]["toml"].is_string());
+    assert!(presets.iter().all(|preset| preset["group"].is_string()));
+    assert_eq!(presets.len(), latent::run::presets().len(), "each preset is in one of the groups");
+    let iwae = &is_json(&succeed(own.path(), "presets iwae --json"))[0];
+    assert!(iwae["toml"].is_string());
+    let formula = "−ln 1/5 Σ_d exp(−ℓ_d),  ℓ = −ln p(x|z) + ln q(z|x) − ln p(z)";
+    assert_eq!(iwae["formula"], formula);
     assert_eq!(is_json(&succeed(own.path(), "devices --json"))[0]["devices"][0], "cpu");
     assert_eq!(is_json(&succeed(own.path(), "data inspect embedded --json"))[0]["rows"][0], 8000);
     assert_eq!(is_json(&succeed(trained(), "inspect runs/first --json"))[0]["run"]["seed"], 1);

@@ -10,6 +10,26 @@ use super::served::{HOSTILE, Served, latent, pictures, runs};
 const SUM: &str = "((c) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let s = 0; for (let i = 0; i < \
                    d.length; i++) s += d[i] * (1 + i % 97); return s; })";
 
+/// Text that is too faint for its ground: WCAG 2.2, contrast of level AA.
+const FAINT: &str = "(() => {
+    const numbers = (text) => { const all = text.match(/[\\d.]+/g).map(Number); return all.length === 3 ? [...all, 1] : all; };
+    const light = (colour) => { const [r, g, b] = colour.map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const ground = (of) => { for (; of; of = of.parentElement) { const found = numbers(getComputedStyle(of).backgroundColor); if (found[3] === 1) return found; }
+        return [255, 255, 255, 1]; };
+    const faint = [];
+    for (const of of document.querySelectorAll('body *')) {
+        const box = of.getBoundingClientRect(), style = getComputedStyle(of), size = parseFloat(style.fontSize);
+        const says = [...of.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+        if (!says || !box.width || !box.height || style.opacity === '0' || of.closest('[hidden], :disabled, noscript, script')) continue;
+        const own = numbers(of.namespaceURI.endsWith('svg') ? style.fill : style.color);
+        const [low, high] = [light(own), light(ground(of))].sort((a, b) => a - b), ratio = (high + 0.05) / (low + 0.05);
+        const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 600);
+        if (ratio < (large ? 3 : 4.5)) faint.push([of.tagName, of.className.baseVal ?? of.className, of.textContent.slice(0, 30), ratio.toFixed(2)]);
+    }
+    return faint;
+})()";
+
 fn shot(browser: &mut Browser, name: &str) {
     if let Some(folder) = pictures() {
         browser.picture(&folder.join(name));
@@ -67,6 +87,13 @@ fn the_map_is_drawn_and_decodes_under_the_pointer() {
     browser.value("latentPage.mapNow.select([[0, 0], [2000, 0], [2000, 2000], [0, 2000]])");
     browser.wait("document.querySelector('.chosen').innerText.includes('rows selected')");
     shot(&mut browser, "test-map.png");
+    // The same as SVG: it can be parsed, and has each row that is seen as a disc of its own.
+    let vector = "(() => { const of = new DOMParser().parseFromString(latentPage.mapNow.saveVector(), 'image/svg+xml'); \
+                  return of.querySelector('parsererror') ? -1 : of.querySelectorAll('circle').length; })()";
+    let seen =
+        browser.value("latentPage.rows.visible.reduce((a, b) => a + b, 0)").as_u64().expect("a number");
+    let discs = browser.value(vector).as_i64().expect("a number");
+    assert!(discs > 50 && discs >= (seen / 2) as i64, "{discs} discs for {seen} rows");
     // The link holds it all.
     browser.wait("location.hash.includes('row=') && location.hash.includes('layers=')");
     let link = browser.value("location.href");
@@ -197,6 +224,16 @@ fn tables_are_cards_and_names_never_become_markup() {
         browser.value(&format!("latentPage.set({{ view: '{view}' }})"));
         std::thread::sleep(std::time::Duration::from_millis(400));
         assert_eq!(browser.value(nameless), json!([]), "{view}");
+    }
+    // All can be read, by day and by night.
+    for _ in 0..2 {
+        for view in ["map", "dimensions", "between", "judge", "bring", "training"] {
+            browser.value(&format!("latentPage.set({{ view: '{view}' }})"));
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            let theme = browser.value("document.documentElement.dataset.theme");
+            assert_eq!(browser.value(FAINT), json!([]), "{view}, {theme}");
+        }
+        browser.value("document.getElementById('theme').click()");
     }
     browser.is_content();
 }

@@ -31,6 +31,12 @@ pub trait Settings<M: ?Sized>: Send + Sync {
         Ok(())
     }
 
+    /// How a formula writes it, such as `KL(q(z|x) ‖ p(z))`; none where it has no short one. An estimator's has ℓ for what
+    /// the distortion and the rate of a draw add up to, and none where it is their mean.
+    fn formula(&self) -> Option<String> {
+        None
+    }
+
     /// Builds the member; every declaration is made.
     ///
     /// # Errors

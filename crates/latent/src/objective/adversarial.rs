@@ -70,6 +70,10 @@ impl Named for AdversarialSettings {
 }
 
 impl Settings<dyn Term> for AdversarialSettings {
+    fn formula(&self) -> Option<String> {
+        Some("−ln D(z)".into())
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if let Some(name) = context.term().map(|term| &term.name).filter(|n| *n == MODEL || n.contains('.')) {
             return Err(ConfigError::combination(

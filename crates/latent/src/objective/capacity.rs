@@ -39,6 +39,10 @@ impl Named for CapacitySettings {
 }
 
 impl Settings<dyn Term> for CapacitySettings {
+    fn formula(&self) -> Option<String> {
+        Some(format!("|KL(q(z|x) ‖ p(z)) − C|, C from 0 to {}", self.capacity))
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(self.capacity.is_finite() && self.capacity >= 0.0) {
             let what = format!("{} nats", self.capacity);

@@ -26,6 +26,10 @@ impl Named for CommitmentSettings {
 }
 
 impl Settings<dyn Term> for CommitmentSettings {
+    fn formula(&self) -> Option<String> {
+        Some("‖f(x) − e‖²".into())
+    }
+
     fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Term>, ConfigError> {
         Ok(Box::new(Commitment))
     }

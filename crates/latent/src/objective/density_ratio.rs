@@ -36,6 +36,10 @@ impl Named for DensityRatioSettings {
 }
 
 impl Settings<dyn Term> for DensityRatioSettings {
+    fn formula(&self) -> Option<String> {
+        Some("KL(q(z) ‖ Π_j q(z_j))".into())
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         self.0.declare(context)?;
         let name = context.term().map(|term| term.name.clone()).unwrap_or_default();

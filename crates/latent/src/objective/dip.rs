@@ -55,6 +55,12 @@ impl Named for DipSettings {
 }
 
 impl Settings<dyn Term> for DipSettings {
+    fn formula(&self) -> Option<String> {
+        let diagonal = if self.diagonal == 1.0 { String::new() } else { format!("{} ", self.diagonal) };
+        let of = if self.of == Of::Means { "Cov μ(x)" } else { "Cov z" };
+        Some(format!("[Σ_{{i≠j}} C_ij² + {diagonal}Σ_i (C_ii − 1)²], C = {of}"))
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(self.diagonal.is_finite() && self.diagonal >= 0.0) {
             let what = format!("{} is not a weight", self.diagonal);

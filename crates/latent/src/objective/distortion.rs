@@ -21,6 +21,10 @@ impl Named for DistortionSettings {
 }
 
 impl Settings<dyn Term> for DistortionSettings {
+    fn formula(&self) -> Option<String> {
+        Some("−ln p(x|z)".into())
+    }
+
     fn init(&self, _: &Context<'_>, _: &mut Init<'_>) -> Result<Box<dyn Term>, ConfigError> {
         Ok(Box::new(Distortion))
     }

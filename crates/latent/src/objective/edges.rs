@@ -59,6 +59,10 @@ pub(super) fn images(context: &Context<'_>, what: &str) -> Result<[usize; 3], Co
 }
 
 impl Settings<dyn Term> for EdgesSettings {
+    fn formula(&self) -> Option<String> {
+        Some("Σ_s D_s ln mean |∇A^s (x − g(z))|".into())
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         images(context, "edges")?;
         if !(1..=MOST_SCALES).contains(&self.scales) {

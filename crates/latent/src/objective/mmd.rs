@@ -49,6 +49,10 @@ impl Named for MmdSettings {
 }
 
 impl Settings<dyn Term> for MmdSettings {
+    fn formula(&self) -> Option<String> {
+        Some("MMD²(q(z), p(z))".into())
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if self.scales.is_empty() || self.scales.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
             return Err(ConfigError::value(

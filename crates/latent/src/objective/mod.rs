@@ -20,6 +20,7 @@ mod dip;
 mod distortion;
 mod edges;
 pub mod estimator;
+mod formula;
 mod mmd;
 mod pass;
 mod rate;

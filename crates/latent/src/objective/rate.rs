@@ -31,6 +31,13 @@ impl Named for RateSettings {
 }
 
 impl Settings<dyn Term> for RateSettings {
+    fn formula(&self) -> Option<String> {
+        Some(match self.free_bits > 0.0 {
+            true => format!("Σ_j max({}, KL(q(z_j|x) ‖ p(z_j)))", self.free_bits),
+            false => "KL(q(z|x) ‖ p(z))".into(),
+        })
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(self.free_bits.is_finite() && self.free_bits >= 0.0) {
             return Err(ConfigError::value(

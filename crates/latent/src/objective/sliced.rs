@@ -46,6 +46,10 @@ impl Named for SlicedWassersteinSettings {
 }
 
 impl Settings<dyn Term> for SlicedWassersteinSettings {
+    fn formula(&self) -> Option<String> {
+        Some("SW²(q(z), p(z))".into())
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(1..=MOST_DIRECTIONS).contains(&self.directions) {
             let what = format!("{} directions", self.directions);

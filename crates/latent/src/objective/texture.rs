@@ -45,6 +45,10 @@ impl Named for TextureSettings {
 }
 
 impl Settings<dyn Term> for TextureSettings {
+    fn formula(&self) -> Option<String> {
+        Some("Σ_w n_w |ln a_w(g(z)) − ln a_w(x)|".into())
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         let [_, height, width] = images(context, "textures")?;
         if !(1..=16).contains(&self.scales) {

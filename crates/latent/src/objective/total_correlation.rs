@@ -56,6 +56,10 @@ impl Named for TotalCorrelationSettings {
 }
 
 impl Settings<dyn Term> for TotalCorrelationSettings {
+    fn formula(&self) -> Option<String> {
+        Some("KL(q(z) ‖ Π_j q(z_j))".into())
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         if !(context.has_density && context.posterior_factorises) {
             return Err(ConfigError::combination(

@@ -18,11 +18,12 @@ use crate::objective::{CommonSettings, EstimatorSettings, TermSettings};
 use crate::train::TrainSettings;
 
 /// The tables that a run may have at its top.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "preset",
     "purpose",
     "paper",
     "about",
+    "group",
     "seed",
     "data",
     "likelihood",
@@ -143,7 +144,7 @@ impl Layers {
             });
         };
         let (key, value) = (key.trim(), value.trim());
-        if let "preset" | "paper" | "about" = key {
+        if let "preset" | "paper" | "about" | "group" = key {
             return Err(match key {
                 "preset" => ConfigError::value(
                     key,

@@ -42,7 +42,7 @@ use toml::Table;
 pub use hint::meant;
 pub use import::{Mapping, mapping, mappings};
 pub use layers::Layers;
-pub use presets::{Preset, preset, presets};
+pub use presets::{GROUPS, Preset, preset, presets};
 pub use purpose::Purpose;
 pub use resolve::{Checked, resolve};
 pub use schema::{Found, Section, find, sections};

@@ -2,7 +2,9 @@
 
 use toml::Table;
 
-use crate::config::{ConfigError, nearest};
+use crate::config::{ConfigError, nearest, take_table};
+use crate::member::Registry;
+use crate::objective::ObjectiveSettings;
 
 /// One paper.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +14,19 @@ pub struct Preset {
     /// The TOML text.
     pub text: &'static str,
 }
+
+/// What a preset is about, as its key `group` says it: in the order in which they are listed, each with its title.
+pub const GROUPS: [(&str, &str); 9] = [
+    ("plain", "Where it starts"),
+    ("likelihood", "Other densities around g(z)"),
+    ("disentangling", "Codes whose dimensions come apart"),
+    ("bound", "Tighter bounds"),
+    ("matching", "The cloud of all codes is pulled to the prior"),
+    ("posterior", "Richer posteriors"),
+    ("prior", "Richer priors"),
+    ("discrete", "Codes of few values"),
+    ("data", "For a kind of data"),
+];
 
 /// The presets that ship: every file of `presets/`, by name.
 pub fn presets() -> &'static [Preset] {
@@ -51,6 +66,21 @@ impl Preset {
     /// The paper.
     pub fn paper(&self) -> String {
         self.line("paper")
+    }
+
+    /// The key of its group among [`GROUPS`].
+    pub fn group(&self) -> String {
+        self.line("group")
+    }
+
+    /// What it minimises, as a line of mathematics.
+    ///
+    /// # Errors
+    /// What is wrong with its objective, which is our fault.
+    pub fn formula(&self) -> Result<String, ConfigError> {
+        let mut table = self.table()?;
+        let objective = take_table(&mut table, "objective", "objective")?;
+        Ok(ObjectiveSettings::resolve(&objective, &Registry::default())?.0.formula())
     }
 
     fn line(&self, key: &str) -> String {

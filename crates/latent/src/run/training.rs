@@ -171,7 +171,7 @@ impl Training {
         }
         let before = table_of(&old, "run")?;
         let mut asked = layers.explicit.clone();
-        for what_it_says_of_itself in ["preset", "paper", "about"] {
+        for what_it_says_of_itself in ["preset", "paper", "about", "group"] {
             asked.remove(what_it_says_of_itself);
         }
         // `network` is short for both.

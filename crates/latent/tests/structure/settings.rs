@@ -315,3 +315,29 @@ fn what_is_said_of_the_network_later_counts() {
         assert_eq!((part["kind"].as_str(), part["hidden"].to_string()), (Some("mlp"), "[9]".into()));
     }
 }
+
+#[test]
+fn a_preset_says_what_it_minimises_and_is_in_a_group() {
+    let of = |name: &str| latent::run::preset(name).unwrap().formula().unwrap();
+    let elbo = "−ln p(x|z) + KL(q(z|x) ‖ p(z))";
+    assert_eq!(of("vae"), elbo);
+    assert_eq!(of("beta-vae"), "−ln p(x|z) + 4 · KL(q(z|x) ‖ p(z))");
+    assert_eq!(of("beta-tc-vae"), format!("{elbo} + 5 · KL(q(z) ‖ Π_j q(z_j))"));
+    assert_eq!(
+        of("dip-vae-i"),
+        format!("{elbo} + 10 · [Σ_{{i≠j}} C_ij² + 10 Σ_i (C_ii − 1)²], C = Cov μ(x)")
+    );
+    let inside = "ℓ = −ln p(x|z) + ln q(z|x) − ln p(z)";
+    assert_eq!(of("ciwae"), format!("0.5 · (−ln 1/64 Σ_d exp(−ℓ_d)) + 0.5 · ℓ,  {inside}"));
+    assert_eq!(of("miwae"), format!("mean over 8 groups of −ln 1/8 Σ_d exp(−ℓ_d),  {inside}"));
+    assert_eq!(of("vamp-vae"), format!("{elbo} (rising over 10 epochs)"));
+    let groups = latent::run::GROUPS.map(|(key, _)| key);
+    for preset in latent::run::presets() {
+        assert!(groups.contains(&preset.group().as_str()), "{} is in no group", preset.name);
+        // Every term that ships has a formula, and none stands there by its name.
+        let formula = preset.formula().unwrap();
+        let table = preset.table().unwrap();
+        let terms = table["objective"]["terms"].as_table().unwrap();
+        assert!(terms.keys().all(|name| !formula.contains(name.as_str())), "{}: {formula}", preset.name);
+    }
+}

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::weights::{Bound, Gradient, check, holds};
-use super::{Estimator, check_draws};
+use super::{Estimator, bound, check_draws};
 use crate::config::ConfigError;
 use crate::member::{Context, Life, Named, Settings};
 use crate::objective::{Pass, Values};
@@ -49,6 +49,15 @@ impl Named for ImportanceSettings {
 }
 
 impl Settings<dyn Estimator> for ImportanceSettings {
+    fn formula(&self) -> Option<String> {
+        let Self { draws, groups, elbo, .. } = *self;
+        let bound = bound(draws, groups);
+        Some(match elbo > 0.0 {
+            true => format!("{} · ({bound}) + {elbo} · ℓ", 1.0 - elbo),
+            false => bound,
+        })
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         check_draws("draws", self.draws)?;
         check_draws("groups", self.groups)?;

@@ -49,6 +49,15 @@ pub fn estimators() -> Axis<EstimatorSettings> {
         .with::<partial::PartialSettings>()
 }
 
+/// The importance-weighted bound of so many draws in so many groups, as formulas write it.
+fn bound(draws: usize, groups: usize) -> String {
+    let mean = if groups > 1 { format!("mean over {groups} groups of ") } else { String::new() };
+    match draws {
+        1 => format!("{mean}ℓ"),
+        _ => format!("{mean}−ln 1/{draws} Σ_d exp(−ℓ_d)"),
+    }
+}
+
 /// More draws than this for a training step are a slip of the pen.
 const MOST_DRAWS: usize = 10_000;
 

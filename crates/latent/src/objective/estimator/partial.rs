@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::importance::add;
 use super::weights::{Bound, Gradient, check};
-use super::{Estimator, check_draws};
+use super::{Estimator, bound, check_draws};
 use crate::config::ConfigError;
 use crate::member::{Context, Life, Named, Settings};
 use crate::objective::{Pass, Values};
@@ -47,6 +47,12 @@ impl Named for PartialSettings {
 }
 
 impl Settings<dyn Estimator> for PartialSettings {
+    fn formula(&self) -> Option<String> {
+        let Self { draws, groups, .. } = *self;
+        let (decoder, encoder) = (bound(draws * groups, 1), bound(draws, groups));
+        Some(format!("{decoder} for decoder and prior, {encoder} for the encoder"))
+    }
+
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         check_draws("draws", self.draws)?;
         check_draws("groups", self.groups)?;
