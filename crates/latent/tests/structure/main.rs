@@ -8,5 +8,6 @@ mod common;
 mod goldens;
 mod model_file;
 mod open_axes;
+mod pages;
 mod rooms;
 mod settings;
