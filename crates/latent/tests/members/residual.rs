@@ -71,9 +71,12 @@ fn stages(books: &[Vec<f64>], vector: &[f64]) -> Vec<(usize, Vec<f64>)> {
 fn each_stage_quantises_what_is_left_over() {
     for (text, facts, places, maps) in layouts("") {
         let made = made(&text, &facts);
-        let block = &made.model.latent.blocks[0];
-        let shape = if maps { vec![STAGES, 2, 2] } else { vec![STAGES, 2] };
-        assert_eq!((&block.shape, block.support), (&shape, Support::Index(5)));
+        let shape = if maps { vec![2, 2] } else { vec![2] };
+        for (stage, block) in made.model.latent.blocks.iter().enumerate() {
+            assert_eq!(block.name, format!("stage{}", stage + 1));
+            assert_eq!((&block.shape, block.support), (&shape, Support::Index(5)));
+        }
+        assert_eq!(made.model.latent.dims(), STAGES * places);
         let books: Vec<Vec<f64>> = (0..STAGES).map(|stage| made.get(&book_path(stage))).collect();
         let x = rows(6, facts.shape.features());
         let outputs = normals(Key::from_seed(6), 6 * places * 3);

@@ -2,8 +2,8 @@
 //!
 //! r_1 = f(x);  index_s = argmin_i ‖r_s − e_{s,i}‖²,  r_{s+1} = r_s − e_{s, index_s};  the decoder sees Σ_s e_{s, index_s}
 //!
-//! Indices are coarse to fine: a code has `stages` of them for each vector, the first stage's of all places first. With quantiser
-//! dropout the decoder sees the first n stages of some rows while training, n uniform from 1 to all, so that every beginning of a
+//! Indices are coarse to fine: a code has a block of them for each stage, `stage1`, `stage2`, …, with the usage of its book in the
+//! log. With quantiser dropout the decoder sees the first n stages of some rows while training, n uniform from 1 to all, so that every beginning of a
 //! code is a code too. The gradient passes the sum straight through; the term `commitment` is Σ_s ‖r_s − sg\[e_s\]‖² over the
 //! stages that are seen. Each stage has a book of its own, which follows by moving averages (`moving_book`) whatever is dropped.
 //!
@@ -19,7 +19,7 @@ use super::moving_book::{MovingBook, Pace, START_ROWS, START_VECTORS};
 use super::places::{Places, looked_up};
 use super::quantized::{check_codes, cut, is_default};
 use super::size::LatentSize;
-use crate::batch::{Batch, Latent, LatentShape, Noise, Support};
+use crate::batch::{Batch, Block, Latent, LatentShape, Noise, Support};
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::density::{Density, Indices};
@@ -92,9 +92,13 @@ impl Settings<dyn Posterior> for ResidualSettings {
             return Err(ConfigError::value("dropout", what, "give a number from 0 to 1"));
         }
         let shape = self.latent.shape(context)?;
-        let (_, mut block) = cut(shape, self.width)?;
-        block.insert(0, self.stages);
-        context.latent = LatentShape::block("z", block, Support::Index(self.codes));
+        let (_, shape_of_stage) = cut(shape, self.width)?;
+        let stage = |stage| Block {
+            name: if self.stages == 1 { "z".into() } else { format!("stage{stage}") },
+            shape: shape_of_stage.clone(),
+            support: Support::Index(self.codes),
+        };
+        context.latent = LatentShape { blocks: (1..=self.stages).map(stage).collect() };
         (context.heads, context.features) = (shape, shape);
         Ok(())
     }
