@@ -91,6 +91,17 @@ POSTERIORS = {
     "bits": {"preset": "bit-ae", "network__hidden": [9], "posterior__latent": 5},
     "iaf": {"preset": "iaf-vae", "network__hidden": [9], "posterior__hidden": [11], "posterior__context": 4},
     "quantized": {"preset": "vq-vae", "posterior__codes": 8, "network__channels": [4, 8]},
+    "fsq": {"preset": "fsq-vae", "posterior__levels": [4, 3], "network__channels": [4, 8]},
+    "cosine": {
+        "preset": "vq-vae",
+        "posterior__codes": 8,
+        "posterior__distance": "cosine",
+        "network__channels": [4, 8],
+    },
+    "lfq": {"preset": "lfq-vae", "posterior__signs": 4, "network__channels": [4, 8]},
+    "bsq": {"preset": "bsq-vae", "posterior__signs": 4, "network__channels": [4, 8]},
+    "simvq": {"preset": "simvq-vae", "posterior__codes": 8, "network__channels": [4, 8]},
+    "residual": {"preset": "residual-vq-vae", "posterior__codes": 8, "network__channels": [4, 8]},
     "blocks": {
         "posterior__kind": "blocks",
         "posterior__blocks__z": {"kind": "diagonal-normal", "latent": 3},

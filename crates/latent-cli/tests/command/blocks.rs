@@ -56,6 +56,14 @@ fn quantized() -> &'static Path {
     FOLDER.get_or_init(|| trained(line, &[])).path()
 }
 
+/// Two stages of 7 × 7 indices of 8 codes.
+fn residual() -> &'static Path {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let line = "--preset residual-vq-vae --set posterior.codes=8 --set posterior.stages=2 \
+                --set posterior.latent.channels=4 --set network.channels=[4,8,8]";
+    FOLDER.get_or_init(|| trained(line, &[])).path()
+}
+
 fn matrix(path: &Path, width: usize) -> Array {
     Array::matrix(read_matrix(path, width).expect("a matrix"), width)
 }
@@ -296,7 +304,9 @@ fn codes_of_a_book_are_judged() {
     assert!(has(likelihood, "elbo"), "{likelihood}");
     assert!(absent(likelihood).contains("exact log P(X)"), "{}", absent(likelihood));
     let latents = section(&sections, "latents");
-    assert!(has(latents, "codes_used") && has(latents, "perplexity"), "{latents}");
+    for what in ["codes_used", "dead_codes", "perplexity"] {
+        assert!(has(latents, what), "{what}: {latents}");
+    }
     assert!(!absent(latents).contains("perplexity"), "{}", absent(latents));
     // What the run's log counts on the validation rows.
     let log = fs::read_to_string(quantized().join("run/metrics.jsonl")).expect("a log");
@@ -311,4 +321,30 @@ fn codes_of_a_book_are_judged() {
         (1.0..=8.0).contains(&perplexity) && last["codes_used"].as_f64().is_some_and(|n| n <= 8.0),
         "{last}"
     );
+}
+
+#[test]
+fn indices_of_stages_are_whole_numbers_and_each_book_is_judged() {
+    let _alone = alone();
+    let at = residual();
+    let whole = |codes: &Array| {
+        codes.values.iter().all(|v| v.fract() == 0.0 && (0.0..8.0).contains(v)) && !codes.values.is_empty()
+    };
+    let z = decoded_is_reconstructed(at, 98, false);
+    assert!(whole(&z), "{:?}", z.values);
+    succeed(at, "fit-sampler run --sampler autoregressive --set steps=30 --set hidden=[32]");
+    assert!(whole(&drawn(at, "autoregressive")));
+    succeed(at, "sample run --sampler autoregressive --count 9 --out a.npy");
+    succeed(at, "sample run --sampler prior --count 9 --out p.png");
+    succeed(at, "score run --k 2 --out s.csv");
+    succeed(at, "interpolate run --count 2 --steps 4 --out between.png");
+    succeed(at, "traverse run --dims 2 --steps 3 --out t.png");
+    succeed(at, "inspect run");
+    let sections = evaluated(at, "--sections likelihood,latents");
+    let latents = section(&sections, "latents");
+    for stage in ["stage1", "stage2"] {
+        for what in ["codes_used", "dead_codes", "perplexity"] {
+            assert!(has(latents, &format!("{what}:{stage}")), "{what} of {stage}: {latents}");
+        }
+    }
 }

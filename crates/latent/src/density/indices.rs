@@ -15,8 +15,19 @@ pub struct Indices {
     pub index: Tensor<2>,
     /// What the decoder sees, `[n, features]`, with the surrogate's gradient; none for what it sees of stored codes.
     pub features: Option<Tensor<2>>,
-    /// ‖f(x) − sg\[z\]‖² of each row, `[n]`.
-    pub commitment: Tensor<1>,
+    /// ‖f(x) − sg\[z\]‖² of each row, `[n]`; none where nothing has to be held near to its code.
+    pub commitment: Option<Tensor<1>>,
+    /// ‖sg\[f(x)\] − z‖² of each row, `[n]`, where gradients move the book.
+    pub codebook: Option<Tensor<1>>,
+    /// What [`Density::sign_odds`] says, `[n, dims, signs]`.
+    pub odds: Option<Tensor<3>>,
+}
+
+impl Indices {
+    /// Indices that the decoder sees as it sees stored ones.
+    pub fn new(index: Tensor<2>) -> Self {
+        Self { index, features: None, commitment: None, codebook: None, odds: None }
+    }
 }
 
 impl Density for Indices {
@@ -39,14 +50,24 @@ impl Density for Indices {
     }
 
     fn commitment(&self) -> Option<Tensor<1>> {
-        Some(self.commitment.clone())
+        self.commitment.clone()
+    }
+
+    fn codebook(&self) -> Option<Tensor<1>> {
+        self.codebook.clone()
+    }
+
+    fn sign_odds(&self) -> Option<Tensor<3>> {
+        self.odds.clone()
     }
 
     fn rows(&self, rows: &[usize]) -> Box<dyn Density> {
         Box::new(Self {
             index: pick(&self.index, rows),
             features: self.features.as_ref().map(|features| pick(features, rows)),
-            commitment: pick(&self.commitment, rows),
+            commitment: self.commitment.as_ref().map(|commitment| pick(commitment, rows)),
+            codebook: self.codebook.as_ref().map(|codebook| pick(codebook, rows)),
+            odds: self.odds.as_ref().map(|odds| pick(odds, rows)),
         })
     }
 
@@ -54,7 +75,9 @@ impl Density for Indices {
         Box::new(Self {
             index: self.index.clone(),
             features: self.features.clone().map(Tensor::detach),
-            commitment: self.commitment.clone().detach(),
+            commitment: self.commitment.clone().map(Tensor::detach),
+            codebook: self.codebook.clone().map(Tensor::detach),
+            odds: self.odds.clone().map(Tensor::detach),
         })
     }
 

@@ -95,6 +95,17 @@ pub trait Density: Any + Send + Sync {
         None
     }
 
+    /// ‖sg\[f(x)\] − z‖² of each row, `[n]`: what moves a book of codes to the encoder's outputs. None where gradients move no book.
+    fn codebook(&self) -> Option<Tensor<1>> {
+        None
+    }
+
+    /// ‖u − c⁻‖² − ‖u − c⁺‖² of each sign behind each index, `[n, dims, signs]`: how much nearer the encoder is to the one than to
+    /// the other. None where no signs stand behind indices.
+    fn sign_odds(&self) -> Option<Tensor<3>> {
+        None
+    }
+
     /// Named tensors for a search after the first bad number.
     fn parameters(&self) -> Vec<(&'static str, Tensor<2>)>;
 }

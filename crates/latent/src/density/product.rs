@@ -106,6 +106,10 @@ impl Density for Product {
         self.parts.iter().filter_map(|part| part.density.commitment()).reduce(|sum, part| sum + part)
     }
 
+    fn codebook(&self) -> Option<Tensor<1>> {
+        self.parts.iter().filter_map(|part| part.density.codebook()).reduce(|sum, part| sum + part)
+    }
+
     fn parameters(&self) -> Vec<(&'static str, Tensor<2>)> {
         self.parts.iter().flat_map(|part| part.density.parameters()).collect()
     }

@@ -14,6 +14,8 @@
 
 mod adversarial;
 mod capacity;
+mod code_entropy;
+mod codebook;
 mod commitment;
 mod density_ratio;
 mod dip;
@@ -34,6 +36,8 @@ use burn::tensor::Tensor;
 
 pub use adversarial::AdversarialSettings;
 pub use capacity::CapacitySettings;
+pub use code_entropy::CodeEntropySettings;
+pub use codebook::CodebookSettings;
 pub use commitment::CommitmentSettings;
 pub use density_ratio::DensityRatioSettings;
 pub use dip::{DipSettings, Of};
@@ -103,6 +107,8 @@ pub fn terms() -> Axis<TermSettings> {
         .with::<mmd::MmdSettings>()
         .with::<sliced::SlicedWassersteinSettings>()
         .with::<commitment::CommitmentSettings>()
+        .with::<codebook::CodebookSettings>()
+        .with::<code_entropy::CodeEntropySettings>()
         .with::<adversarial::AdversarialSettings>()
         .with::<edges::EdgesSettings>()
         .with::<texture::TextureSettings>()

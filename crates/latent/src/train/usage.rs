@@ -2,7 +2,8 @@
 //!
 //! perplexity = exp(−Σ_i p_i ln p_i),  p_i the share of index i over all places and rows
 //!
-//! It is 1 where one code stands for everything, and the size of the book where all are used alike.
+//! It is 1 where one code stands for everything, and the size of the book where all are used alike. A code that no place has is
+//! dead.
 
 use super::Line;
 
@@ -25,7 +26,7 @@ pub(super) fn shares(codes: &[f32], size: usize) -> Vec<f32> {
     shares
 }
 
-/// Adds perplexity and the share of codes in use to a validation, for each block of indices.
+/// Adds perplexity and how many codes are in use and how many are dead to a validation, for each block of indices.
 pub(super) fn summarise(line: &mut Line) {
     let mut found = Vec::new();
     for (name, shares) in &line.series {
@@ -35,6 +36,7 @@ pub(super) fn summarise(line: &mut Line) {
         let of = |what: &str| if block == "z" { what.to_string() } else { format!("{what} of {block}") };
         found.push((of("perplexity"), entropy.exp()));
         found.push((of("codes_used"), used));
+        found.push((of("dead_codes"), shares.len() as f64 - used));
     }
     found.into_iter().for_each(|(name, value)| line.push(&name, value));
 }
@@ -54,7 +56,9 @@ mod tests {
             |name: &str, wanted: f64| assert!((line.get(name).unwrap() - wanted).abs() < 1e-6, "{name}");
         near("perplexity", 4.0);
         near("codes_used", 4.0);
+        near("dead_codes", 4.0);
         near("perplexity of word", 1.0);
         near("codes_used of word", 1.0);
+        near("dead_codes of word", 7.0);
     }
 }

@@ -16,7 +16,7 @@ const X: usize = 4;
 const ROWS: usize = 5;
 
 /// Pairs of a posterior and a prior that go together.
-const PAIRS: [(&str, &str); 22] = [
+const PAIRS: [(&str, &str); 29] = [
     ("kind = 'point', latent = 2", "kind = 'standard-normal'"),
     ("kind = 'point', latent = 2, unit_interval = true", "kind = 'uniform'"),
     ("kind = 'diagonal-normal', latent = 3", "kind = 'standard-normal'"),
@@ -43,6 +43,16 @@ const PAIRS: [(&str, &str); 22] = [
     ("kind = 'bits', latent = 3, gradient = 'relaxed'", "kind = 'bits'"),
     ("kind = 'bits', latent = 3", "kind = 'vamp', components = 3"),
     ("kind = 'quantized', latent = 4, codes = 3, width = 2", "kind = 'categorical', learned = true"),
+    (
+        "kind = 'quantized', latent = 4, codes = 3, width = 2, distance = 'cosine', gradient = 'rotation'",
+        "kind = 'categorical'",
+    ),
+    ("kind = 'fsq', latent = 2, levels = [3, 4]", "kind = 'categorical', learned = true"),
+    ("kind = 'lfq', latent = 2, signs = 3", "kind = 'categorical'"),
+    ("kind = 'lfq', latent = 2, signs = 3, sphere = true", "kind = 'categorical', learned = true"),
+    ("kind = 'simvq', latent = 4, codes = 3, width = 2", "kind = 'categorical'"),
+    ("kind = 'residual', latent = 4, codes = 3, width = 2, stages = 3", "kind = 'categorical'"),
+    ("kind = 'residual', latent = 2, codes = 3, stages = 2, dropout = 1.0", "kind = 'categorical'"),
     (
         "kind = 'iaf', hidden = [5], context = 2, base = { kind = 'diagonal-normal', latent = 3 }",
         "kind = 'mixture', components = 3",
@@ -184,6 +194,10 @@ fn maps_are_codes_like_any_other() {
             "kind = 'standard-normal'",
         ),
         (format!("kind = 'quantized', codes = 3, {map}"), "kind = 'categorical'"),
+        (format!("kind = 'fsq', levels = [3, 4], {map}"), "kind = 'categorical'"),
+        (format!("kind = 'lfq', signs = 3, {map}"), "kind = 'categorical'"),
+        (format!("kind = 'simvq', codes = 3, {map}"), "kind = 'categorical'"),
+        (format!("kind = 'residual', codes = 3, stages = 2, {map}"), "kind = 'categorical'"),
         (format!("kind = 'bits', {map}"), "kind = 'bits'"),
     ] {
         let text = format!(

@@ -5,12 +5,18 @@
 //! `cargo test --release --test members -- --nocapture` prints what was measured.
 
 mod adversarial;
+mod books;
 mod common;
 mod conditional;
 mod densities;
 mod flows;
+mod fsq;
 mod iaf;
+mod lfq;
 mod likelihoods;
+mod quantisers;
 mod quantized;
+mod residual;
+mod simvq;
 mod spatial;
 mod vamp;

@@ -38,11 +38,11 @@ const MAPS: &str = "
     objective.terms = { distortion = {}, rate = {}, commitment = { weight = 0.25 } }
 ";
 
-fn two() -> Facts {
+pub fn two() -> Facts {
     facts(vector(3), ValueKind::Real)
 }
 
-fn images() -> Facts {
+pub fn images() -> Facts {
     facts(latent::data::SampleShape::Image { channels: 1, height: 8, width: 8 }, ValueKind::Real)
 }
 
@@ -54,19 +54,19 @@ fn made(text: &str, facts: &Facts) -> Made {
     made
 }
 
-fn rows(count: usize, features: usize) -> Batch {
+pub fn rows(count: usize, features: usize) -> Batch {
     batch(normals(Key::from_seed(9), count * features), features)
 }
 
 /// Which of `book` (rows of `width`) is nearest.
-fn nearest(book: &[f64], width: usize, vector: &[f64]) -> usize {
+pub fn nearest(book: &[f64], width: usize, vector: &[f64]) -> usize {
     let distance = |e: &[f64]| e.iter().zip(vector).map(|(e, v)| (e - v).powi(2)).sum::<f64>();
     let all: Vec<f64> = book.chunks(width).map(distance).collect();
     (0..all.len()).min_by(|&a, &b| all[a].total_cmp(&all[b])).unwrap()
 }
 
 /// The vectors of rows of maps, channel-major, or of rows that are vectors side by side.
-fn vectors(outputs: &[f64], places: usize, width: usize, maps: bool) -> Vec<Vec<f64>> {
+pub fn vectors(outputs: &[f64], places: usize, width: usize, maps: bool) -> Vec<Vec<f64>> {
     let at = |row: &[f64], place: usize, k: usize| {
         if maps { row[k * places + place] } else { row[place * width + k] }
     };
@@ -77,7 +77,7 @@ fn vectors(outputs: &[f64], places: usize, width: usize, maps: bool) -> Vec<Vec<
 }
 
 /// y = tanh(x W₀ + b₀) W₁ + b₁ of one row.
-fn mlp(made: &Made, of: &str, x: &[f64]) -> Vec<f64> {
+pub fn mlp(made: &Made, of: &str, x: &[f64]) -> Vec<f64> {
     let affine = |layer: usize, x: &[f64]| {
         let (w, b) = (made.get(&format!("{of}.{layer}.weight")), made.get(&format!("{of}.{layer}.bias")));
         let n = b.len();
@@ -186,7 +186,7 @@ fn the_nearest_code_is_the_nearest_in_either_layout() {
 }
 
 /// The gradient of a function of the encoder's outputs, there.
-fn gradient_at_outputs(
+pub fn gradient_at_outputs(
     made: &Made,
     x: &Batch,
     outputs: &[f64],
@@ -321,7 +321,7 @@ impl Book {
     }
 }
 
-fn task(text: &str, facts: &Facts) -> Autoencoder {
+pub fn task(text: &str, facts: &Facts) -> Autoencoder {
     let made = made(text, facts);
     let mut task = Autoencoder::new(made.model, made.weights, made.objective);
     // The moving sums belong to the book.
@@ -334,13 +334,13 @@ fn task(text: &str, facts: &Facts) -> Autoencoder {
     task
 }
 
-fn moment(step: u64) -> Moment {
+pub fn moment(step: u64) -> Moment {
     let progress = Progress { step, steps_per_epoch: 10, total: 100 };
     Moment { progress: Some(progress), key: Key::from_seed(77).fold("step").fold(step) }
 }
 
 /// What a step records, computed in that many parts, as training does.
-fn recorded(task: &Autoencoder, batch: &Batch, moment: Moment, parts: usize) -> Kept {
+pub fn recorded(task: &Autoencoder, batch: &Batch, moment: Moment, parts: usize) -> Kept {
     let mut kept = Kept::default();
     let player = &task.players()[0];
     for part in 0..parts {
@@ -403,7 +403,7 @@ fn parts_of_a_batch_move_the_book_as_the_whole_does() {
 }
 
 /// Three kinds of stripes on images of 8 × 8.
-fn stripes() -> Memory {
+pub fn stripes() -> Memory {
     let noise = normals(Key::from_seed(2), 160 * 64);
     let pixel = |i: usize| {
         let (row, at) = (i / 64, i % 64);

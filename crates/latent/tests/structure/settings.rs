@@ -226,7 +226,10 @@ fn hints_lead_to_the_key_that_was_meant() {
         ("data.binarise=static", "did you mean `data.binarize`?"),
         ("patiense=3", "did you mean `train.patience`?"),
         ("trian.epochs=3", "unknown key `trian` (did you mean `train`?)"),
-        ("posterior.codes=3", "unknown key `posterior.codes`: only posterior.kind = \"quantized\" has it"),
+        (
+            "posterior.codes=3",
+            "unknown key `posterior.codes`: only posterior.kind = \"quantized\" or posterior.kind = \"simvq\" or posterior.kind = \"residual\" has it",
+        ),
         (
             "objective.terms.rate.scales=[1.0]",
             "only objective.terms.rate.kind = \"mmd\" or objective.terms.rate.kind = \"edges\"",

@@ -32,6 +32,12 @@ fn configuration(kind: &str) -> (&'static str, &'static str) {
             "posterior={kind='quantized', codes=8, revive=0.6, decay=0.9, latent={channels=4, factor=4}}
             network.channels=[4, 8]",
         ),
+        // A book a stage, and rows that see the first stages alone.
+        "stages" => (
+            "residual-vq-vae",
+            "posterior={kind='residual', stages=2, codes=8, revive=0.6, decay=0.9, latent={channels=4, factor=4}}
+            network.channels=[4, 8]",
+        ),
         "critic" => (
             "wae-gan",
             "network={kind='conv', channels=[6, 6]}
@@ -107,6 +113,11 @@ fn ends_as_if_left_alone(kind: &str, state: &[&str]) {
 #[test]
 fn a_book_goes_on() {
     ends_as_if_left_alone("book", &["posterior.book", "posterior.counts", "posterior.sums"]);
+}
+
+#[test]
+fn books_of_stages_go_on() {
+    ends_as_if_left_alone("stages", &["posterior.0.book", "posterior.1.counts", "posterior.1.sums"]);
 }
 
 #[test]

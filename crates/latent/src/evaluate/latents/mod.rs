@@ -415,6 +415,12 @@ fn discrete_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> R
                 .note("vectors of the book that some place of some row is nearest to")
                 .within(format!("n = {n}")),
         );
+        let dead = Estimate::exact((size - used.codes.min(size)) as f64);
+        section.add(
+            Measure::new(&of("dead_codes"), "dead codes", "", dead, n, Better::Lower)
+                .note(format!("of {size}: no place of any row has them"))
+                .within(format!("n = {n}")),
+        );
         let title = "perplexity of the book";
         section.add(
             Measure::new(&of("perplexity"), title, "codes", used.perplexity, n, Better::Higher)

@@ -5,24 +5,36 @@
 
 mod bits;
 mod blocks;
+mod book;
 mod diagonal_normal;
 mod flow;
+mod fsq;
 mod full_normal;
 mod iaf;
+mod lfq;
+mod moving_book;
+mod places;
 mod point;
 mod quantized;
+mod residual;
+mod simvq;
 mod size;
 
 use burn::tensor::Tensor;
 
 pub use bits::{BitsSettings, Surrogate};
 pub use blocks::BlocksSettings;
+pub use book::{Distance, Passage};
 pub use diagonal_normal::DiagonalNormalSettings;
 pub use flow::FlowSettings;
+pub use fsq::FsqSettings;
 pub use full_normal::FullNormalSettings;
 pub use iaf::IafSettings;
+pub use lfq::LfqSettings;
 pub use point::PointSettings;
 pub use quantized::QuantizedSettings;
+pub use residual::ResidualSettings;
+pub use simvq::SimVqSettings;
 pub use size::LatentSize;
 
 use super::View;
@@ -87,4 +99,8 @@ pub fn posteriors() -> Axis<PosteriorSettings> {
         .with::<flow::FlowSettings>()
         .with::<iaf::IafSettings>()
         .with::<quantized::QuantizedSettings>()
+        .with::<fsq::FsqSettings>()
+        .with::<lfq::LfqSettings>()
+        .with::<simvq::SimVqSettings>()
+        .with::<residual::ResidualSettings>()
 }
