@@ -20,7 +20,7 @@ pub struct Batch {
     pub content: Vec<u64>,
     /// What the model is told beside x, `[n, conditions]`.
     pub condition: Option<Tensor<2>>,
-    /// The class of each row.
+    /// The class of each row; among rows to train on [`UNKNOWN_CLASS`](crate::data::UNKNOWN_CLASS) where nothing is known of it.
     pub labels: Option<Vec<u32>>,
     /// 1 where x was observed, 0 where it is missing, `[n, features]`.
     pub mask: Option<Tensor<2>>,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use latent::Model;
 use latent::data::{Data, Split};
 use latent::evaluate::features::Features;
@@ -42,8 +42,9 @@ earlier calls stay there while the model and the rows are the same; one that is 
 #[command(after_help = format!("{EXAMPLES}\n\nSections:\n{}", known_sections()))]
 #[command(mut_arg("run", |run| run.help("A run folder")))]
 #[command(mut_arg("seed", |seed| seed.help("What every draw descends from")))]
-#[command(mut_arg("given", |given| given.requires("data").help(
-    "What rows of --data are told that don't say it themselves, such as label=Trouser"
+#[command(group(ArgGroup::new("other").multiple(true).args(["data", "against"])))]
+#[command(mut_arg("given", |given| given.requires("other").help(
+    "What rows of --data and --against are told that don't say it themselves, such as label=Trouser"
 )))]
 pub struct Evaluate {
     /// Held-out rows; by default the test split of the model's own data

@@ -2,6 +2,7 @@
 //!
 //! One program, so that it links once and its runs are trained once; one file a subject.
 
+mod attributes;
 mod bad_input;
 mod blocks;
 mod commands;

@@ -2,6 +2,7 @@
 //! over the DevTools protocol. Where there is no Chromium, the tests of the page say so and end.
 
 mod abuse;
+mod bring;
 mod browser;
 mod page;
 mod served;

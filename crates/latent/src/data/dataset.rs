@@ -208,7 +208,7 @@ const MOST_CLASSES: usize = 65_536;
 
 impl Labels {
     /// The class of a row that nothing is known of.
-    pub(crate) const UNKNOWN: u32 = u32::MAX;
+    pub(crate) const UNKNOWN: u32 = super::UNKNOWN_CLASS;
 
     /// Numbers each distinct name, in numerical order where all are integers, else alphabetically; no name at all is of no
     /// known class.

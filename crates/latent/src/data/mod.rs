@@ -61,6 +61,7 @@ mod values;
 mod walk;
 mod write;
 
+pub(crate) use classes::find as find_class;
 pub use condition::Attribute;
 pub(crate) use condition::values_told;
 pub use constant::Constant;
@@ -83,6 +84,9 @@ pub use write::{
 };
 
 use serde::{Deserialize, Serialize};
+
+/// The class of a row to train on that nothing is known of.
+pub const UNKNOWN_CLASS: u32 = u32::MAX;
 
 /// The shape of one sample. Row-major; an image is stored channel, row, column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,7 +254,8 @@ pub struct Rows {
     /// A number for what each held-out row holds, that the noise which it is scored with is keyed by; empty where ids are
     /// used: in training, and for data without a seed of its own.
     pub content: Vec<u64>,
-    /// The class of each row; empty where the data has no labels.
+    /// The class of each row; empty where the data has no labels. Not all of some rows known: empty, but for rows to train on,
+    /// which have [`UNKNOWN_CLASS`] there.
     pub labels: Vec<u32>,
     /// What the model is told beside x, `[rows, conditions]` with [`Facts::condition_width`] numbers a row;
     /// empty without conditions.

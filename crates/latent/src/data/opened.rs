@@ -6,7 +6,7 @@ use super::condition;
 use super::dataset::{Dataset, Labels};
 use super::rows::Preparation;
 use super::scan::Audit;
-use super::{DataError, Facts, Rows, Split, known};
+use super::{DataError, Facts, Rows, Split, UNKNOWN_CLASS, known};
 
 /// A data set cut into train, validation and test.
 pub struct Data {
@@ -86,8 +86,16 @@ impl Data {
         self.ids(split).iter().map(|id| self.label(*id)).collect()
     }
 
+    /// What is told of the row with that id, as [`Facts::condition`] has it: the place of a class, a standardised number, or NaN
+    /// where it is unknown; empty for a row that is none of these.
+    pub fn told(&self, id: u64) -> Vec<f32> {
+        let source = self.source(id);
+        source.told.iter().filter_map(|values| values.get((id - source.first) as usize).copied()).collect()
+    }
+
     /// Rows to train on: as [`rows`](Self::rows), with each attribute of the condition hidden by chance, as
-    /// `data.condition_dropout` has it. What is hidden is a function of the row and the epoch.
+    /// `data.condition_dropout` has it, and with the classes that are known where not all are. What is hidden is a function of the
+    /// row and the epoch.
     pub(super) fn rows_to_learn(
         &self,
         split: Split,
@@ -95,6 +103,9 @@ impl Data {
         epoch: u64,
     ) -> Result<Rows, DataError> {
         let mut rows = self.rows(split, positions, epoch)?;
+        if split == Split::Train && rows.labels.is_empty() && !self.facts.classes.is_empty() {
+            rows.labels = rows.ids.iter().map(|&id| self.label(id).unwrap_or(UNKNOWN_CLASS)).collect();
+        }
         let dropout = self.preparation.condition_dropout;
         let width = self.facts.condition_width();
         if split != Split::Train || dropout == 0.0 || width == 0 {

@@ -7,8 +7,8 @@
 //! | orientation | 40 from 0 to 2π, both ends included as in dSprites, so that the last repeats the first |
 //! | x, y | 32 each, from 16 to 48 pixels |
 //!
-//! Every combination is one row, 3 · 6 · 40 · 32 · 32 = 737 280 in all, the last factor fastest; the shape is the label. A
-//! pixel is white where its middle lies within the shape. The outlines are our own: the numbers of dSprites' factors, not
+//! Every combination is one row, 3 · 6 · 40 · 32 · 32 = 737 280 in all, the last factor fastest; the shape is the label, and the
+//! other factors are numbers from 0 that `data.condition` may name. A pixel is white where its middle lies within the shape. The outlines are our own: the numbers of dSprites' factors, not
 //! its pixels.
 //!
 //! Reference: Matthey et al., *dSprites: Disentanglement testing Sprites dataset* (2017).
@@ -115,6 +115,8 @@ impl Outline {
 /// All rows, none of them in memory.
 pub(crate) struct Shapes {
     labels: Labels,
+    /// The factors that are told beside x, by name.
+    told: Vec<(String, Vec<f64>)>,
 }
 
 impl Shapes {
@@ -129,7 +131,11 @@ impl Shapes {
         }
         let classes = CLASSES.map(String::from).to_vec();
         let of = (0..ROWS).map(|row| factors_of_row(row)[0]).collect();
-        Ok(Self { labels: Labels { classes, of } })
+        let told = settings.condition.iter().filter_map(|name| {
+            let factor = FACTORS.iter().position(|(known, _)| known == name).filter(|&factor| factor > 0)?;
+            Some((name.clone(), (0..ROWS).map(|row| f64::from(factors_of_row(row)[factor])).collect()))
+        });
+        Ok(Self { labels: Labels { classes, of }, told: told.collect() })
     }
 }
 
@@ -156,6 +162,14 @@ impl Dataset for Shapes {
 
     fn labels(&self) -> Option<&Labels> {
         Some(&self.labels)
+    }
+
+    fn numbers(&self, name: &str) -> Option<&[f64]> {
+        self.told.iter().find(|(known, _)| known == name).map(|(_, values)| &values[..])
+    }
+
+    fn number_names(&self) -> Vec<String> {
+        FACTORS.iter().skip(1).map(|(name, _)| name.to_string()).collect()
     }
 
     fn read(&self, row: u64, values: &mut [f64]) -> Result<(), DataError> {

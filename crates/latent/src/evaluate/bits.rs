@@ -5,16 +5,21 @@
 //! I(z_j; y) is the mutual information of the likelier value of the bit and the class, from counts.
 
 use burn::tensor::Tensor;
+use toml::Value;
 
 use super::report::{About, Book};
 use super::{Terms, information};
 use crate::array::Array;
 use crate::batch::{Latent, Support};
+use crate::config::parse_table;
 use crate::data::{Rows, Split};
 use crate::device::host_f64;
 use crate::error::Result;
 use crate::figure::{Section, Table, traversal};
 use crate::generate::{Observe, Told, some_rows};
+use crate::member::Named;
+use crate::objective::LabelSettings;
+use crate::proportion::proportion;
 
 /// Rows that bits are judged on.
 const ROWS: usize = 1000;
@@ -42,13 +47,17 @@ pub(super) fn bits(book: &mut Book, about: &About<'_>) -> Result<()> {
     let costs = super::terms(model, data, Split::Validation, ROWS, key)?;
     let classes = &model.facts.classes;
     let labels: &[u32] = if rows.labels.len() == rows.len() { &rows.labels } else { &[] };
-    let table = table(&codes, &explained, &costs, labels, classes);
+    let names = names(about);
+    let table = table(&codes, &explained, &costs, labels, classes, &names);
     let mut section = Section::new("What the bits say").paragraph(
         "Likelihood picks the bits that explain most of a row, not those that have a name: a bit may know no class at all and be \
          worth its nats. What a bit explains is what a row loses when that bit is taken from another row.",
     );
     if !labels.is_empty() {
         section = section.paragraph(in_words(&codes, labels));
+        if !names.is_empty() {
+            section = section.paragraph(agreement(&codes, labels, classes, &names));
+        }
     }
     section = section.table(table);
     if model.facts.shape.is_image() {
@@ -88,8 +97,54 @@ fn explained(about: &About<'_>, rows: &Rows, codes: &Array, shown: usize) -> Vec
     lost.into_iter().map(|lost| lost / rows.len().max(1) as f64).collect()
 }
 
+/// A bit that labels have taught: its column, and the class in which it is 1.
+type Name = (usize, u32);
+
+/// The bits that terms of the kind `label` have taught.
+fn names(about: &About<'_>) -> Vec<Name> {
+    let terms = about.run.objective.get("terms").and_then(Value::as_table).into_iter().flatten();
+    let labels = terms
+        .filter_map(|(_, term)| term.as_table())
+        .filter(|term| term.get("kind").and_then(Value::as_str) == Some(LabelSettings::KIND));
+    let of = |term: &toml::Table| {
+        let mut own = term.clone();
+        ["kind", "weight", "schedule"].into_iter().for_each(|key| drop(own.remove(key)));
+        let settings: LabelSettings = parse_table(&own, "").ok()?;
+        settings.named(&about.model.facts, &about.model.functions.latent).ok()
+    };
+    labels.filter_map(of).flatten().collect()
+}
+
+/// How often each bit that has a name says what it means.
+fn agreement(codes: &Array, labels: &[u32], classes: &[String], names: &[Name]) -> String {
+    let each = names.iter().map(|&(bit, class)| {
+        let right = (0..codes.rows()).filter(|&row| (codes.row(row)[bit] > 0.5) == (labels[row] == class));
+        let share = proportion(right.count(), codes.rows());
+        let class = classes.get(class as usize).map_or("?", String::as_str);
+        format!(
+            "z{} ({class}) in {:.1} % [{:.1}, {:.1}]",
+            bit + 1,
+            100.0 * share.value,
+            100.0 * share.low,
+            100.0 * share.high
+        )
+    });
+    format!(
+        "Labels of training rows have given bits a name. On these rows, whose labels were not seen, a bit is 1 in its class and 0 in \
+         the others: {}.",
+        each.collect::<Vec<_>>().join(", ")
+    )
+}
+
 /// A row a bit: how often it is 1, what it explains and costs, what it says of the class, and how often it is 1 in each.
-fn table(codes: &Array, explained: &[f64], costs: &Terms, labels: &[u32], classes: &[String]) -> Table {
+fn table(
+    codes: &Array,
+    explained: &[f64],
+    costs: &Terms,
+    labels: &[u32],
+    classes: &[String],
+    names: &[Name],
+) -> Table {
     let percent = |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.0}", 100.0 * share));
     let share = |bit: usize, of: &dyn Fn(usize) -> bool| {
         let rows: Vec<usize> = (0..codes.rows()).filter(|&row| of(row)).collect();
@@ -104,10 +159,14 @@ fn table(codes: &Array, explained: &[f64], costs: &Terms, labels: &[u32], classe
     if named {
         header.extend(classes.iter().map(|class| format!("1 in {class}, %")));
     }
+    let called = |bit: usize| {
+        let name =
+            names.iter().find(|(named, _)| *named == bit).and_then(|(_, class)| classes.get(*class as usize));
+        format!("z{}{}", bit + 1, name.map(|name| format!(" ({name})")).unwrap_or_default())
+    };
     let rows = explained.iter().enumerate().map(|(bit, explained)| {
         let cost = costs.rate_per_dimension.get(bit).map_or("–".into(), |rate| format!("{rate:.2}"));
-        let mut row =
-            vec![format!("z{}", bit + 1), percent(share(bit, &|_| true)), format!("{explained:.1}"), cost];
+        let mut row = vec![called(bit), percent(share(bit, &|_| true)), format!("{explained:.1}"), cost];
         if !labels.is_empty() {
             row.push(format!(
                 "{:.2}",

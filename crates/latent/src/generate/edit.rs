@@ -29,7 +29,7 @@ use crate::store::{StoreError, TensorFile};
 pub struct Direction {
     /// v, from the mean code of one group to that of the other, `[dims]`: finite and not 0.
     vector: Vec<f32>,
-    /// How many rows the two means are of.
+    /// How many rows the two means are of; twice the same where it is along a number of theirs.
     rows: [usize; 2],
 }
 
@@ -42,7 +42,7 @@ const MOST_ROWS: usize = 10_000;
 /// Rows that are read and encoded at once.
 const PART: usize = 512;
 
-fn refused(what: impl Into<String>, remedy: impl Into<String>) -> super::GenerateError {
+pub(super) fn refused(what: impl Into<String>, remedy: impl Into<String>) -> super::GenerateError {
     ModelError::Foreign { what: what.into(), remedy: remedy.into() }.into()
 }
 
@@ -63,12 +63,17 @@ impl Direction {
             }
             means.push(mean);
         }
-        let vector: Vec<f32> = means[0].iter().zip(&means[1]).map(|(a, b)| (b - a) as f32).collect();
+        let vector = means[0].iter().zip(&means[1]).map(|(a, b)| (b - a) as f32).collect();
+        Self::new(vector, [from.rows(), to.rows()])
+    }
+
+    /// A direction of so many rows, if it is one.
+    pub(super) fn new(vector: Vec<f32>, rows: [usize; 2]) -> Result<Self> {
         if vector.iter().all(|v| *v == 0.0) || vector.iter().any(|v| !v.is_finite()) {
             let what = "the codes of both groups have the same mean, or are no numbers: no direction tells them apart";
             return Err(refused(what, "give two groups of different rows, of a model that isn't collapsed"));
         }
-        Ok(Self { vector, rows: [from.rows(), to.rows()] })
+        Ok(Self { vector, rows })
     }
 
     /// From the mean code of all other rows to that of the rows with the label `class`.
@@ -241,8 +246,11 @@ impl Direction {
 pub struct Edits {
     /// The rows as they were.
     pub originals: Samples,
-    /// How far each step goes, in standard deviations of codes along the direction; the first is 0.
+    /// How far each step goes, in standard deviations of codes along the direction, or in parts of each row's own way; the first
+    /// is 0.
     pub strengths: Vec<f64>,
+    /// What strengths are of, in words.
+    pub unit: String,
     /// The codes, `rows · steps × dims`, the steps of a row one after another.
     pub codes: Array,
     /// What they decode to, in that order.
@@ -276,10 +284,11 @@ impl Edits {
         columns.extend(self.strengths.iter().skip(1).map(|s| format!("{s:+.2}")));
         let labels = GridLabels {
             title: title.into(),
-            caption:
-                "Above: standard deviations of codes along the direction. Below: how far out the code lies \
-                      (edge: the share of the data's codes nearer to their mean; outside: all are)."
-                    .into(),
+            caption: format!(
+                "Above: {}. Below: how far out the code lies (edge: the share of the data's codes nearer to their mean; outside: \
+                 all are).",
+                self.unit
+            ),
             columns: Some(steps + 1),
             row_labels: names,
             column_labels: columns,
@@ -313,10 +322,7 @@ impl Model {
     /// # Errors
     /// What reading rows says.
     pub fn centres(&self, data: &Data, split: Split) -> Result<(Array, Vec<u32>)> {
-        let mut positions = Key::from_seed(self.seed).fold("centres").permutation(data.len(split));
-        positions.truncate(MOST_ROWS);
-        // In the order of the files, which is the quickest to read.
-        positions.sort_unstable();
+        let positions = self.centred(data, split);
         let (mut values, mut labels) = (Vec::new(), Vec::new());
         for part in positions.chunks(PART) {
             let mut rows = data.rows(split, part, 0)?;
@@ -324,6 +330,15 @@ impl Model {
             labels.append(&mut rows.labels);
         }
         Ok((Array::matrix(values, self.dims()), labels))
+    }
+
+    /// The positions of the rows whose centres [`Model::centres`] takes, in its order.
+    pub fn centred(&self, data: &Data, split: Split) -> Vec<usize> {
+        let mut positions = Key::from_seed(self.seed).fold("centres").permutation(data.len(split));
+        positions.truncate(MOST_ROWS);
+        // In the order of the files, which is the quickest to read.
+        positions.sort_unstable();
+        positions
     }
 
     /// Where the codes of held-out rows of the model's own data are.
@@ -348,7 +363,30 @@ impl Model {
         spread: &Spread,
         strengths: &[f64],
     ) -> Result<Edits> {
+        let each = vec![1.0; rows.len()];
+        let edits = self.edit_each(rows, told, direction, spread, (strengths, &each))?;
+        Ok(Edits { unit: "standard deviations of codes along the direction".into(), ..edits })
+    }
+
+    /// The same where each row has a way of its own, in standard deviations of codes along the direction: `parts` of it are gone.
+    /// A number that should become v* is `(v* − v) · direction.apart(spread)` away under [`Direction::along`].
+    ///
+    /// # Errors
+    /// As [`Model::edit`].
+    pub fn edit_each(
+        &self,
+        rows: &Rows,
+        told: &Told,
+        direction: &Direction,
+        spread: &Spread,
+        (parts, ways): (&[f64], &[f64]),
+    ) -> Result<Edits> {
         self.has_directions()?;
+        if ways.len() != rows.len() {
+            let remedy = "give each row a way".into();
+            let (found, wanted) = (ways.len(), rows.len());
+            return Err(ModelError::Shape { what: "the ways".into(), found, wanted, remedy }.into());
+        }
         for (what, found) in [("the direction", direction.vector.len()), ("the spread", spread.dims())] {
             if found != self.dims() {
                 let remedy = "take those of this model's codes".into();
@@ -360,9 +398,9 @@ impl Model {
         let scale = spread.along(&direction.vector) / direction.length();
         let supports = self.functions.latent.supports();
         let encoded = self.encode(rows)?.mean;
-        let mut values = Vec::with_capacity(strengths.len() * encoded.values.len());
-        for row in 0..encoded.rows() {
-            for strength in strengths {
+        let mut values = Vec::with_capacity(parts.len() * encoded.values.len());
+        for (row, way) in ways.iter().enumerate() {
+            for strength in parts.iter().map(|part| part * way) {
                 let moved = encoded.row(row).iter().zip(&direction.vector).zip(&supports);
                 values.extend(moved.map(|((z, v), support)| {
                     let z = (f64::from(*z) + strength * scale * f64::from(*v)) as f32;
@@ -371,13 +409,14 @@ impl Model {
             }
         }
         let codes = Array::matrix(values, self.dims());
-        let of: Vec<usize> = (0..codes.rows()).map(|code| code / strengths.len().max(1)).collect();
+        let of: Vec<usize> = (0..codes.rows()).map(|code| code / parts.len().max(1)).collect();
         told.is_of(encoded.rows())?;
         let told = told.select(&of);
         let decoded = self.decode_told(&codes, &told, Observe::Mean, Key::from_seed(0))?;
         let places = (0..codes.rows()).map(|code| spread.place(codes.row(code))).collect();
         let originals = Samples::new(rows.x.clone(), &self.facts);
-        Ok(Edits { originals, strengths: strengths.to_vec(), codes, decoded, places })
+        let unit = "parts of each row's own way".to_string();
+        Ok(Edits { originals, strengths: parts.to_vec(), unit, codes, decoded, places })
     }
 }
 

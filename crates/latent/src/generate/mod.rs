@@ -11,12 +11,14 @@
 //! columns    mixed columns: conditions, gaps filled in, cells that surprise
 //! paths      interpolation and traversal
 //! edit       directions between groups of rows, and rows moved along them
+//! attribute  directions toward a number or a word that rows say
 //! spread     where codes are, and how far out one lies
 //! variations draws about one row
 //! survey     what it makes of rows: codes, rate, distortion, error in one pass
 //! sampler/   p̂(z) fitted on codes, and drawn from in the prior's place
 //! ```
 
+mod attribute;
 pub mod columns;
 mod edit;
 mod error;
@@ -33,6 +35,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+pub use attribute::Said;
 pub use edit::{Direction, Edits, strengths};
 pub use error::{GenerateError, Result};
 pub use paths::{Path, Traversed, interpolate, interpolate_pairs, traverse};

@@ -2,13 +2,15 @@
 
 use crate::batch::LatentShape;
 use crate::config::ConfigError;
-use crate::data::{Facts, SampleShape};
+use crate::data::{Data, Facts, SampleShape};
 
 /// Facts and declarations. Each member reads what those before it declared and adds its own.
 #[derive(Clone)]
 pub struct Context<'a> {
     /// What the data is.
     pub facts: &'a Facts,
+    /// The data itself, where a model is built to be trained on it.
+    pub data: Option<&'a Data>,
     /// Where the table of the member under way stands, such as `objective.terms.rate`: for messages.
     pub path: String,
     /// By the likelihood: what the decoder gives.
@@ -111,6 +113,7 @@ impl<'a> Context<'a> {
         let none = SampleShape::Vector { columns: 0 };
         Self {
             facts,
+            data: None,
             path: String::new(),
             outputs: Outputs { shape: none, bias: None },
             latent: LatentShape { blocks: Vec::new() },

@@ -23,6 +23,7 @@ mod distortion;
 mod edges;
 pub mod estimator;
 mod formula;
+mod label;
 mod mmd;
 mod pass;
 mod rate;
@@ -44,6 +45,7 @@ pub use dip::{DipSettings, Of};
 pub use distortion::DistortionSettings;
 pub use edges::EdgesSettings;
 pub use estimator::{Estimator, EstimatorSettings, estimators};
+pub use label::LabelSettings;
 pub use mmd::{Kernel, MmdSettings, mmd};
 pub use pass::Pass;
 pub use rate::RateSettings;
@@ -67,6 +69,11 @@ pub trait Term: Life {
     /// weights are made under the term's path, for training only.
     fn players(&self) -> Vec<Player> {
         Vec::new()
+    }
+
+    /// What a user should know of it before the first step.
+    fn note(&self) -> Option<String> {
+        None
     }
 
     /// Whether what it asks for is what it will ask for in the end.
@@ -109,6 +116,7 @@ pub fn terms() -> Axis<TermSettings> {
         .with::<commitment::CommitmentSettings>()
         .with::<codebook::CodebookSettings>()
         .with::<code_entropy::CodeEntropySettings>()
+        .with::<label::LabelSettings>()
         .with::<adversarial::AdversarialSettings>()
         .with::<edges::EdgesSettings>()
         .with::<texture::TextureSettings>()

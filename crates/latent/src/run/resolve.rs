@@ -7,7 +7,7 @@ use super::layers::no_table;
 use super::suggest::{fit, has_detail, suggestion};
 use super::{FORMAT, Layers, Purpose, Run, preset};
 use crate::config::{ConfigError, check_sizes, merge, parse_table};
-use crate::data::{Facts, ValueKind};
+use crate::data::{Data, Facts, ValueKind};
 use crate::device::Device;
 use crate::member::{Context, Registry};
 use crate::model::posterior::PosteriorSettings;
@@ -46,16 +46,19 @@ impl Checked {
         self.parts.build(&self.run.facts, self.run.seed, device)
     }
 
-    /// Builds the model and what is minimised, whose arrays come after the model's.
+    /// Builds the model and what is minimised, whose arrays come after the model's. Terms look at the training rows' classes in
+    /// `data`; without it all are taken for known.
     ///
     /// # Errors
     /// What only building shows.
     pub fn build_for_training(
         &self,
+        data: Option<&Data>,
         device: &Device,
     ) -> Result<(LatentModel, Weights, Objective), ConfigError> {
         let (model, mut weights) = self.build(device)?;
         let mut context = self.parts.declare(&self.run.facts)?;
+        context.data = data;
         self.objective.declare(&mut context)?;
         let mut init = Init::new(&mut weights, crate::model::weights_key(self.run.seed));
         let objective = self.objective.init(&mut context, &mut init)?;

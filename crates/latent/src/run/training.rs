@@ -337,10 +337,12 @@ fn built(
 ) -> Result<Autoencoder> {
     let run = &checked.run;
     check_outline(&checked.outline()?, run.train.ema > 0.0, memory_limit())?;
-    let (model, weights, objective) = checked.build_for_training(device)?;
+    let (model, weights, objective) = checked.build_for_training(Some(data), device)?;
     if View::evaluation(&model, &weights).rate_is_exact() == Some(false) {
         note("rate: a mean over draws, as this posterior and prior have no closed form".into());
     }
+    let terms = objective.terms.iter().filter_map(|term| Some((&term.name, term.term.note()?)));
+    terms.for_each(|(name, said)| note(format!("{name}: {said}")));
     let plan = Plan::new(&run.train, data, Key::from_seed(run.seed))?;
     let end = Progress { step: plan.total, steps_per_epoch: plan.steps_per_epoch, total: plan.total };
     if run.train.keep == Keep::Best && !objective.settled(end) {

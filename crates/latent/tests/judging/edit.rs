@@ -2,7 +2,7 @@
 
 use latent::Model;
 use latent::data::{Split, shapes};
-use latent::generate::{Direction, Place, Samples, Told, strengths};
+use latent::generate::{Direction, Place, Said, Samples, Told, strengths};
 
 use crate::common::*;
 
@@ -82,6 +82,41 @@ fn an_edit_along_a_factor_moves_that_factor_and_no_other() {
         let far = model.edit(&rows, &told, &direction, &spread, &[0.0, 20.0]).unwrap();
         assert!(far.places.chunks(2).all(|places| places[1] == Place::Outside));
         assert!(far.places.iter().step_by(2).filter(|place| matches!(place, Place::Inside(_))).count() > 48);
+    }
+
+    // Toward a number: to the place across that is asked for, wherever a row was; down and size stay.
+    let numbers =
+        |split: Split, positions: &[usize]| match model.said(&data, split, positions, "x", &mut |_| {}) {
+            Ok(Said::Numbers(numbers)) => numbers,
+            other => panic!("{other:?}"),
+        };
+    let known = numbers(Split::Train, &model.centred(&data, Split::Train));
+    assert!(
+        known.iter().zip(ids).all(|(x, id)| (x - f64::from(shapes::factors_of_row(*id)[3])).abs() < 1e-4)
+    );
+    let along = Direction::along(&codes, &known).unwrap();
+    let before = numbers(Split::Validation, &(0..64).collect::<Vec<_>>());
+    for x in [8.0, 24.0] {
+        let ways: Vec<f64> = before.iter().map(|before| (x - before) * along.apart(&spread)).collect();
+        let edits = model.edit_each(&rows, &told, &along, &spread, (&[0.0, 0.5, 1.0], &ways)).unwrap();
+        let means = means(&edits.decoded, 3);
+        // Pixels are counted from 0, their middles from a half.
+        let wanted = 16.0 + 32.0 * x / 31.0 - 0.5;
+        println!("toward x = {x}, {wanted:.1} pixels: {means:?}");
+        assert!((means[2][0] - wanted).abs() < 3.0, "{means:?}");
+        assert!((means[2][0] - wanted).abs() < 0.5 * (means[0][0] - wanted).abs(), "{means:?}");
+        assert!((means[2][1] - means[0][1]).abs() < 1.0, "{means:?}");
+        assert!((means[2][2] / means[0][2] - 1.0).abs() < 0.25, "{means:?}");
+        // All come together there.
+        let features = shapes::SIDE * shapes::SIDE;
+        let spread = |step: usize| {
+            let all: Vec<f64> =
+                edits.decoded.x.chunks(features).skip(step).step_by(3).map(|p| read(p)[0]).collect();
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            (all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt()
+        };
+        println!("deviation of places: {:.2} before, {:.2} after", spread(0), spread(2));
+        assert!(spread(2) < 0.7 * spread(0), "{} {}", spread(0), spread(2));
     }
 
     // What is kept comes back to the bit, and only for its own model.

@@ -77,7 +77,7 @@ pub fn checked(text: &str, facts: &Facts) -> Result<Checked, ConfigError> {
 /// Resolves and builds as `latent train` does, in double precision.
 pub fn try_make(text: &str, facts: &Facts) -> Result<Made, ConfigError> {
     let checked = checked(text, facts)?;
-    let (model, weights, objective) = checked.build_for_training(&double())?;
+    let (model, weights, objective) = checked.build_for_training(None, &double())?;
     Ok(Made { run: checked.run, model, weights, objective })
 }
 

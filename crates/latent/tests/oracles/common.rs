@@ -82,7 +82,7 @@ pub fn try_make(text: &str, facts: &Facts, device: &Device) -> Result<Made, Conf
     let table: toml::Table = text.parse().expect("the test's TOML");
     let layers = Layers { table: table.clone(), explicit: table };
     let (checked, _) = resolve(&layers, facts, &Registry::default())?;
-    let (model, weights, objective) = checked.build_for_training(device)?;
+    let (model, weights, objective) = checked.build_for_training(None, device)?;
     Ok(Made { run: checked.run, parts: checked.parts, model, weights, objective })
 }
 

@@ -17,6 +17,7 @@ mod disentangling;
 mod divergences;
 mod estimators;
 mod gradients;
+mod label;
 mod likelihood_section;
 mod likelihoods;
 mod linear_vae;

@@ -38,7 +38,9 @@ fn every_preset_fits_every_sort_of_data() {
             // A preset that is told the class is met with data that has classes.
             let told =
                 preset.table().unwrap().get("data").is_some_and(|data| data.get("condition").is_some());
-            let facts = &Facts { condition: if told { vec![label()] } else { Vec::new() }, ..facts.clone() };
+            let classes = vec!["a".to_string(), "b".into()];
+            let facts =
+                &Facts { condition: if told { vec![label()] } else { Vec::new() }, classes, ..facts.clone() };
             let what = format!("{} on {:?} {}", preset.name, facts.kind, facts.shape);
             let (checked, notes) =
                 resolve(&layers, facts, &registry).unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -51,7 +53,7 @@ fn every_preset_fits_every_sort_of_data() {
             let changed = maps && !facts.shape.is_image();
             assert_eq!(changed, notes.iter().any(|n| n.contains("latent →")), "{what}: {notes:?}");
             let (model, weights, objective) =
-                checked.build_for_training(&Device::cpu()).unwrap_or_else(|e| panic!("{what}: {e}"));
+                checked.build_for_training(None, &Device::cpu()).unwrap_or_else(|e| panic!("{what}: {e}"));
             let (_, again) = ObjectiveSettings::resolve(&run.objective, &registry).unwrap();
             assert_eq!(again, run.objective, "{what}: what is resolved resolves to itself");
             let features = facts.shape.features();

@@ -195,7 +195,7 @@ impl Made {
 fn make(text: &str, facts: &Facts) -> Made {
     let checked = checked(text, facts).unwrap();
     let device = Device::cpu().double();
-    let (model, mut weights, objective) = checked.build_for_training(&device).unwrap();
+    let (model, mut weights, objective) = checked.build_for_training(None, &device).unwrap();
     let trained: Vec<(WeightId, usize, String)> = weights
         .iter()
         .filter(|(_, w)| w.is_trained())

@@ -16,21 +16,22 @@
 //!
 //! The classifier's agreement is that of class-conditional generation since Odena et al. (arXiv 1610.09585, section 4.1).
 
-use super::features::{Columns, Features};
-use super::latents::{NEIGHBOURS, majority, nearest_rows, vote};
+mod reader;
+
+use reader::{Known, Reader, Small, chosen, neighbours, places, project};
+
+use super::latents::{NEIGHBOURS, majority};
 use super::samples::{SampleSource, prior_source};
 use super::statistics::pca::Pca;
 use super::{Better, Estimate, Measure, Section, Subject, Z_95};
 use crate::array::Array;
-use crate::data::{Attribute, Facts, SampleShape, Split, values_told};
+use crate::data::{Attribute, Split, values_told};
 use crate::error::Result;
 use crate::generate::{Samples, Told, some_rows};
-use crate::logistic::{Logistic, Scaling};
 use crate::proportion::{proportion, proportion_of};
 
-/// Training rows that a reader learns from, and those of them that choose which reader.
+/// Training rows that a reader learns from.
 const LEARNED: usize = 4000;
-const CHOOSING: usize = 1000;
 
 /// Held-out rows, and samples of each sampler.
 const JUDGED: usize = 1000;
@@ -41,8 +42,7 @@ const LEAST: usize = 50;
 /// Rows that are read or drawn at once.
 const PART: usize = 250;
 
-/// Numbers that a picture is averaged to, and principal components of those.
-const NUMBERS: usize = 1024;
+/// Principal components that all is read from.
 const COMPONENTS: usize = 64;
 
 /// Groups that numbers are parted into.
@@ -140,36 +140,6 @@ pub fn conditions(subject: &Subject<'_>, samplers: &[(String, SampleSource<'_>)]
         }
     }
     Ok(section)
-}
-
-/// What is known of an attribute: of training rows, with their components, and of the rows that are judged.
-struct Known<'a> {
-    learned: &'a Array,
-    learned_values: &'a [f32],
-    values: &'a [f32],
-}
-
-impl Known<'_> {
-    /// Training rows whose value is known.
-    fn taught(&self) -> (Array, Vec<f32>) {
-        let known = places(self.learned_values);
-        (chosen(self.learned, &known), known.iter().map(|&row| self.learned_values[row]).collect())
-    }
-}
-
-/// The places of what is known.
-fn places(values: &[f32]) -> Vec<usize> {
-    (0..values.len()).filter(|&row| !values[row].is_nan()).collect()
-}
-
-/// These rows of a set.
-fn chosen(set: &Array, rows: &[usize]) -> Array {
-    Array::matrix(rows.iter().flat_map(|&row| set.row(row)).copied().collect(), set.width())
-}
-
-/// The nearest of the rows that teach, of each row.
-fn neighbours(x: &Array, taught: &Array) -> Vec<Vec<u32>> {
-    (0..x.rows()).map(|row| nearest_rows(x.row(row), taught, NEIGHBOURS, None)).collect()
 }
 
 /// The measures of a class.
@@ -357,103 +327,6 @@ fn correlation(a: &[f64], b: &[f64]) -> Option<Estimate> {
     Some(Estimate { value, low: end(-1.0).min(value), high: end(1.0).max(value) })
 }
 
-/// Who reads a class.
-enum Reader {
-    /// The vote of the nearest of these rows.
-    Nearest(Array, Vec<u32>),
-    /// Logistic regression on standardised components.
-    Linear(Logistic, Scaling),
-}
-
-impl Reader {
-    /// The better of both on the last of the rows; the other rows teach it.
-    fn learn(x: &Array, labels: &[u32], classes: usize) -> Option<Self> {
-        let keep = x.rows() - CHOOSING.min(x.rows() / 4);
-        let part = |range: std::ops::Range<usize>| chosen(x, &range.collect::<Vec<_>>());
-        let (taught, choosing) = (part(0..keep), part(keep..x.rows()));
-        let (labels, wanted) = labels.split_at(keep);
-        let mut scaled: Vec<f64> = taught.values.iter().map(|v| f64::from(*v)).collect();
-        let scaling = Scaling::of(&scaled, x.width());
-        scaling.apply(&mut scaled);
-        let linear = Logistic::fit(&scaled, x.width(), labels, classes, 1.0);
-        let both =
-            [linear.map(|fit| Self::Linear(fit, scaling)), Some(Self::Nearest(taught, labels.to_vec()))];
-        let right = |reader: &Self| {
-            reader.read(&choosing).iter().zip(wanted).filter(|(read, wanted)| read == wanted).count()
-        };
-        both.into_iter().flatten().max_by_key(right)
-    }
-
-    fn read(&self, x: &Array) -> Vec<u32> {
-        match self {
-            Self::Nearest(taught, labels) => {
-                let nearest = neighbours(x, taught);
-                nearest.iter().map(|rows| vote(rows, labels).unwrap_or(0)).collect()
-            }
-            Self::Linear(fit, scaling) => {
-                let mut x: Vec<f64> = x.values.iter().map(|v| f64::from(*v)).collect();
-                scaling.apply(&mut x);
-                fit.predict(&x)
-            }
-        }
-    }
-
-    fn about(&self) -> &'static str {
-        match self {
-            Self::Nearest(..) => "the vote of 10 neighbours",
-            Self::Linear(..) => "logistic regression",
-        }
-    }
-}
-
-/// The components of rows one after the other.
-fn project(pca: &Pca, values: &[f32], width: usize) -> Array {
-    let rows = values.chunks_exact(width.max(1));
-    let components = rows.flat_map(|row| pca.project(row)).map(|v| v as f32).collect();
-    Array::matrix(components, pca.directions.len())
-}
-
-/// Rows as few numbers: pictures averaged over squares, columns standardised.
-struct Small {
-    columns: Columns,
-    /// The picture's channels, height and width, and the side of a square.
-    image: Option<([usize; 3], usize)>,
-    numbers: usize,
-}
-
-impl Small {
-    fn new(subject: &Subject<'_>) -> Self {
-        let facts: &Facts = &subject.model.facts;
-        let columns = Columns::of_subject(subject);
-        let SampleShape::Image { channels, height, width } = facts.shape else {
-            return Self { numbers: facts.shape.features(), columns, image: None };
-        };
-        let numbers = |side: usize| channels * height.div_ceil(side) * width.div_ceil(side);
-        let side = (1..=height.max(width)).find(|&side| numbers(side) <= NUMBERS).unwrap_or(1);
-        Self { columns, image: Some(([channels, height, width], side)), numbers: numbers(side) }
-    }
-
-    fn of(&self, samples: &Samples) -> Result<Vec<f32>> {
-        let Some(([channels, height, width], side)) = self.image else {
-            return Ok(self.columns.of(samples)?.values);
-        };
-        if side == 1 {
-            return Ok(samples.x.clone());
-        }
-        let (down, across) = (height.div_ceil(side), width.div_ceil(side));
-        let mut averages = Vec::with_capacity(samples.len() * self.numbers);
-        for plane in samples.x.chunks_exact(height * width).take(samples.len() * channels) {
-            for (top, left) in (0..down).flat_map(|y| (0..across).map(move |x| (y * side, x * side))) {
-                let (bottom, right) = (height.min(top + side), width.min(left + side));
-                let rows = (top..bottom).map(|y| &plane[y * width + left..y * width + right]);
-                let sum: f32 = rows.flatten().sum();
-                averages.push(sum / ((bottom - top) * (right - left)) as f32);
-            }
-        }
-        Ok(averages)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -536,16 +409,27 @@ mod tests {
         assert_eq!(variety.value, 1.0);
     }
 
-    /// r = 0.8 of 28 rows: by Fisher [0.609, 0.903] (scipy.stats.pearsonr(...).confidence_interval()).
+    /// r = 0.8 of 28 rows: by Fisher tanh(artanh 0.8 ± 1.959964/5) (scipy.stats.pearsonr(...).confidence_interval()).
     #[test]
     fn the_interval_of_a_correlation_is_fishers() {
-        let half = Z_95 / 5.0;
-        let r: f64 = 0.8;
-        let (low, high) = ((r.atanh() - half).tanh(), (r.atanh() + half).tanh());
-        assert!((low - 0.607_45).abs() < 2e-3 && (high - 0.903_27).abs() < 2e-3, "{low} {high}");
-        // By hand: (1, 2, 3, 4) and (1, 3, 2, 4) have r = 0.8.
-        let found = correlation(&[1.0, 2.0, 3.0, 4.0], &[1.0, 3.0, 2.0, 4.0]).unwrap();
-        assert!((found.value - 0.8).abs() < 1e-12 && found.low < 0.8 && found.high > 0.8);
-        assert!(correlation(&[1.0, 1.0], &[1.0, 2.0]).is_none());
+        // (1, 2, 3, 4) and (1, 3, 2, 4) have r = 4/5, and seven times over the same.
+        let over = |values: [f64; 4]| values.repeat(7);
+        let found = correlation(&over([1.0, 2.0, 3.0, 4.0]), &over([1.0, 3.0, 2.0, 4.0])).unwrap();
+        for (found, wanted) in [(found.value, 0.8), (found.low, 0.608552628), (found.high, 0.903436020)] {
+            assert!((found - wanted).abs() < 1e-6, "{found} {wanted}");
+        }
+        // What falls as the other grows: the same with the sign turned, whatever the units.
+        let turned = correlation(&over([1.0, 2.0, 3.0, 4.0]), &over([-10.0, -30.0, -20.0, -40.0])).unwrap();
+        assert!(
+            (turned.low + found.high).abs() < 1e-12 && (turned.high + found.low).abs() < 1e-12,
+            "{turned:?}"
+        );
+        // All on a line: no interval is left below it. Nothing is known of a constant.
+        let line = correlation(&over([1.0, 2.0, 3.0, 4.0]), &over([2.0, 4.0, 6.0, 8.0])).unwrap();
+        assert!(line.value > 1.0 - 1e-12 && line.low > 0.999_99 && line.high >= line.value, "{line:?}");
+        assert!(
+            correlation(&[1.0, 1.0], &[1.0, 2.0]).is_none()
+                && correlation(&[1.0, 2.0], &[3.0, 3.0]).is_none()
+        );
     }
 }
