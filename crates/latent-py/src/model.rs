@@ -9,7 +9,8 @@ use latent::figure::{CodeMap, LatentView, code_map};
 use latent::generate::columns::without_gaps;
 use latent::generate::{Observe, Samples, Told};
 use latent::train::Line;
-use latent::{Key, Layers, Registry};
+use latent::run::Imported;
+use latent::{Key, Registry};
 use numpy::{PyArray1, PyArray2, PyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -121,21 +122,8 @@ impl Model {
         data: Option<&str>,
     ) -> PyResult<Self> {
         detached(py, || {
-            let mut layers = Layers::from_preset(preset)?;
-            if let Some(source) = data {
-                layers.set(&format!("data.source={}", toml::Value::String(source.into())))?;
-            }
-            settings.iter().try_for_each(|assignment| layers.set(assignment))?;
-            let mapping = match mapping {
-                Some(name) => latent::run::mapping(name)?,
-                None => latent::Model::mapping_of(&path)?,
-            };
-            let key = Key::from_seed(layers.seed()?);
-            let data = match data {
-                Some(_) => Some(Data::open(&layers.data()?, key, &mut |_| {})?),
-                None => None,
-            };
-            let model = latent::Model::import(&path, mapping, &layers, data.as_ref().map(Data::facts))?;
+            let as_ = Imported { mapping, preset, data, settings: &settings, seed: None };
+            let (model, _) = latent::Model::import_as(&path, as_, &mut |_| {})?;
             Ok(Self::new(model, Vec::new(), false))
         })
     }

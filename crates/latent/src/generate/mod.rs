@@ -8,7 +8,8 @@
 //! told       what a conditional model is told of each row
 //! samples    what a model gives, in the model's units and in the user's
 //! onnx       encoder and decoder as graphs that other runtimes run
-//! columns    mixed columns: conditions, gaps filled in, cells that surprise
+//! columns    mixed columns: rows that meet conditions, gaps filled in, cells that surprise
+//! conditions what rows of a table shall be
 //! paths      interpolation and traversal
 //! edit       directions between groups of rows, and rows moved along them
 //! spread     where codes are, and how far out one lies
@@ -18,6 +19,7 @@
 //! ```
 
 pub mod columns;
+mod conditions;
 mod edit;
 mod error;
 mod onnx;
@@ -33,6 +35,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+pub use conditions::{Condition, Wanted};
 pub use edit::{Direction, Edits, strengths};
 pub use error::{GenerateError, Result};
 pub use paths::{Path, Traversed, interpolate, interpolate_pairs, traverse};
