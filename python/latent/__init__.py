@@ -11,6 +11,7 @@ as `latent train`.
 """
 
 from ._estimators import Autoencoder, import_weights, load
+from ._judge import Judgement, judge
 from ._latent import Figure, LatentError, __version__, devices
 from ._presets import (
     AAE,
@@ -67,6 +68,7 @@ __all__ = [
     "FactorVAE",
     "Figure",
     "InfoVAE",
+    "Judgement",
     "LatentError",
     "LinearVAE",
     "Report",
@@ -79,6 +81,7 @@ __all__ = [
     "devices",
     "evaluate",
     "import_weights",
+    "judge",
     "load",
     "presets",
     "settings",

@@ -56,10 +56,7 @@ enum Cell {
     Within(f64, f64),
 }
 
-pub(super) fn refused(
-    what: impl Into<String>,
-    remedy: impl Into<String>,
-) -> crate::generate::GenerateError {
+pub(super) fn refused(what: impl Into<String>, remedy: impl Into<String>) -> crate::generate::GenerateError {
     ModelError::Foreign { what: what.into(), remedy: remedy.into() }.into()
 }
 
@@ -349,3 +346,79 @@ fn split(text: &str) -> Vec<&str> {
     parts.into_iter().filter(|part| !part.trim().is_empty()).collect()
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::table::WordColumn;
+    use crate::data::{Data, DataSettings, Memory};
+    use crate::key::Key;
+
+    /// Names and words that hold what a text gives a meaning to; age counts up from 20, and every tenth is empty.
+    fn table() -> Table {
+        let kinds = ["a|b", "a", "b", " c", "x, y", "say \"x\"", "1..2"];
+        let of = |i: usize| if i % 10 == 9 { String::new() } else { (20 + i % 40).to_string() };
+        let columns = vec![
+            WordColumn::of_each("kind, of = it", (0..350).map(|i| kinds[i % 7])),
+            WordColumn::of_each("age", (0..350).map(of)),
+        ];
+        let settings = DataSettings::default();
+        let data =
+            Data::from_memory(Memory::cells(columns), &settings, Key::from_seed(1), &mut |_| {}).unwrap();
+        Table::clone(data.facts().table.as_ref().unwrap())
+    }
+
+    fn words_of(table: &Table, condition: &Condition) -> Vec<String> {
+        let column = table.modelled().nth(condition.column).unwrap();
+        let scale = column.scale.as_ref().unwrap();
+        let met = condition.allowed.levels.iter().enumerate().filter(|(_, met)| **met);
+        met.map(|(level, _)| column.word(scale.low[level])).collect()
+    }
+
+    #[test]
+    fn words_stand_for_themselves_whatever_they_hold() {
+        let table = table();
+        for word in ["a|b", "a", " c", "x, y", "say \"x\"", "1..2"] {
+            let found = table.condition_of("kind, of = it", &[Wanted::Value(word.into())]).unwrap();
+            assert_eq!(words_of(&table, &found), [word]);
+        }
+        let two = [Wanted::Value("a|b".into()), Wanted::Value("x, y".into())];
+        let mut found = words_of(&table, &table.condition_of("kind, of = it", &two).unwrap());
+        found.sort();
+        assert_eq!(found, ["a|b", "x, y"]);
+    }
+
+    #[test]
+    fn values_and_texts_ask_the_same_where_both_can() {
+        let table = table();
+        let range = |from: Option<&str>, to: Option<&str>| {
+            Wanted::Range(from.map(String::from), to.map(String::from))
+        };
+        for (text, wanted) in [
+            ("age = 30..40", vec![range(Some("30"), Some("40"))]),
+            ("age = 30..", vec![range(Some("30"), None)]),
+            ("age = 30|33", vec![Wanted::Value("30".into()), Wanted::Value("33".into())]),
+        ] {
+            let [by_text] = &table.conditions(text).unwrap()[..] else { panic!("one condition") };
+            assert_eq!(table.condition_of("age", &wanted).unwrap().allowed, by_text.allowed, "{text}");
+        }
+        let gap = table.condition_of("age", &[Wanted::Gap, Wanted::Value("30".into())]).unwrap();
+        assert!(gap.allowed.gap && words_of(&table, &gap) == ["30"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_with_the_nearest() {
+        let table = table();
+        let said = |name: &str, wanted: &[Wanted]| table.condition_of(name, wanted).unwrap_err().to_string();
+        assert!(said("agee", &[Wanted::Gap]).contains("did you mean \"age\"?"));
+        assert!(said("age", &[]).contains("give at least one"));
+        assert!(said("age", &[Wanted::Value("old".into())]).contains("\"old\" is no number"));
+        assert!(said("age", &[Wanted::Value("95".into())]).contains("from 20 to 59"));
+        assert!(said("kind, of = it", &[Wanted::Gap]).contains("no training row has an empty cell"));
+        assert!(said("kind, of = it", &[Wanted::Range(None, None)]).contains("has no order"));
+        let given = [table.condition_of("kind, of = it", &[Wanted::Value("a".into())]).unwrap()];
+        assert!(
+            table.balanced(&given, "kind, of = it").unwrap_err().to_string().contains("leave it out of one")
+        );
+        assert_eq!(table.balanced(&[], "kind, of = it").unwrap().len(), 7);
+    }
+}

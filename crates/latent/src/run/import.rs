@@ -250,7 +250,8 @@ fn read(path: &Path) -> Result<TensorFile> {
         Error::Store(match error {
             StoreError::Malformed { what, .. } => StoreError::Malformed { path, what, remedy: remedy.into() },
             StoreError::Foreign { what, .. } => {
-                let remedy = "write it with 32-bit numbers: {name: tensor.float() for name, tensor in state.items()}";
+                let remedy =
+                    "write it with 32-bit numbers: {name: tensor.float() for name, tensor in state.items()}";
                 StoreError::Malformed { path, what, remedy: remedy.into() }
             }
             other => other,

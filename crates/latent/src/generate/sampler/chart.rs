@@ -148,7 +148,10 @@ impl Chart {
         }
         let first = self.supports.first();
         if self.supports.iter().any(|support| Some(support) != first) {
-            return Err(StoreError::no_graph("codes of several kinds beside each other", "leave the sampler out"));
+            return Err(StoreError::no_graph(
+                "codes of several kinds beside each other",
+                "leave the sampler out",
+            ));
         }
         let (dims, kept) = (self.scale.len(), self.kept().collect::<Vec<_>>());
         let mut places = vec![0.0; kept.len() * dims];

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::em::{self, Components, Effort, Points};
 use super::how::choices;
-use super::per_class::{fit_each, restore_each};
 use super::onnx::{NoiseGraph, NoiseLaw};
+use super::per_class::{fit_each, restore_each};
 use super::{Arrays, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
 use crate::array::Array;
 use crate::batch::{Noise, Support};

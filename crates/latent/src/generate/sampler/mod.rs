@@ -54,9 +54,9 @@ pub use error::SamplerError;
 pub(in crate::generate) use fitted::identity;
 pub use fitted::{FitOptions, FittedSampler};
 pub use how::How;
+pub use judge::{TwoSample, cubic_mmd, two_sample};
 use onnx::ONE_PASS;
 pub use onnx::{NoiseGraph, NoiseLaw, SamplerGraph, Source};
-pub use judge::{TwoSample, cubic_mmd, two_sample};
 pub use pace::{LearnedSettings, Pace, Paced};
 
 use crate::array::Array;

@@ -24,8 +24,7 @@ use crate::store::StoreError;
 use crate::store::onnx::{Element, Graph, Node};
 
 /// What to do about a sampler without a graph.
-pub(super) const ONE_PASS: &str =
-    "fit one that takes a single pass and name it: normal, gaussian-mixture, kernel-density, real-nvp or two-stage";
+pub(super) const ONE_PASS: &str = "fit one that takes a single pass and name it: normal, gaussian-mixture, kernel-density, real-nvp or two-stage";
 
 /// The law of numbers of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,14 +97,16 @@ impl FittedSampler {
     /// [`StoreError::NoGraph`] for what is no feed-forward map, and where codes follow what rows are told.
     pub fn onnx(&self, model: &Model) -> Result<SamplerGraph> {
         if model.functions.condition > 0 && self.kind != "prior" {
-            let what = format!("`{}` of a model that is told something of rows, which codes follow,", self.kind);
+            let what =
+                format!("`{}` of a model that is told something of rows, which codes follow,", self.kind);
             return Err(StoreError::no_graph(what, "export the prior (--sampler prior)").into());
         }
         let mut noise = NoiseGraph::default();
         let u = self.sampler.trace(&model.view(), &mut noise).map_err(|error| match error {
-            StoreError::NoGraph { remedy, .. } => {
-                StoreError::no_graph(format!("`{}`, which is no feed-forward map of its noise,", self.kind), remedy)
-            }
+            StoreError::NoGraph { remedy, .. } => StoreError::no_graph(
+                format!("`{}`, which is no feed-forward map of its noise,", self.kind),
+                remedy,
+            ),
             other => other,
         })?;
         let NoiseGraph { mut graph, sources } = noise;

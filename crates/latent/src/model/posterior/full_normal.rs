@@ -87,7 +87,8 @@ impl Posterior for FullNormalPosterior {
         let dims = self.dims;
         let mean = graph.columns(outputs, 0, dims);
         let log_variance = graph.columns(outputs, dims, dims);
-        let log_variance = graph.clamp(&log_variance, Some(LOG_VARIANCE.0 as f32), Some(LOG_VARIANCE.1 as f32));
+        let log_variance =
+            graph.clamp(&log_variance, Some(LOG_VARIANCE.0 as f32), Some(LOG_VARIANCE.1 as f32));
         // √ Σ_j L_ij², the sum over what is below the diagonal by a matrix of 0 and 1.
         let mut variance = graph.unary("Exp", &log_variance);
         let count = dims * (dims - 1) / 2;
