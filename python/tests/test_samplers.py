@@ -60,11 +60,11 @@ def test_guidance_as_the_command_has_it(squares, command, tmp_path):
     X[y == "right"] = 255 - X[y == "right"]
     cvae = latent.ConditionalVAE(epochs=2, latent_dim=2, random_state=0, progress=False).fit(X, y)
     cvae.fit_sampler(X, y, sampler="flow-matching", settings={"steps": 60, "hidden": [16]})
-    told = {"label": "left"}
-    draws = [cvae.sample(6, conditions=told, random_state=1, guidance=w) for w in (0.0, 1.0, 3.0)]
+    how = {"conditions": {"label": "left"}, "random_state": 1, "sampler": "flow-matching"}
+    draws = [cvae.sample(6, **how, guidance=w) for w in (0.0, 1.0, 3.0)]
     assert not np.array_equal(draws[0], draws[2])
-    assert np.array_equal(draws[1], cvae.sample(6, conditions=told, random_state=1))
+    assert np.array_equal(draws[1], cvae.sample(6, **how))
     cvae.save(tmp_path / "run")
-    words = "sample run --count 6 --seed 1 --condition label=left --guidance 3 --out new.npy"
+    words = "sample run --count 6 --seed 1 --condition label=left --sampler flow-matching --guidance 3 --out new.npy"
     subprocess.run([command, *words.split()], cwd=tmp_path, check=True, capture_output=True)
     assert np.array_equal(np.load(tmp_path / "new.npy").reshape(draws[2].shape), draws[2])

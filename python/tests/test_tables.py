@@ -233,9 +233,8 @@ def test_a_category_that_the_given_frame_has_no_place_for(fitted):
     holes["income"] = pd.Categorical([None] * 60, categories=["<=50K"])
     with pytest.raises(ValueError, match="'income'.*'>50K'.*categories that the model was fitted on"):
         vae.impute(holes)
-    with pytest.raises(ValueError, match="no column 'income'"):
+    with pytest.raises(ValueError, match="missing:\n- income"):
         vae.impute(frame.drop(columns="income"))
-    assert vae.impute(frame.drop(columns="always").head(9)).shape == (9, 9)
 
 
 def test_as_many_rows_of_each_value(fitted, command, tmp_path):
