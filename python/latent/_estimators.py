@@ -358,7 +358,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         path), as `latent fit-sampler`: "auto" fits several within `minutes` (2) and keeps the one whose codes are told least from
         held-out ones; a name, such as "gaussian-mixture" or "flow-matching", fits that one with its `settings`.
 
-        `samplers_` shows those judged, `save` writes them into the run folder.
+        `samplers_` shows those judged, `save` writes them into the run folder. Ctrl-C is heard when the fit is over.
         """
         check_is_fitted(self, "model_")
         seed = seed_of(self.random_state if random_state is None else random_state)

@@ -252,6 +252,19 @@ def test_as_many_rows_of_each_value(fitted, command, tmp_path):
     assert list(theirs["country"]) == list(even["country"]) and list(theirs["age"]) == list(even["age"])
 
 
+def test_a_sampler_of_a_table(fitted, command, tmp_path):
+    frame, _ = fitted
+    vae = latent.TableVAE(**{**QUICK, "epochs": 3}).fit(frame).fit_sampler(frame, sampler="gaussian-mixture", settings={"components": 3})
+    old = vae.sample(40, conditions={"age": (60, 70)}, sampler="gaussian-mixture", random_state=1)
+    assert old["age"].between(60, 70).all()
+    vae.save(tmp_path / "run")
+    words = "sample run --count 40 --seed 1 --sampler gaussian-mixture --out rows.csv --where".split()
+    subprocess.run([command, *words, "age = 60..70"], cwd=tmp_path, check=True, capture_output=True)
+    assert list(pd.read_csv(tmp_path / "rows.csv")["age"]) == list(old["age"])
+    with pytest.raises(ValueError, match="not the rows"):
+        vae.fit_sampler(frame.head(200), sampler="normal")
+
+
 def test_a_synthetic_table_is_judged(fitted, command, tmp_path):
     frame, _ = fitted
     plain = frame[["age", "income", "weight", "country"]].replace({"country": {"NA": "IT"}})

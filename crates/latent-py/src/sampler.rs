@@ -149,8 +149,11 @@ pub fn fit_sampler(
             }
             None => model.open_own(&mut |_| {})?,
         };
-        if data.facts().shape != model.facts.shape || data.facts().normalisation != model.facts.normalisation
-        {
+        let (own, theirs) = (&model.facts, data.facts());
+        let is_same = theirs.shape == own.shape
+            && theirs.normalisation == own.normalisation
+            && theirs.table == own.table;
+        if !is_same {
             let what =
                 "these are not the rows that the model was fitted on: a sampler is fitted on their codes";
             return Err(Failure::value(format!("{what}; give the same X, y and conditions as to fit")));
