@@ -124,8 +124,8 @@ impl Model {
         data: Option<&str>,
     ) -> PyResult<Self> {
         detached(py, || {
-            let as_ = Imported { mapping, preset, data, settings: &settings, seed: None };
-            let (model, _) = latent::Model::import_as(&path, as_, &mut |_| {})?;
+            let how = Imported { mapping, preset, data, settings: &settings, seed: None };
+            let (model, _) = latent::Model::import_as(&path, how, &mut |_| {})?;
             Ok(Self::new(model, Vec::new(), false))
         })
     }

@@ -75,14 +75,14 @@ impl Import {
         if ["run.toml", "model.safetensors"].iter().any(|name| folder.join(name).exists()) {
             return Err(Failure::path(folder, "holds a run already", "choose another folder"));
         }
-        let as_ = Imported {
+        let how = Imported {
             mapping: self.mapping.as_deref(),
             preset: &self.preset,
             data: self.data.as_deref(),
             settings: &self.set,
             seed: self.seed,
         };
-        let (model, mapping) = Model::import_as(file, as_, &mut |line| out.told(line))?;
+        let (model, mapping) = Model::import_as(file, how, &mut |line| out.told(line))?;
         model.save_run(folder, &[])?;
         let dims = model.dims();
         out.result(

@@ -120,19 +120,19 @@ impl Model {
     /// itself, such as the network.
     pub fn import_as(
         path: &Path,
-        as_: Imported<'_>,
+        how: Imported<'_>,
         note: &mut dyn FnMut(String),
     ) -> Result<(Self, &'static Mapping)> {
-        let mapping = match as_.mapping {
+        let mapping = match how.mapping {
             Some(name) => mapping(name)?,
             None => Self::mapping_of(path)?,
         };
-        let mut layers = Layers::from_preset(as_.preset)?;
-        if let Some(source) = as_.data {
+        let mut layers = Layers::from_preset(how.preset)?;
+        if let Some(source) = how.data {
             layers.set(&format!("data.source={}", toml::Value::String(source.into())))?;
         }
         let plan = mapping.plan_of(&read(path)?, path)?;
-        for assignment in as_.settings {
+        for assignment in how.settings {
             let key = assignment.split('=').next().unwrap_or_default().trim();
             let section = key.split('.').next().unwrap_or_default();
             let parts = ["encoder", "decoder"].contains(&section).then_some("network");
@@ -147,10 +147,10 @@ impl Model {
             }
             layers.set(assignment)?;
         }
-        if let Some(seed) = as_.seed {
+        if let Some(seed) = how.seed {
             layers.set(&format!("seed={seed}"))?;
         }
-        let data = match as_.data {
+        let data = match how.data {
             Some(_) => Some(Data::open(&layers.data()?, Key::from_seed(layers.seed()?), note)?),
             None => None,
         };
