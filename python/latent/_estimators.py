@@ -325,7 +325,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         of_class: str | None = None,
         guidance: float = 1.0,
     ) -> Any:
-        """New rows: a code from the sampler that `fit_sampler` chose, else from p(z); then the mean of p(x|z) for images and a draw
+        """New rows: a code from the sampler that `fit_sampler` judged the best, else from p(z); then the mean of p(x|z) for images and a draw
         of it for tables (`observe`). As `latent sample` draws them.
 
         `conditions` such as {"label": 3}; classes that are not given are drawn as the training rows had them. With
@@ -355,8 +355,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         random_state: Any = None,
     ) -> Self:
         """Fits what `sample` draws codes from, on the codes of the rows that the model was fitted on (X as then; none where it was a
-        path), as `latent fit-sampler`: "auto" fits several within `minutes` (2) and keeps the one whose codes are told least from
-        held-out ones; a name, such as "gaussian-mixture" or "flow-matching", fits that one with its `settings`.
+        path), as `latent fit-sampler`: "auto" fits several within `minutes` (2); a name, such as "gaussian-mixture" or
+        "flow-matching", fits that one with its `settings`. Of all and the prior, `sample` draws from the one whose codes are told
+        least from held-out ones, unless it is given another's name.
 
         `samplers_` shows those judged, `save` writes them into the run folder. Ctrl-C is heard when the fit is over.
         """
