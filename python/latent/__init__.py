@@ -10,8 +10,10 @@ Every estimator is a scikit-learn estimator over one engine: the same data, sett
 as `latent train`.
 """
 
-from ._estimators import Autoencoder, import_weights, load
+from ._estimators import Autoencoder
+from ._judge import Judgement, judge
 from ._latent import Figure, LatentError, __version__, devices
+from ._load import import_weights, load
 from ._presets import (
     AAE,
     AE,
@@ -67,6 +69,7 @@ __all__ = [
     "FactorVAE",
     "Figure",
     "InfoVAE",
+    "Judgement",
     "LatentError",
     "LinearVAE",
     "Report",
@@ -79,6 +82,7 @@ __all__ = [
     "devices",
     "evaluate",
     "import_weights",
+    "judge",
     "load",
     "presets",
     "settings",

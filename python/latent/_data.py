@@ -22,7 +22,7 @@ class Frame(NamedTuple):
     """What kind of frame rows came in, so that others can be given back like it."""
 
     library: str
-    columns: list[str]
+    columns: list[Any]
     dtypes: list[Any]
 
 
@@ -37,7 +37,7 @@ def frame_of(X: Any) -> Frame | None:
     if library not in ("pandas", "polars") or not hasattr(X, "columns"):
         return None
     dtypes = list(X.dtypes)
-    return Frame(library, [str(name) for name in X.columns], dtypes)
+    return Frame(library, list(X.columns), dtypes)
 
 
 def framed(frame: Frame | None, values: npt.NDArray[Any]) -> Any:

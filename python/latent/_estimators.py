@@ -7,7 +7,10 @@ lists the keys. Presets under names of their own: `_presets`; tables of mixed co
 from __future__ import annotations
 
 import os
+import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -18,6 +21,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from . import _data, _latent
 from ._progress import Event, Listener, StopTraining, is_watched
 from ._runs import Report, report_of
+from ._samplers import Judged, Samplers, how_of
 from ._settings import toml
 
 try:
@@ -51,6 +55,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     notes_: list[str]
     seed_: int
     n_features_in_: int
+    samplers_: Samplers | None
 
     def __init__(
         self,
@@ -257,7 +262,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return self
 
     def _adopt(self, model: _latent.Model, known: bool) -> None:
-        self.model_ = model
+        self.model_, self.samplers_ = model, None
         if known:
             return
         # What an array would have said.
@@ -283,20 +288,24 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         check_is_fitted(self, "model_")
         return self.model_.encode(self._read(X, y, conditions)[0])
 
-    def inverse_transform(self, X: Any, y: Any = None) -> Any:
+    def inverse_transform(self, X: Any, y: Any = None, *, conditions: Conditions | None = None) -> Any:
         """The mean of p(x|z) at codes [n, latent], in the units, the type and the order of axes of the data.
 
-        y are the classes, where the model is told them: one for all, or one a row.
+        y are the classes, where the model is told them, `conditions` what else it is told: one for all, or one a row.
         """
         check_is_fitted(self, "model_")
         z = np.ascontiguousarray(check_array(X, dtype=np.float32))
-        if not self._is_told_the_class():
+        told = dict(conditions or {})
+        if self._is_told_the_class():
+            if y is None and "label" not in told:
+                raise ValueError("this model is told the class of each row: give the classes as y")
+            if y is not None:
+                told["label"] = y
+        if not told:
             return self._shown(self.model_.decode(z))
-        if y is None:
-            raise ValueError("this model is told the class of each row: give the classes as y")
-        each = np.broadcast_to(np.asarray(y, dtype=object), (len(z),))
-        parts = [self.model_.decode(z[i : i + 1], conditions=[("label", str(each[i]))]) for i in range(len(z))]
-        return self._shown(np.concatenate(parts))
+        each = {str(name): np.broadcast_to(np.asarray(value, dtype=object), (len(z),)) for name, value in told.items()}
+        rows = [[(name, str(values[i])) for name, values in each.items()] for i in range(len(z))]
+        return self._shown(np.concatenate([self.model_.decode(z[i : i + 1], conditions=rows[i]) for i in range(len(z))]))
 
     def reconstruct(self, X: Any, y: Any = None, *, conditions: Conditions | None = None) -> Any:
         """g(f(x)) of each row."""
@@ -310,18 +319,72 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         conditions: Mapping[str, Any] | None = None,
         random_state: Any = None,
         observe: str | None = None,
+        sampler: str | None = None,
+        temperature: float = 1.0,
+        truncation: float | None = None,
+        of_class: str | None = None,
+        guidance: float = 1.0,
     ) -> Any:
-        """New rows from the prior: z ~ p(z), then the mean of p(x|z) for images and a draw of it for tables (`observe`).
+        """New rows: a code from the sampler that `fit_sampler` judged the best, else from p(z); then the mean of p(x|z) for images and a draw
+        of it for tables (`observe`). As `latent sample` draws them.
 
         `conditions` such as {"label": 3}; classes that are not given are drawn as the training rows had them. With
         `random_state` None the estimator's own is used: an int gives the same samples each time, as in scikit-learn.
+
+        `sampler` is the name of one that was fitted, or "prior". A `temperature` below 1 draws more typical codes, `truncation`
+        cuts their noise off. `of_class` draws codes of one class, where the sampler was fitted on labels. `guidance` above 1 makes
+        stand out what tells a class or condition from others, 0 passes over it: flows alone.
         """
         check_is_fitted(self, "model_")
         if n_samples < 1:
             raise ValueError(f"n_samples is {n_samples}: give at least 1")
         seed = seed_of(self.random_state if random_state is None else random_state)
         told = [(name, str(value)) for name, value in (conditions or {}).items()]
-        return self._shown(self.model_.sample(int(n_samples), seed, told, observe))
+        how = how_of(temperature, truncation, of_class, guidance)
+        return self._shown(self.model_.sample(int(n_samples), seed, told, observe, self._sampler(sampler), how))
+
+    def fit_sampler(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        conditions: Conditions | None = None,
+        sampler: str = "auto",
+        minutes: float | None = None,
+        settings: Mapping[str, Any] | None = None,
+        random_state: Any = None,
+    ) -> Self:
+        """Fits what `sample` draws codes from, on the codes of the rows that the model was fitted on (X as then; none where it was a
+        path), as `latent fit-sampler`: "auto" fits several within `minutes` (2); a name, such as "gaussian-mixture" or
+        "flow-matching", fits that one with its `settings`. Of all and the prior, `sample` draws from the one whose codes are told
+        least from held-out ones, unless it is given another's name.
+
+        `samplers_` shows those judged, `save` writes them into the run folder. Ctrl-C is heard when the fit is over.
+        """
+        check_is_fitted(self, "model_")
+        seed = seed_of(self.random_state if random_state is None else random_state)
+        rows = None if X is None else self._read(X, y, conditions)[0]
+        table = toml({"kind": sampler, **(settings or {})})
+        with tempfile.TemporaryDirectory() as run:
+            if self._samplers() is not None:
+                self._samplers().write(run)
+            judged, failed = _latent.fit_sampler(self.model_, run, f"v = {table}", rows, minutes, seed)
+            self.samplers_ = Samplers.of_run(run, [Judged(*row) for row in judged])
+        for name, why in failed:
+            warnings.warn(f"{name} was not fitted: {why}", stacklevel=2)
+        return self
+
+    def _samplers(self) -> Any:
+        return getattr(self, "samplers_", None)
+
+    def _sampler(self, name: str | None) -> _latent.Sampler | None:
+        """The sampler of that name, or else the chosen one; None for the prior."""
+        if name == "prior" or (name is None and self._samplers() is None):
+            return None
+        if self._samplers() is None:
+            raise ValueError(f"no sampler {name!r} was fitted: fit_sampler(X, sampler={name!r}) does")
+        found: _latent.Sampler = self._samplers().open(self.model_, name)
+        return found
 
     def score_samples(
         self, X: Any, y: Any = None, *, conditions: Conditions | None = None, draws: int = 100
@@ -343,11 +406,24 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         """Writes a run folder, which `latent.load` and every command of `latent` read."""
         check_is_fitted(self, "model_")
         self.model_.save(os.fspath(path))
+        if self._samplers() is not None:
+            self._samplers().write(path)
 
-    def export_onnx(self, encoder: str | os.PathLike[str], decoder: str | os.PathLike[str]) -> None:
-        """Writes x → code and code → x as ONNX files, in the units of the data; what has no graph is refused."""
+    def export_onnx(
+        self,
+        encoder: str | os.PathLike[str],
+        decoder: str | os.PathLike[str],
+        sampler: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Writes x → code and code → x as ONNX files, in the units of the data, and noise → code of the sampler that `sample` draws
+        from where `sampler` says where to; what has no graph is refused."""
         check_is_fitted(self, "model_")
+        drawn = None
+        if sampler is not None:
+            drawn = (self._sampler(None) or Samplers({}).open(self.model_, "prior")).onnx(self.model_)
         self.model_.export_onnx(os.fspath(encoder), os.fspath(decoder))
+        if sampler is not None and drawn is not None:
+            Path(sampler).write_bytes(drawn)
 
     def plot_codes(self, X: Any, y: Any = None) -> _latent.Figure:
         """A map of the codes of rows, coloured by y; beyond two dimensions their first two principal components."""
@@ -358,7 +434,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def plot_samples(self, n_samples: int = 64, *, random_state: Any = None) -> _latent.Figure:
         """A grid of new images."""
         check_is_fitted(self, "model_")
-        return self.model_.plot_samples(n_samples, seed_of(self.random_state if random_state is None else random_state))
+        seed = seed_of(self.random_state if random_state is None else random_state)
+        return self.model_.plot_samples(n_samples, seed, sampler=self._sampler(None))
 
     def report(
         self, X: Any = None, y: Any = None, *, path: str | os.PathLike[str] | None = None
@@ -419,44 +496,6 @@ class Autoencoder(Estimator):
 
     def _the_preset(self) -> str | None:
         return self.preset
-
-
-def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Estimator:
-    """Loads a run folder or a model file, of the command or of `save`, as a fitted estimator: a `TableVAE` where it is one of a
-    table of mixed columns, else an `Autoencoder`."""
-    return _fitted(_latent.Model.load(os.fspath(path), device=device), device)
-
-
-def import_weights(
-    path: str | os.PathLike[str],
-    *,
-    mapping: str | None = None,
-    preset: str = "vae",
-    data: str | os.PathLike[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-) -> Estimator:
-    """A published model from a safetensors file, as `latent import`: `mapping` is whose it is (found out unless given), `preset`
-    what it was trained by, `data` what it was trained on, if that is here. Without it samples are 8-bit images, 0 to 255."""
-    assignments = [f"{key.replace('__', '.')}={toml(value)}" for key, value in (settings or {}).items()]
-    source = None if data is None else os.fspath(data)
-    return _fitted(_latent.Model.imported(os.fspath(path), assignments, mapping, preset, source), "cpu")
-
-
-def _fitted(model: _latent.Model, device: str) -> Estimator:
-    """An estimator of a model that is trained already."""
-    from ._tables import TableVAE
-
-    preset = next((line[10:-1] for line in model.run.splitlines() if line.startswith('preset = "')), None)
-    is_table = _latent.columns(model) is not None
-    loaded: Estimator = (
-        TableVAE(random_state=model.seed, device=device)
-        if is_table
-        else Autoencoder(preset, random_state=model.seed, device=device)
-    )
-    loaded.seed_ = model.seed
-    loaded._adopt(model, known=False)
-    loaded.history_, loaded.notes_ = model.log(), []
-    return loaded
 
 
 def _is_key(name: str) -> bool:

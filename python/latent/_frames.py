@@ -10,6 +10,7 @@ pyarrow, whichever is there: reading the capsule ourselves would be some hundred
 from __future__ import annotations
 
 import datetime
+import zoneinfo
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ class Column(NamedTuple):
     name: str
     dtype: Any
     kind: str
+    #: The name as the frame has it, which may be a number.
+    label: Any
 
 
 class Schema(NamedTuple):
@@ -68,10 +71,11 @@ def schema_of(frame: Any) -> Schema:
     kind = _pandas_kind if library == "pandas" else _polars_kind
     names = _names(frame)
     if library == "numpy":
-        return Schema(library, [Column(name, frame.dtype, "float") for name in names])
+        return Schema(library, [Column(name, frame.dtype, "float", name) for name in names])
     if len(set(names)) != len(names):
         raise ValueError(f"two columns have one name: {names}")
-    return Schema(library, [Column(n, c.dtype, kind(n, c)) for n, c in zip(names, _series(frame))])
+    columns = zip(names, _series(frame), frame.columns)
+    return Schema(library, [Column(name, series.dtype, kind(name, series), label) for name, series, label in columns])
 
 
 def _names(frame: Any) -> list[str]:
@@ -144,11 +148,13 @@ def _polars_kind(name: str, series: Any) -> str:
     raise _refused(name, dtype)
 
 
-def _word(kind: str) -> Callable[[Any], str]:
+def _word(column: Column) -> Callable[[Any], str]:
     """How a value is written."""
+    short = _short(column.dtype)
 
     def number(value: Any) -> str:
-        text = repr(float(value)) if not isinstance(value, np.float32) else str(value)
+        # As few digits as tell it from its neighbours of that precision.
+        text = repr(float(value)) if short is None else str(short(value))
         return text[:-2] if text.endswith(".0") else text
 
     def time(value: Any) -> str:
@@ -162,33 +168,74 @@ def _word(kind: str) -> Callable[[Any], str]:
         "date": lambda value: str(value.isoformat()),
         "bool": lambda value: "true" if value else "false",
     }
-    return words.get(kind, lambda value: str(value))
+    return words.get(column.kind, lambda value: str(value))
 
 
-def written(kind: str, value: Any) -> str:
-    """A value that a person gives of a column of this kind; texts are taken as they are, dates as ISO has them."""
-    if isinstance(value, (bool, np.bool_)):
+def _short(dtype: Any) -> Callable[[Any], Any] | None:
+    """The type of numbers that have fewer digits than Python's."""
+    name = str(dtype).lower()
+    return np.float32 if name == "float32" else np.float16 if name == "float16" else None
+
+
+def written(column: Column, value: Any) -> str:
+    """A value that a person gives of a column; texts are taken as they are, dates as ISO has them, times without a zone in the
+    column's."""
+    if isinstance(value, (bool, np.bool_)) and column.kind != "category":
         return "true" if value else "false"
-    if kind == "time":
-        if isinstance(value, str):
-            value = datetime.datetime.fromisoformat(value)
-        elif not isinstance(value, datetime.datetime):
-            value = datetime.datetime.combine(value, datetime.time())
-        return _word("time")(value)
-    return value if isinstance(value, str) else _word(kind)(value)
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[us]").item()
+    try:
+        if column.kind == "time":
+            return _word(column)(_in_zone(column, value))
+        return value if isinstance(value, str) else _word(column)(value)
+    except (ValueError, TypeError, AttributeError) as error:
+        kinds = {"time": "time", "date": "date", "float": "number", "int": "number"}
+        what = f"{value!r} is no {kinds.get(column.kind, column.kind)}, and column {column.name!r} holds such"
+        raise ValueError(f"{what}: {error}" if isinstance(error, _Zoned) else what) from None
+
+
+class _Zoned(ValueError):
+    """A time with a zone for a column without one."""
+
+
+def _in_zone(column: Column, value: Any) -> datetime.datetime:
+    """A time of the column's zone, or of none where it has none."""
+    if isinstance(value, str):
+        value = datetime.datetime.fromisoformat(value)
+    elif not isinstance(value, datetime.datetime):
+        value = datetime.datetime.combine(value, datetime.time())
+    zone = getattr(column.dtype, "tz", None) or getattr(column.dtype, "time_zone", None)
+    if zone is None and value.tzinfo is not None:
+        raise _Zoned("its times have no zone; give one without")
+    if zone is not None and value.tzinfo is None:
+        if isinstance(zone, str):
+            zone = zoneinfo.ZoneInfo(zone)
+        # Zones of pytz know their own offsets only so.
+        value = zone.localize(value) if hasattr(zone, "localize") else value.replace(tzinfo=zone)
+    return value  # type: ignore[no-any-return]
+
+
+def is_gap(value: Any) -> bool:
+    """Whether a person means an empty cell: None, NaN, NaT, NA, an empty text."""
+    if value is None or (isinstance(value, str) and value == ""):
+        return True
+    if isinstance(value, (float, np.floating)):
+        return bool(np.isnan(value))
+    return type(value).__name__ in ("NaTType", "NAType") or (isinstance(value, np.datetime64) and bool(np.isnat(value)))
 
 
 def words_of(frame: Any, schema: Schema) -> list[Words]:
     """The columns of a frame as words; those that the schema has, in its order."""
     by_name = dict(zip(_names(frame), _series(frame)))
     found = []
-    for name, _, kind in schema.columns:
+    for column in schema.columns:
+        name = column.name
         if name not in by_name:
             raise ValueError(f"the frame has no column {name!r}, which the model knows: it has {', '.join(by_name)}")
         values, of = _factorised(by_name[name], schema.library)
-        if kind == "float" and any(np.isinf(value) for value in values):
+        if column.kind == "float" and any(np.isinf(value) for value in values):
             raise ValueError(f"column {name!r} holds infinity: give a number, or leave it empty")
-        word = _word(kind)
+        word = _word(column)
         words = [word(value) for value in values]
         # Values that are written alike are one word; an empty text is a gap.
         unique: dict[str, int] = {}
@@ -232,7 +279,8 @@ def frame_from(columns: list[Words], schema: Schema) -> Any:
     if schema.library == "pandas":
         import pandas
 
-        return pandas.DataFrame({name: series[name] for name in order})
+        frame = pandas.DataFrame({name: series[name] for name in order})
+        return frame.set_axis([known[name].label for name in order], axis=1)
     import polars
 
     return polars.DataFrame([series[name] for name in order])
@@ -270,6 +318,7 @@ def series_from(column: Column, library: str, words: list[str], of: npt.NDArray[
         if isinstance(dtype, pandas.CategoricalDtype):
             # Categories that are no text are found by how they are written.
             of_word = {str(category): category for category in dtype.categories}
+            _are_categories(column, words, list(of_word))
             values = [None if word == "" else of_word[word] for word in words]
         zone = getattr(dtype, "tz", None)
         if column.kind == "time":
@@ -288,8 +337,20 @@ def series_from(column: Column, library: str, words: list[str], of: npt.NDArray[
         made = polars.Series(column.name, values, dtype=polars.Datetime(column.dtype.time_unit, "UTC"))
         distinct = made.dt.convert_time_zone(zone)
     else:
+        if isinstance(column.dtype, polars.Enum):
+            _are_categories(column, words, column.dtype.categories.to_list())
         distinct = polars.Series(column.name, values, dtype=column.dtype)
     return distinct.gather(np.asarray(of, dtype=np.int64))
+
+
+def _are_categories(column: Column, words: list[str], known: list[str]) -> None:
+    """Refuses words that the dtype of a column has no category for."""
+    foreign = [word for word in words if word != "" and word not in known]
+    if foreign:
+        raise ValueError(
+            f"column {column.name!r}: the model draws {foreign[0]!r}, which is no category of this frame's dtype ({', '.join(known)}): "
+            "give the column the categories that the model was fitted on"
+        )
 
 
 def gaps(series: Any, library: str) -> npt.NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from . import _data, _frames, _latent
 from ._estimators import Array, Conditions, Estimator, seed_of
 from ._progress import Event
+from ._samplers import how_of
 
 try:
     from typing import Self
@@ -114,26 +115,46 @@ class TableVAE(Estimator):
         self,
         n_samples: int = 1,
         *,
-        conditions: Mapping[str, Any] | str | None = None,
+        conditions: Mapping[Any, Any] | str | None = None,
         random_state: Any = None,
         observe: str | None = None,
+        sampler: str | None = None,
+        temperature: float = 1.0,
+        truncation: float | None = None,
+        of_class: str | None = None,
+        guidance: float = 1.0,
+        balance: Any = None,
     ) -> Any:
         """New rows; with `conditions` such as {"age": (30, 40), "sex": ["Male", "Female"], "income": ">50K"} rows that meet
-        them: a tuple is a range (None leaves a side open), a list a choice. A text is read as that of `latent sample --where`.
+        them: a tuple is a range (None leaves a side open), a list a choice, None a gap, and values are taken as they are, whatever
+        letters they hold. A text is read as that of `latent sample --where`. `balance` is a column of which each value has as many
+        rows.
 
-        Codes are weighed by how well they fit the conditions; where few carry the rows, a warning says so.
+        Codes are weighed by how well they fit the conditions; where few carry the rows, a warning says so. The further arguments
+        are those of `Autoencoder.sample`, for rows without conditions.
         """
         check_is_fitted(self, "model_")
         if n_samples < 1:
             raise ValueError(f"n_samples is {n_samples}: give at least 1")
         if observe not in (None, "draw"):
             raise ValueError("a row of a table is drawn: observe='draw' is all there is")
-        seed = seed_of(self.random_state if random_state is None else random_state)
-        text = conditions if isinstance(conditions, str) else _text(conditions or {}, self.schema_)
-        columns, effective = _latent.draw_rows(self.model_, int(n_samples), seed, text)
-        if effective is not None and (effective < 30 or effective < 0.1 * n_samples):
+        how = how_of(temperature, truncation, of_class, guidance)
+        if how is not None and (conditions or balance is not None):
+            raise ValueError("rows that meet conditions are drawn as they are: leave out temperature, truncation, of_class and guidance")
+        text, asked = (conditions, []) if isinstance(conditions, str) else ("", _asked(conditions or {}, self.schema_))
+        columns, thin = _latent.draw_rows(
+            self.model_,
+            int(n_samples),
+            seed_of(self.random_state if random_state is None else random_state),
+            asked,
+            text,
+            None if balance is None else str(balance),
+            self._sampler(sampler),
+            how,
+        )
+        for conditions_met, rows, effective in thin:
             warnings.warn(
-                f"{text}: {effective:.0f} codes carry the {n_samples} rows, which resemble each other more than they should: "
+                f"{conditions_met}: {effective:.0f} codes carry the {rows} rows, which resemble each other more than they should: "
                 "ask for less at once",
                 stacklevel=2,
             )
@@ -154,7 +175,7 @@ class TableVAE(Estimator):
         frame = self._framed(X, reset=False)
         return _frames.filled(frame, columns, _frames.schema_of(frame))
 
-    def inverse_transform(self, X: Any, y: Any = None) -> Any:
+    def inverse_transform(self, X: Any, y: Any = None, *, conditions: Conditions | None = None) -> Any:
         """Rows drawn from p(x|z) at codes [n, latent]."""
         check_is_fitted(self, "model_")
         z = np.ascontiguousarray(check_array(X, dtype=np.float32))
@@ -191,25 +212,36 @@ def _kinds(schema: _frames.Schema, words: list[_frames.Words]) -> dict[str, dict
     return found
 
 
-def _text(conditions: Mapping[str, Any], schema: _frames.Schema) -> str:
-    """Conditions as `latent sample --where` has them, values written as the columns are."""
-    kinds = {column.name: column.kind for column in schema.columns}
+#: What a cell may be: whether from the first word to the second; else the first. None is a gap, or an open side.
+_Cell = tuple[bool, "str | None", "str | None"]
 
-    def word(name: str, value: Any) -> str:
-        return _frames.written(kinds.get(name, "text"), value)
 
-    def one(name: str, value: Any) -> str:
+def _asked(conditions: Mapping[Any, Any], schema: _frames.Schema) -> list[tuple[str, list[_Cell]]]:
+    """Conditions as the engine has them: of each column what its cells may be, values written as the column's are."""
+    known = {column.name: column for column in schema.columns}
+
+    def cells(name: str, value: Any) -> list[_Cell]:
+        # One that is not there is refused by the engine, which names the nearest.
+        column = known.get(name, _frames.Column(name, None, "text", name))
         if isinstance(value, tuple):
             if len(value) != 2:
                 raise ValueError(f"the condition {name}={value!r}: a range is (least, greatest)")
-            value = "..".join("" if side is None else word(name, side) for side in value)
-        elif isinstance(value, (list, set)):
-            value = "|".join(word(name, choice) for choice in value)
-        else:
-            value = word(name, value)
-        return f'{name} = "{value}"' if "," in value else f"{name} = {value}"
+            least, greatest = (_side(column, side) for side in value)
+            return [(True, least, greatest)]
+        if isinstance(value, (list, set, frozenset)):
+            return [cell for choice in value for cell in cells(name, choice)]
+        return [(False, None if _frames.is_gap(value) else _frames.written(column, value), None)]
 
-    return ", ".join(one(str(name), value) for name, value in conditions.items())
+    return [(str(name), cells(str(name), value)) for name, value in conditions.items()]
+
+
+def _side(column: _frames.Column, value: Any) -> str | None:
+    """One end of a range; None where it is open."""
+    if value is None or (isinstance(value, (float, np.floating)) and np.isinf(value)):
+        return None
+    if _frames.is_gap(value):
+        raise ValueError(f"a range of column {column.name!r} ends in {value!r}: give None to leave a side open")
+    return _frames.written(column, value)
 
 
 def _guessed(about: list[tuple[str, str, bool, bool]]) -> _frames.Schema:
@@ -223,10 +255,10 @@ def _guessed(about: list[tuple[str, str, bool, bool]]) -> _frames.Schema:
     for name, kind, whole, has_gaps in about:
         if kind == "number" and whole:
             dtype = ("Int64" if has_gaps else np.dtype(np.int64)) if is_pandas else library.Int64
-            columns.append(_frames.Column(name, library.Int64Dtype() if dtype == "Int64" else dtype, "int"))
+            columns.append(_frames.Column(name, library.Int64Dtype() if dtype == "Int64" else dtype, "int", name))
         elif kind == "number":
-            columns.append(_frames.Column(name, np.dtype(np.float64) if is_pandas else library.Float64, "float"))
+            columns.append(_frames.Column(name, np.dtype(np.float64) if is_pandas else library.Float64, "float", name))
         else:
             # Dates keep the words of the file.
-            columns.append(_frames.Column(name, np.dtype(object) if is_pandas else library.String, "text"))
+            columns.append(_frames.Column(name, np.dtype(object) if is_pandas else library.String, "text", name))
     return _frames.Schema(library.__name__, columns)

@@ -97,6 +97,11 @@ def test_conditions(squares):
     told = latent.VAE(**QUICK).fit(squares, conditions={"age": np.arange(120.0)})
     assert told.model_.conditions == [("age", [])]
     assert told.sample(2, conditions={"age": 3}).shape == (2, 8, 8)
+    Z = told.transform(squares, conditions={"age": np.arange(120.0)})
+    each = told.inverse_transform(Z, conditions={"age": np.arange(120.0)})
+    assert np.array_equal(each[5:6], told.inverse_transform(Z[5:6], conditions={"age": 5.0}))
+    with pytest.raises(ValueError, match="age"):
+        told.inverse_transform(Z)
 
 
 def test_scores_of_a_subset_are_those_of_the_whole(circle):

@@ -111,6 +111,18 @@ POSTERIORS = {
         "prior__blocks__b": {"kind": "bits"},
     },
     "bernoulli": {"preset": "vae", "likelihood__kind": "bernoulli"},
+    "full normal": {"preset": "vae", "posterior__kind": "full-normal", "posterior__latent": 4},
+    "full normal, one": {"preset": "vae", "posterior__kind": "full-normal", "posterior__latent": 1},
+    "planar": {"preset": "vae", "posterior__kind": "flow", "posterior__step": "planar", "posterior__steps": 3},
+    "radial": {"preset": "vae", "posterior__kind": "flow", "posterior__step": "radial", "posterior__steps": 3},
+    "householder": {"preset": "vae", "posterior__kind": "flow", "posterior__step": "householder", "posterior__steps": 2},
+    "steps for all": {"preset": "vae", "posterior__kind": "flow", "posterior__steps": 2, "posterior__amortised": False},
+    "categorical": {"preset": "vae", "likelihood__kind": "categorical"},
+    "poisson": {"preset": "vae", "likelihood__kind": "poisson"},
+    "laplace": {"preset": "vae", "likelihood__kind": "laplace"},
+    "student": {"preset": "vae", "likelihood__kind": "student-t"},
+    "log cosh": {"preset": "vae", "likelihood__kind": "log-cosh"},
+    "logistic mixture": {"preset": "vae", "likelihood__kind": "logistic-mixture", "likelihood__components": 3},
     "continuous": {"preset": "vae", "likelihood__kind": "continuous-bernoulli"},
     "logistic": {"preset": "vae", "likelihood__kind": "discretised-logistic"},
     "logistic each": {"preset": "vae", "likelihood__kind": "discretised-logistic", "likelihood__per_feature": True},
@@ -141,6 +153,89 @@ def test_conditions(squares):
     agree(cvae, squares[:20], condition[:20], y[:20])
 
 
+def test_channels_that_follow_each_other():
+    X = bright_squares(60, 3)
+    vae = latent.VAE(epochs=1, random_state=0, progress=False, layout="chw", likelihood__kind="logistic-mixture", likelihood__components=2)
+    agree(vae.fit(X), X[:20])
+
+
+def test_every_posterior_and_likelihood_has_a_graph_or_is_refused_here():
+    tried = [settings.get(f"{axis}__kind") for settings in POSTERIORS.values() for axis in ("posterior", "likelihood")]
+    # By presets above, or by default; a mixed table is refused.
+    tried += ["point", "bits", "iaf", "quantized", "blocks", "diagonal-normal", "normal", "mixed"]
+    for axis in ("posterior", "likelihood"):
+        kinds = {setting.kind for setting in latent.settings(axis) if setting.kind}
+        assert kinds and kinds <= set(tried), kinds - set(tried)
+
+
+SAMPLERS = {
+    "prior": {},
+    "normal": {},
+    "gaussian-mixture": {"components": 4},
+    "kernel-density": {},
+    "real-nvp": {"steps": 30, "layers": 4, "hidden": [16]},
+    "two-stage": {"steps": 30, "hidden": [16]},
+}
+
+
+def agrees_with_its_graph(vae, name):
+    sampler = vae._sampler(name) or latent._latent.Sampler.load(vae.model_, "nowhere", "prior")
+    noise = dict(sampler.noise(vae.model_, 60, 5))
+    found, notes = run(sampler.onnx(vae.model_), **noise)
+    close(found["code"], sampler.draw(vae.model_, 60, 5))
+    said = json.loads(notes["sampler"])
+    assert said["kind"] == name and [source["name"] for source in said["noise"]] == list(noise)
+    # A code for the decoder's graph.
+    run(vae.model_.decoder_onnx(), code=found["code"][:3])
+
+
+@pytest.fixture(scope="module")
+def drawn(circle):
+    return latent.VAE(latent_dim=3, epochs=3, random_state=0, progress=False, network__hidden=[9]).fit(circle)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_samplers(name, drawn, circle):
+    if name != "prior":
+        drawn.fit_sampler(circle, sampler=name, settings=SAMPLERS[name])
+    agrees_with_its_graph(drawn, name)
+
+
+@pytest.mark.parametrize("name", ["prior", "gaussian-mixture"])
+def test_samplers_on_the_unit_interval(name, squares):
+    ae = latent.Autoencoder("ae", epochs=1, random_state=0, progress=False, **{k: v for k, v in POSTERIORS["unit"].items() if k != "preset"})
+    ae.fit(squares)
+    if name != "prior":
+        ae.fit_sampler(squares, sampler=name, settings={"components": 2})
+    agrees_with_its_graph(ae, name)
+
+
+def test_samplers_that_take_many_passes_are_refused(drawn, circle):
+    for name, settings in (("maf", {"steps": 5, "layers": 2, "hidden": [8]}), ("flow-matching", {"steps": 5, "hidden": [8]})):
+        drawn.fit_sampler(circle, sampler=name, settings=settings)
+        with pytest.raises(ValueError, match=f"`{name}`.*feed-forward.*real-nvp"):
+            drawn._sampler(name).onnx(drawn.model_)
+
+
+def test_every_sampler_has_a_graph_or_is_refused(command):
+    said = subprocess.run([command, "fit-sampler", "--help"], capture_output=True, text=True, check=True).stdout
+    names = set(SAMPLERS) | {"maf", "flow-matching"}
+    # On bits, indices and maps, drawn one after the other or step by step: the default refusal.
+    rest = {"autoregressive", "autoregressive-bits", "flow-unet"}
+    listed = {line.split()[0] for line in said.splitlines() if line.startswith("  ") and line.split()[0] in names | rest}
+    assert listed == names | rest
+
+
+def test_tables_of_mixed_columns_are_refused():
+    import pandas as pd
+
+    frame = pd.DataFrame({"a": np.arange(60) % 7, "b": ["x", "y", "z"] * 20})
+    table = latent.TableVAE(epochs=1, progress=False, network__width=8, likelihood__width=8).fit(frame)
+    for graph in (table.model_.encoder_onnx, table.model_.decoder_onnx):
+        with pytest.raises(ValueError, match="mixed columns.*latent sample"):
+            graph()
+
+
 def test_what_draws_bits_at_random_is_refused(squares):
     vae = latent.VAE(epochs=1, progress=False, data__binarize="dynamic").fit(squares)
     with pytest.raises(ValueError, match="binarize.*decoder alone"):
@@ -155,9 +250,12 @@ def test_the_command_writes_the_same_files(circle, command, tmp_path):
     subprocess.run([command, *words], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "f.onnx").read_bytes() == vae.model_.encoder_onnx()
     assert (tmp_path / "g.onnx").read_bytes() == vae.model_.decoder_onnx()
-    vae.export_onnx(tmp_path / "e.onnx", tmp_path / "d.onnx")
+    vae.export_onnx(tmp_path / "e.onnx", tmp_path / "d.onnx", tmp_path / "p.onnx")
+    words = "export run --onnx f2.onnx g2.onnx --sampler-onnx s.onnx".split()
+    subprocess.run([command, *words], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "s.onnx").read_bytes() == (tmp_path / "p.onnx").read_bytes()
     onnx = pytest.importorskip("onnx")
-    for name in ("e", "d"):
+    for name in ("e", "d", "p"):
         model = onnx.load(tmp_path / f"{name}.onnx")
         onnx.checker.check_model(model, full_check=True)
         assert model.opset_import[0].version == 18 and model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"

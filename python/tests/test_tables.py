@@ -10,6 +10,8 @@ import pytest
 
 import latent
 
+from test_training import after_header
+
 QUICK = {
     "epochs": 60,
     "random_state": 0,
@@ -138,11 +140,151 @@ def test_pickles_and_run_folders(fitted, command, tmp_path):
 
 
 def test_a_csv_file_trains_the_same(command, tmp_path):
+    """The command on a file, the file from here, and the frame: the same weights, bit for bit, and so the same rows."""
     frame = people()[["age", "income", "country"]].astype({"income": str})
     frame["country"] = frame["country"].replace("NA", "IT")
     frame.to_csv(tmp_path / "people.csv", index=False)
-    vae = latent.TableVAE(**{**QUICK, "epochs": 1}).fit(tmp_path / "people.csv")
-    assert set(vae.sample(30)["country"]) <= {"IT", "DE", "FR"}
+    quick = {**QUICK, "epochs": 2, "data__test": 0.0, "data__validation": 0.1}
+    by_path = latent.TableVAE(**quick).fit(tmp_path / "people.csv")
+    by_frame = latent.TableVAE(**quick).fit(frame)
+    keys = {name.replace("__", "."): value for name, value in quick.items() if "__" in name}
+    words = "train --data people.csv --out run --preset table --epochs 2 --seed 0 --no-report".split()
+    words += [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+    subprocess.run([command, *words], cwd=tmp_path, check=True, capture_output=True)
+    theirs = latent.load(tmp_path / "run")
+    weights = [after_header(vae.model_.to_bytes()) for vae in (theirs, by_path, by_frame)]
+    assert weights[0] == weights[1] and weights[0] == weights[2]
+    assert by_frame.sample(30).equals(theirs.sample(30).astype(by_frame.sample(1).dtypes))
+    assert set(by_path.sample(30)["country"]) <= {"IT", "DE", "FR"}
+
+
+ODD = ["a|b", "a", "b", " c", "x, y", 'say "x"', "1..2"]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_conditions_are_values_whatever_letters_they_hold(library):
+    """A word with a bar, a blank, a quote, a comma or two dots is itself, and so is a name."""
+    rng = np.random.default_rng(1)
+    words = rng.choice(ODD, 420)
+    data = {"kind, of = it": words, "twin|": words, "size": rng.normal(size=420)}
+    frame = pd.DataFrame(data) if library == "pandas" else pl.DataFrame(data)
+    vae = latent.TableVAE(**{**QUICK, "epochs": 3}).fit(frame)
+    for word in ODD:
+        assert set(vae.sample(40, conditions={"kind, of = it": word})["kind, of = it"]) == {word}
+    assert set(vae.sample(60, conditions={"twin|": ["a|b", " c"]})["twin|"]) <= {"a|b", " c"}
+    with pytest.raises(ValueError, match="did you mean"):
+        vae.sample(3, conditions={"kind, of = it": "x,y"})
+    with pytest.raises(ValueError, match="at least one"):
+        vae.sample(3, conditions={"twin|": []})
+
+
+def test_gaps_may_be_asked_for(fitted):
+    _, vae = fitted
+    for none in (None, float("nan"), pd.NA, pd.NaT):
+        assert vae.sample(20, conditions={"weight": none})["weight"].isna().all()
+    some = vae.sample(60, conditions={"children": [None, 2]})["children"]
+    assert some.isna().any() and set(some.dropna()) <= {2}
+    with pytest.raises(ValueError, match="age"):
+        vae.sample(3, conditions={"age": None})
+    assert (vae.sample(20, conditions={"age": (60, float("inf"))})["age"] >= 60).all()
+
+
+def test_times_without_a_zone_are_of_the_columns():
+    berlin = pd.date_range("2020-01-01 00:00", periods=400, freq="h").tz_localize("Europe/Berlin", ambiguous="NaT", nonexistent="NaT")
+    frame = pd.DataFrame({"seen": berlin, "size": np.random.default_rng(0).normal(size=400)})
+    vae = latent.TableVAE(**{**QUICK, "epochs": 2}).fit(frame)
+    for X, given in ((frame, vae), (None, None)):
+        if X is None:
+            X = pl.from_pandas(frame)
+            given = latent.TableVAE(**{**QUICK, "epochs": 2}).fit(X)
+        # Midnight in Berlin is 23:00 in Greenwich.
+        for start, end in (("2020-01-10", "2020-01-10T05:00"), (pd.Timestamp("2020-01-10"), pd.Timestamp("2020-01-10 05:00"))):
+            new = given.sample(30, conditions={"seen": (start, end)})["seen"]
+            hours = pd.Series(new.to_list()).dt.tz_convert("Europe/Berlin")
+            assert hours.between(pd.Timestamp("2020-01-10", tz="Europe/Berlin"), pd.Timestamp("2020-01-10 05:00", tz="Europe/Berlin")).all()
+    with pytest.raises(ValueError, match="'seen'"):
+        vae.sample(3, conditions={"seen": "yesterday"})
+    with pytest.raises(ValueError, match="'seen'"):
+        vae.sample(3, conditions={"seen": 5})
+
+
+def test_short_floats_have_short_words():
+    from latent import _frames
+
+    values = np.array([0.1, 1 / 3, 2.0], np.float32)
+    frames = [pd.DataFrame({"x": values}), pl.DataFrame({"x": values}), pd.DataFrame({"x": pd.array(values, dtype="Float32")})]
+    for frame in frames:
+        assert _frames.words_of(frame, _frames.schema_of(frame))[0][1] == ["0.1", "0.33333334", "2"]
+
+
+def test_names_that_are_numbers_come_back_as_numbers(circle):
+    frame = pd.DataFrame({0: circle[:, 0], 7: np.where(circle[:, 1] > 0, "up", "down")})
+    vae = latent.TableVAE(**{**QUICK, "epochs": 1}).fit(frame)
+    assert list(vae.sample(5).columns) == [0, 7] and set(vae.sample(9, conditions={7: "up"})[7]) == {"up"}
+    holes = frame.mask(np.random.default_rng(0).uniform(size=frame.shape) < 0.1)
+    assert list(vae.impute(holes).columns) == [0, 7]
+    plain = latent.VAE(epochs=1, random_state=0, progress=False).fit(pd.DataFrame(circle))
+    assert list(plain.sample(3).columns) == [0, 1, 2]
+
+
+def test_a_category_that_the_given_frame_has_no_place_for(fitted):
+    frame, vae = fitted
+    holes = frame.head(60).copy()
+    holes["income"] = pd.Categorical([None] * 60, categories=["<=50K"])
+    with pytest.raises(ValueError, match="'income'.*'>50K'.*categories that the model was fitted on"):
+        vae.impute(holes)
+    with pytest.raises(ValueError, match="missing:\n- income"):
+        vae.impute(frame.drop(columns="income"))
+
+
+def test_as_many_rows_of_each_value(fitted, command, tmp_path):
+    _, vae = fitted
+    even = vae.sample(90, balance="country", conditions={"member": False}, random_state=2)
+    assert set(even["country"].value_counts()) == {30} and not even["member"].any()
+    with pytest.raises(ValueError, match="out of one of both"):
+        vae.sample(9, balance="country", conditions={"country": "DE"})
+    with pytest.raises(ValueError, match="leave out temperature"):
+        vae.sample(9, conditions={"country": "DE"}, temperature=0.5)
+    vae.save(tmp_path / "run")
+    words = ["sample", "run", "--count", "90", "--seed", "2", "--balance", "country", "--where", "member = false", "--out", "rows.csv"]
+    subprocess.run([command, *words], cwd=tmp_path, check=True, capture_output=True)
+    theirs = pd.read_csv(tmp_path / "rows.csv", keep_default_na=False)
+    assert list(theirs["country"]) == list(even["country"]) and list(theirs["age"]) == list(even["age"])
+
+
+def test_a_sampler_of_a_table(fitted, command, tmp_path):
+    frame, _ = fitted
+    vae = latent.TableVAE(**{**QUICK, "epochs": 3}).fit(frame).fit_sampler(frame, sampler="gaussian-mixture", settings={"components": 3})
+    old = vae.sample(40, conditions={"age": (60, 70)}, sampler="gaussian-mixture", random_state=1)
+    assert old["age"].between(60, 70).all()
+    vae.save(tmp_path / "run")
+    words = "sample run --count 40 --seed 1 --sampler gaussian-mixture --out rows.csv --where".split()
+    subprocess.run([command, *words, "age = 60..70"], cwd=tmp_path, check=True, capture_output=True)
+    assert list(pd.read_csv(tmp_path / "rows.csv")["age"]) == list(old["age"])
+    with pytest.raises(ValueError, match="not the rows"):
+        vae.fit_sampler(frame.head(200), sampler="normal")
+
+
+def test_a_synthetic_table_is_judged(fitted, command, tmp_path):
+    frame, _ = fitted
+    plain = frame[["age", "income", "weight", "country"]].replace({"country": {"NA": "IT"}})
+    real, other = plain.iloc[:200], plain.iloc[200:]
+    shuffled = pd.DataFrame({name: other[name].sample(frac=1, random_state=0).to_numpy() for name in other})
+    same, broken = (latent.judge(real, rows, baselines=False) for rows in (other, shuffled.astype(real.dtypes)))
+    assert same.report["columns"] and {"tone", "headline", "evidence"} <= same.findings[0].keys()
+    assert broken.figures != same.figures and same._repr_html_().startswith("<iframe") and repr(same) == same.text
+    real.to_csv(tmp_path / "real.csv", index=False)
+    other.to_csv(tmp_path / "other.csv", index=False)
+    by_file = latent.judge(tmp_path / "real.csv", tmp_path / "other.csv", baselines=False)
+    words = "judge real.csv other.csv --no-baselines".split()
+    said = subprocess.run([command, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert said.strip() == by_file.text.strip()
+    assert by_file.figures == pytest.approx(same.figures, abs=1e-9, nan_ok=True)
+    assert latent.judge(pl.from_pandas(real), pl.from_pandas(other), baselines=False).figures == pytest.approx(same.figures, nan_ok=True)
+    with pytest.raises(ValueError, match="give test"):
+        latent.judge(real, other, target="income")
+    with pytest.raises(ValueError, match="one or the other"):
+        latent.judge(real, tmp_path / "other.csv")
 
 
 def test_what_has_no_place_is_refused_by_name():

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use latent::Error;
 use latent::data::DataError;
+use latent::generate::SamplerError;
 use latent::store::StoreError;
 use latent::train::TrainError;
 use pyo3::create_exception;
@@ -77,6 +78,9 @@ fn translated(error: Error) -> PyErr {
         }
         Error::Train(TrainError::Exists { .. }) => PyFileExistsError::new_err(message),
         Error::Config(_) | Error::Data(_) | Error::Device(_) | Error::Model(_) => {
+            PyValueError::new_err(message)
+        }
+        Error::Sampler(SamplerError::Request { .. } | SamplerError::Unsuitable { .. }) => {
             PyValueError::new_err(message)
         }
         Error::Store(StoreError::NoGraph { .. }) => PyValueError::new_err(message),

@@ -1,17 +1,19 @@
 //! How like real rows are others, and runs beside each other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use latent::Key;
 use latent::array::Array;
 use latent::data::{Data, DataSettings, Memory, Part, Split};
 use latent::evaluate::compare::{comparable, compare as compared};
-use latent::evaluate::features::{Columns, EfficientNetLite0, Features};
+use latent::evaluate::features::{Columns as ColumnFeatures, EfficientNetLite0, Features};
 use latent::evaluate::samples::{NEIGHBOURS, frechet, kernel_distance, neighbourhoods};
+use latent::evaluate::tables::{self, Column, Columns, Effort, Kinds, TableError, read};
 use latent::evaluate::{Estimate, Evaluation};
 use latent::generate::Samples;
 use latent::generate::sampler::two_sample;
-use pyo3::exceptions::PyFileNotFoundError;
+use numpy::PyReadonlyArray1;
+use pyo3::exceptions::{PyFileNotFoundError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::arrays::Rows;
@@ -39,7 +41,7 @@ fn judged(real: Memory, fake: Memory, key: Key) -> Result<(String, Vec<Measure>)
     let fake = Data::memory_for(real.facts(), fake, &settings, key, &mut |_| {})?;
     let features: Box<dyn Features> = match real.facts().shape.is_image() {
         true => Box::new(EfficientNetLite0::embedded()?),
-        false => Box::new(Columns::new(real.facts())),
+        false => Box::new(ColumnFeatures::new(real.facts())),
     };
     let a = of(features.as_ref(), &real, Split::Train)?;
     let b = of(features.as_ref(), &fake, Split::Test)?;
@@ -87,6 +89,86 @@ fn of(features: &dyn Features, data: &Data, split: Split) -> Result<Array> {
 fn some(rows: &Array, n: usize, key: Key) -> Array {
     let order = key.permutation(rows.rows());
     Array::matrix(order[..n].iter().flat_map(|&row| rows.row(row)).copied().collect(), rows.width())
+}
+
+/// A column of a table to judge: numbers, or different words and the place of each row's ("" is a gap).
+#[derive(FromPyObject)]
+pub enum TableColumn<'py> {
+    /// NaN for a gap.
+    Numbers(PyReadonlyArray1<'py, f64>),
+    /// Categories.
+    Words(Vec<String>, PyReadonlyArray1<'py, u32>),
+}
+
+/// A table to judge, column by column.
+type JudgedTable<'py> = Vec<(String, TableColumn<'py>)>;
+
+/// What is found, as text, as JSON, and as a page.
+type Verdict = (String, String, String);
+
+/// How much work is done: rows whose neighbours are looked for, and whether there are baselines.
+type Work = (usize, bool);
+
+/// Judges a synthetic table, given as columns.
+#[pyfunction]
+pub fn judge_tables(
+    py: Python<'_>,
+    real: JudgedTable<'_>,
+    synthetic: JudgedTable<'_>,
+    test: Option<JudgedTable<'_>>,
+    target: Option<&str>,
+    work: Work,
+    seed: u64,
+) -> PyResult<Verdict> {
+    let mut tables = vec![columns(real)?, columns(synthetic)?];
+    tables.extend(test.map(columns).transpose()?);
+    detached(py, || verdict(&tables, target, work, seed))
+}
+
+/// The same of csv files, of which columns may be named as numbers or as categories.
+#[allow(clippy::too_many_arguments, reason = "Python names them")]
+#[pyfunction]
+pub fn judge_files(
+    py: Python<'_>,
+    real: PathBuf,
+    synthetic: PathBuf,
+    test: Option<PathBuf>,
+    numbers: Vec<String>,
+    categories: Vec<String>,
+    target: Option<&str>,
+    work: Work,
+    seed: u64,
+) -> PyResult<Verdict> {
+    detached(py, || {
+        let mut paths: Vec<&Path> = vec![&real, &synthetic];
+        paths.extend(test.as_deref());
+        verdict(&read(&paths, &Kinds { numbers, categories })?, target, work, seed)
+    })
+}
+
+fn columns(table: JudgedTable<'_>) -> PyResult<Columns> {
+    let wrong = |error: TableError| PyValueError::new_err(error.to_string());
+    let (mut names, mut all) = (Vec::new(), Vec::new());
+    for (name, column) in table {
+        names.push(name);
+        all.push(match column {
+            TableColumn::Numbers(values) => Column::Numbers(values.as_array().to_vec()),
+            TableColumn::Words(levels, codes) => {
+                Column::Categories { codes: codes.as_array().to_vec(), levels }
+            }
+        });
+    }
+    Columns::new(names, all).map_err(wrong)
+}
+
+fn verdict(tables: &[Columns], target: Option<&str>, work: Work, seed: u64) -> Result<Verdict> {
+    let [real, synthetic, rest @ ..] = tables else { return Err(Failure::value("two tables are judged")) };
+    let effort = Effort { neighbours: work.0, baselines: work.1, ..Effort::default() };
+    let key = Key::from_seed(seed).fold("judge");
+    let report = tables::judge(real, rest.first(), synthetic, target, effort, key)
+        .map_err(|error| Failure::value(error.to_string()))?;
+    let json = serde_json::json!({ "report": report, "findings": report.findings() });
+    Ok((report.text(), json.to_string(), tables::page(&report, real, synthetic)?.html()?))
 }
 
 /// Runs that `latent evaluate` has judged beside each other: as text, as a table and as a page.

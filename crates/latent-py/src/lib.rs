@@ -8,6 +8,7 @@
 //! arrays   numpy arrays as rows, read where they lie, and back
 //! fit      training in a thread of its own: events, callbacks, Ctrl-C
 //! model    a trained model at work
+//! sampler  samplers fitted on a model's codes
 //! table    rows of mixed columns, as words
 //! judge    how good are samples, or runs
 //! about    presets and settings
@@ -19,6 +20,7 @@ mod errors;
 mod fit;
 mod judge;
 mod model;
+mod sampler;
 mod table;
 
 use pyo3::prelude::*;
@@ -37,9 +39,11 @@ mod _latent {
     #[pymodule_export]
     use super::fit::fit;
     #[pymodule_export]
-    use super::judge::{compare, evaluate};
+    use super::judge::{compare, evaluate, judge_files, judge_tables};
     #[pymodule_export]
     use super::model::{Figure, Model};
+    #[pymodule_export]
+    use super::sampler::{Sampler, fit_sampler};
     #[pymodule_export]
     use super::table::{columns, decode_rows, draw_rows, fill_rows, reconstruct_rows};
 

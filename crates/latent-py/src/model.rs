@@ -7,9 +7,11 @@ use latent::device::Device;
 use latent::evaluate::Pca;
 use latent::figure::{CodeMap, LatentView, code_map};
 use latent::generate::columns::without_gaps;
+use latent::generate::sampler::How;
 use latent::generate::{Observe, Samples, Told};
+use latent::run::Imported;
 use latent::train::Line;
-use latent::{Key, Layers, Registry};
+use latent::{Key, Registry};
 use numpy::{PyArray1, PyArray2, PyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -17,6 +19,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::arrays::{Rows, codes, matrix, shaped};
 use crate::errors::{Result, detached};
+use crate::sampler::{self, Asked, Sampler, or_prior};
 
 /// A trained model. It never changes, and any number of threads may use it.
 #[pyclass(frozen, module = "latent._latent")]
@@ -121,21 +124,8 @@ impl Model {
         data: Option<&str>,
     ) -> PyResult<Self> {
         detached(py, || {
-            let mut layers = Layers::from_preset(preset)?;
-            if let Some(source) = data {
-                layers.set(&format!("data.source={}", toml::Value::String(source.into())))?;
-            }
-            settings.iter().try_for_each(|assignment| layers.set(assignment))?;
-            let mapping = match mapping {
-                Some(name) => latent::run::mapping(name)?,
-                None => latent::Model::mapping_of(&path)?,
-            };
-            let key = Key::from_seed(layers.seed()?);
-            let data = match data {
-                Some(_) => Some(Data::open(&layers.data()?, key, &mut |_| {})?),
-                None => None,
-            };
-            let model = latent::Model::import(&path, mapping, &layers, data.as_ref().map(Data::facts))?;
+            let how = Imported { mapping, preset, data, settings: &settings, seed: None };
+            let (model, _) = latent::Model::import_as(&path, how, &mut |_| {})?;
             Ok(Self::new(model, Vec::new(), false))
         })
     }
@@ -285,8 +275,9 @@ impl Model {
         self.array(py, values)
     }
 
-    /// New samples from the prior.
-    #[pyo3(signature = (count, seed, conditions=Vec::new(), observe=None))]
+    /// New samples: codes from a sampler, or else from the prior.
+    #[allow(clippy::too_many_arguments, reason = "Python names them")]
+    #[pyo3(signature = (count, seed, conditions=Vec::new(), observe=None, sampler=None, how=None))]
     fn sample<'py>(
         &self,
         py: Python<'py>,
@@ -294,12 +285,18 @@ impl Model {
         seed: u64,
         conditions: Vec<(String, String)>,
         observe: Option<&str>,
+        sampler: Option<&Bound<'py, Sampler>>,
+        how: Option<Asked>,
     ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
         let shown = self::observe(&self.model, observe)?;
         let key = Key::from_seed(seed).fold("sample");
+        let sampler = sampler.map(|sampler| sampler.get());
         let values = detached(py, || {
             let told = self.told(&conditions, count, key)?;
-            Ok(self.model.sample_told(&told, shown, key)?.values())
+            or_prior(&self.model, sampler, |sampler| {
+                let how = sampler::how(sampler, how)?;
+                Ok(self.model.sample_with(sampler, &told, &how, shown, key)?.values())
+            })
         })?;
         self.array(py, values)
     }
@@ -400,10 +397,24 @@ impl Model {
     }
 
     /// A grid of new samples; images alone.
-    #[pyo3(signature = (count, seed, title="Samples"))]
-    fn plot_samples(&self, py: Python<'_>, count: usize, seed: u64, title: &str) -> PyResult<Figure> {
+    #[pyo3(signature = (count, seed, title="Samples", sampler=None))]
+    fn plot_samples(
+        &self,
+        py: Python<'_>,
+        count: usize,
+        seed: u64,
+        title: &str,
+        sampler: Option<&Bound<'_, Sampler>>,
+    ) -> PyResult<Figure> {
         let key = Key::from_seed(seed).fold("sample");
-        detached(py, || Ok(Figure { figure: self.model.sample(count, key)?.grid(title)? }))
+        let sampler = sampler.map(|sampler| sampler.get());
+        detached(py, || {
+            let (told, shown) = (self.model.told(count, key)?, self.model.observe());
+            let samples = or_prior(&self.model, sampler, |sampler| {
+                Ok(self.model.sample_with(sampler, &told, &How::default(), shown, key)?)
+            })?;
+            Ok(Figure { figure: samples.grid(title)? })
+        })
     }
 
     /// Draws the report of its run folder on these rows, cut as they were for training; the path of the page.

@@ -1,16 +1,17 @@
 //! Rows of mixed columns: words in, words out, each different word once and which of them each row has.
 
+use latent::Key;
 use latent::data::Split;
 use latent::data::table::{Kind, WordColumn};
-use latent::generate::sampler::FittedSampler;
-use latent::generate::{Observe, Samples, Told};
-use latent::{Key, Registry};
+use latent::generate::columns::Group;
+use latent::generate::{Observe, Samples, Told, Wanted};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
 use crate::arrays::{Rows, codes};
 use crate::errors::{Result, detached};
 use crate::model::Model;
+use crate::sampler::{self, Asked, Sampler, or_prior};
 
 /// Name, words, and the place of each row's among them.
 type Column<'py> = (String, Vec<String>, Bound<'py, PyArray1<u32>>);
@@ -32,28 +33,63 @@ pub fn columns(model: &Bound<'_, Model>) -> Option<Vec<(String, &'static str, bo
     Some(kept.map(about).collect())
 }
 
-/// New rows; those that meet `conditions`, if there are any, with how many codes carry them.
+/// What a cell may be: whether from the first word to the second, else the first word; no word for a gap, or for an open side.
+type Cell = (bool, Option<String>, Option<String>);
+
+/// What is asked of a column: its name, and what its cells may be.
+type Asking = (String, Vec<Cell>);
+
+/// New rows; those that meet conditions, by column or as a text, or as many of each value of a column, with what was too much to
+/// ask: conditions, rows, and how many codes carry them.
+#[allow(clippy::too_many_arguments, reason = "Python names them")]
 #[pyfunction]
+#[pyo3(signature = (model, count, seed, conditions=Vec::new(), text="", balance=None, sampler=None, how=None))]
 pub fn draw_rows<'py>(
     py: Python<'py>,
     model: &Bound<'py, Model>,
     count: usize,
     seed: u64,
-    conditions: &str,
-) -> PyResult<(Vec<Column<'py>>, Option<f64>)> {
+    conditions: Vec<Asking>,
+    text: &str,
+    balance: Option<&str>,
+    sampler: Option<&Bound<'py, Sampler>>,
+    how: Option<Asked>,
+) -> PyResult<(Vec<Column<'py>>, Vec<(String, usize, f64)>)> {
     let model = model.get().engine();
+    let sampler = sampler.map(|sampler| sampler.get());
     let key = Key::from_seed(seed).fold("sample");
-    let (found, effective) = detached(py, || {
-        let conditions = model.table()?.conditions(conditions)?;
-        if conditions.is_empty() {
-            let told = model.told(count, key)?;
-            return Ok((words(model, &model.sample_told(&told, Observe::Draw, key)?, key)?, None));
+    let (found, thin) = detached(py, || {
+        let table = model.table()?;
+        let mut asked = table.conditions(text)?;
+        for (name, cells) in conditions {
+            let wanted: Vec<Wanted> = cells.into_iter().map(wanted).collect();
+            asked.push(table.condition_of(&name, &wanted)?);
         }
-        let sampler = FittedSampler::prior(model, &Registry::default())?;
-        let found = model.sample_where(&sampler, &conditions, count, key)?;
-        Ok((words(model, &found.samples, key)?, Some(found.effective)))
+        let groups = match balance {
+            Some(column) => table.balanced(&asked, column)?,
+            None => vec![asked],
+        };
+        or_prior(model, sampler, |sampler| {
+            if groups.iter().all(Vec::is_empty) {
+                let (told, how) = (model.told(count, key)?, sampler::how(sampler, how)?);
+                let samples = model.sample_with(sampler, &told, &how, Observe::Draw, key)?;
+                return Ok((words(model, &samples, key)?, Vec::new()));
+            }
+            let (samples, found) = model.sample_groups(sampler, &groups, count, key)?;
+            let thin = found.into_iter().filter(Group::is_thin);
+            let thin = thin.map(|group| (group.text, group.rows, group.effective)).collect();
+            Ok((words(model, &samples, key)?, thin))
+        })
     })?;
-    Ok((arrays(py, found), effective))
+    Ok((arrays(py, found), thin))
+}
+
+fn wanted((is_range, first, second): Cell) -> Wanted {
+    match (is_range, first) {
+        (true, from) => Wanted::Range(from, second),
+        (false, Some(word)) => Wanted::Value(word),
+        (false, None) => Wanted::Gap,
+    }
 }
 
 /// Draws of p(x|z) at these codes.

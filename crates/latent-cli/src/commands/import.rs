@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use latent::data::Data;
-use latent::run::{mapping, mappings};
-use latent::{Key, Layers, Model};
+use latent::Model;
+use latent::run::{Imported, mappings};
 use serde_json::json;
 
 use crate::failure::{Done, Failure};
@@ -73,27 +72,17 @@ impl Import {
         if !file.exists() {
             return Err(Failure::path(file, "no such file", "give a safetensors file"));
         }
-        let mut layers = Layers::from_preset(&self.preset)?;
-        if let Some(data) = &self.data {
-            layers.set(&format!("data.source={}", toml::Value::String(data.clone())))?;
+        if ["run.toml", "model.safetensors"].iter().any(|name| folder.join(name).exists()) {
+            return Err(Failure::path(folder, "holds a run already", "choose another folder"));
         }
-        for assignment in &self.set {
-            layers.set(assignment)?;
-        }
-        if let Some(seed) = self.seed {
-            layers.set(&format!("seed={seed}"))?;
-        }
-        let mapping = match &self.mapping {
-            Some(name) => mapping(name)?,
-            None => Model::mapping_of(file)?,
+        let how = Imported {
+            mapping: self.mapping.as_deref(),
+            preset: &self.preset,
+            data: self.data.as_deref(),
+            settings: &self.set,
+            seed: self.seed,
         };
-        let data = match &self.data {
-            Some(_) => {
-                Some(Data::open(&layers.data()?, Key::from_seed(layers.seed()?), &mut |line| out.told(line))?)
-            }
-            None => None,
-        };
-        let model = Model::import(file, mapping, &layers, data.as_ref().map(Data::facts))?;
+        let (model, mapping) = Model::import_as(file, how, &mut |line| out.told(line))?;
         model.save_run(folder, &[])?;
         let dims = model.dims();
         out.result(

@@ -7,7 +7,7 @@ use latent::Model;
 use latent::Registry;
 use latent::data::Split;
 use latent::generate::sampler::{Choice, FittedSampler, How};
-use latent::generate::{Observe, Samples, Told};
+use latent::generate::{Observe, Told};
 use latent::words::shown;
 use serde_json::json;
 
@@ -197,48 +197,30 @@ impl Sample {
         let table = model.table()?;
         let key = self.files.key("sample");
         let given = table.conditions(&self.conditions_met.join(", "))?;
-        let each = match &self.balance {
+        let groups = match &self.balance {
             None => vec![given],
-            Some(column) => {
-                let balanced = table.balance(column)?;
-                if given.iter().any(|condition| Some(condition.column) == balanced.first().map(|c| c.column))
-                {
-                    let what = format!("{column} is asked for by --where, too");
-                    return Err(Failure::flag("--balance", what, "leave it out of one of both"));
-                }
-                balanced.into_iter().map(|one| given.iter().cloned().chain([one]).collect()).collect()
-            }
+            Some(column) => table.balanced(&given, column)?,
         };
-        let mut x = Vec::new();
+        let (samples, groups) = model.sample_groups(sampler, &groups, self.count, key)?;
         let mut weighed = Vec::new();
-        for (index, conditions) in each.iter().enumerate() {
-            // As even as the count allows.
-            let count = self.count / each.len() + usize::from(index < self.count % each.len());
-            if count == 0 {
-                continue;
-            }
-            let text: Vec<&str> = conditions.iter().map(|condition| condition.text.as_str()).collect();
-            let text = text.join(", ");
-            let found = model.sample_where(sampler, conditions, count, key.fold(index as u64))?;
-            let low = if found.effective < 0.1 * count as f64 || found.effective < 30.0 {
-                ": few, so rows resemble each other more than they should"
-            } else {
-                ""
+        for group in &groups {
+            let low = match group.is_thin() {
+                true => ": few, so rows resemble each other more than they should",
+                false => "",
             };
             out.told(format!(
-                "{text}: {:.3} % of all rows as the model has it; {:.0} of {} codes count (effective sample size){low}",
-                100.0 * found.share,
-                found.effective,
-                found.candidates
+                "{}: {:.3} % of all rows as the model has it; {:.0} of {} codes count (effective sample size){low}",
+                group.text,
+                100.0 * group.share,
+                group.effective,
+                group.candidates
             ));
-            weighed.push(json!({ "where": text, "share": found.share, "effective": found.effective, "codes": found.candidates }));
-            x.extend(found.samples.x);
+            weighed.push(json!({
+                "where": group.text, "share": group.share, "effective": group.effective, "codes": group.candidates
+            }));
         }
-        let width = model.facts.shape.features();
-        let order = key.fold("order").permutation(x.len() / width.max(1));
-        let mixed = order.iter().flat_map(|&row| &x[row * width..(row + 1) * width]).copied().collect();
         target.ready()?;
-        Samples::new(mixed, &model.facts).save(&target.path, "rows")?;
+        samples.save(&target.path, "rows")?;
         out.result(
             format!("{}: {}", super::counted(self.count, "row"), path(&target.path)),
             &json!({ "count": self.count, "out": json_path(&target.path), "seed": self.files.seed(), "sampler": sampler.kind(), "conditions": weighed }),

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{Density, fold_rows, pick, softplus};
 use crate::batch::{Draw, Latent, Noise};
 use crate::device::{Device, host_f64};
+use crate::store::onnx::{Graph, Node};
 
 /// A map of codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +83,61 @@ impl Step {
                 (centre + off * across.clone(), across.log() * (dims as f64 - 1.0) + along.log())
             }
             Self::Householder => (reflect(parameters, z.clone()), z.narrow(1, 0, 1) * 0.0),
+        }
+    }
+
+    /// z' in a graph, of `[parameters]` and `[dims]`.
+    pub(crate) fn trace(self, graph: &mut Graph, parameters: &Node, z: Node) -> Node {
+        let dims = z.features();
+        let least = LEAST_SQUARE as f32;
+        let above = |graph: &mut Graph, x: &Node| {
+            let share = 1.0 - LEAST_SLOPE;
+            let x = graph.with("Add", x, &[share.exp_m1().ln() as f32], &[1]);
+            let x = graph.softplus(&x);
+            graph.with("Sub", &x, &[share as f32], &[1])
+        };
+        match self {
+            Self::Planar => {
+                let [w, u] = [0, dims].map(|start| graph.columns(parameters, start, dims));
+                let b = graph.columns(parameters, 2 * dims, 1);
+                let (along, square) = (graph.dot(&w, &u), graph.dot(&w, &w));
+                let wanted = above(graph, &along);
+                let push = graph.binary("Sub", &wanted, &along);
+                let square = graph.with("Add", &square, &[least], &[1]);
+                let push = graph.binary("Div", &push, &square);
+                let pushed = graph.binary("Mul", &w, &push);
+                let u = graph.binary("Add", &u, &pushed);
+                let t = graph.dot(&w, &z);
+                let t = graph.binary("Add", &t, &b);
+                let t = graph.unary("Tanh", &t);
+                let moved = graph.binary("Mul", &u, &t);
+                graph.binary("Add", &z, &moved)
+            }
+            Self::Radial => {
+                let centre = graph.columns(parameters, 0, dims);
+                let [alpha, beta] = [dims, dims + 1].map(|place| graph.columns(parameters, place, 1));
+                let alpha = above(graph, &alpha);
+                let alpha = graph.with("Add", &alpha, &[1.0], &[1]);
+                let beta = above(graph, &beta);
+                let beta = graph.binary("Mul", &alpha, &beta);
+                let off = graph.binary("Sub", &z, &centre);
+                let far = graph.dot(&off, &off);
+                let far = graph.with("Add", &far, &[least], &[1]);
+                let far = graph.unary("Sqrt", &far);
+                let below = graph.binary("Add", &alpha, &far);
+                let across = graph.binary("Div", &beta, &below);
+                let across = graph.with("Add", &across, &[1.0], &[1]);
+                let off = graph.binary("Mul", &off, &across);
+                graph.binary("Add", &centre, &off)
+            }
+            Self::Householder => {
+                let (share, square) = (graph.dot(parameters, &z), graph.dot(parameters, parameters));
+                let square = graph.with("Add", &square, &[least], &[1]);
+                let share = graph.binary("Div", &share, &square);
+                let share = graph.with("Mul", &share, &[2.0], &[1]);
+                let moved = graph.binary("Mul", parameters, &share);
+                graph.binary("Sub", &z, &moved)
+            }
         }
     }
 

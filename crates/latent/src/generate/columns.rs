@@ -11,29 +11,18 @@
 
 use burn::tensor::Tensor;
 
+use super::conditions::{Condition, refused};
 use super::sampler::{FittedSampler, How};
 use super::{Samples, Told, given};
 use crate::array::Array;
 use crate::batch::{Latent, Noise};
-use crate::config::nearest;
-use crate::data::table::{Column, GAP, Kind, UNKNOWN};
+use crate::data::table::{GAP, UNKNOWN};
 use crate::data::{Rows, Table};
 use crate::device::{host, host_f64};
 use crate::generate::Result;
 use crate::key::Key;
-use crate::model::likelihood::mixed::{Allowed, Completed, Evidence};
-use crate::model::{Model, ModelError, log_weights};
-
-/// What is asked of one column.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Condition {
-    /// The column's place in x.
-    pub column: usize,
-    /// What its cells may be.
-    pub allowed: Allowed,
-    /// As it was asked.
-    pub text: String,
-}
+use crate::model::likelihood::mixed::{Completed, Evidence};
+use crate::model::{Model, log_weights};
 
 /// Rows that meet conditions.
 #[derive(Clone, Debug)]
@@ -48,6 +37,28 @@ pub struct Conditioned {
     pub share: f64,
 }
 
+/// Rows that meet one of several lists of conditions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The conditions, as they were asked.
+    pub text: String,
+    /// How many rows were drawn for them.
+    pub rows: usize,
+    /// How many codes carry them: [`Conditioned::effective`].
+    pub effective: f64,
+    /// How many codes were weighed.
+    pub candidates: usize,
+    /// The share of rows that would meet the conditions, as the model has it.
+    pub share: f64,
+}
+
+impl Group {
+    /// Whether so few codes carry the rows that they resemble each other more than they should.
+    pub fn is_thin(&self) -> bool {
+        self.effective < 0.1 * self.rows as f64 || self.effective < 30.0
+    }
+}
+
 /// Rows that go through the network at once.
 const PART: usize = 256;
 
@@ -56,212 +67,6 @@ const MOST_CANDIDATES: usize = 100_000;
 
 /// Codes of a row that are weighed before its gaps are filled.
 const CODES: usize = 5;
-
-fn refused(what: impl Into<String>, remedy: impl Into<String>) -> crate::generate::GenerateError {
-    ModelError::Foreign { what: what.into(), remedy: remedy.into() }.into()
-}
-
-impl Table {
-    /// Reads conditions such as `income = >50K, age = 30..40, sex != Male`: a list with commas between; words that hold
-    /// commas stand in double quotes.
-    ///
-    /// # Errors
-    /// A column or a category that is not there, with the nearest that is; a range without a value.
-    pub fn conditions(&self, text: &str) -> Result<Vec<Condition>> {
-        let mut found: Vec<Condition> = Vec::new();
-        for part in split(text) {
-            let condition = self.condition(part.trim())?;
-            match found.iter_mut().find(|known| known.column == condition.column) {
-                // Two on one column are met both: `age >= 30, age < 40`.
-                Some(known) => {
-                    let levels = known.allowed.levels.iter().zip(&condition.allowed.levels);
-                    known.allowed.levels = levels.map(|(a, b)| *a && *b).collect();
-                    known.allowed.gap &= condition.allowed.gap;
-                    known.allowed.range = match (known.allowed.range, condition.allowed.range) {
-                        (Some((a, b)), Some((c, d))) => Some((a.max(c), b.min(d))),
-                        (one, other) => one.or(other),
-                    };
-                    known.text = format!("{}, {}", known.text, condition.text);
-                }
-                None => found.push(condition),
-            }
-        }
-        for condition in &found {
-            if !condition.allowed.gap && !condition.allowed.levels.contains(&true) {
-                let what = format!("no training row has {}", condition.text);
-                return Err(refused(what, "ask for values that are there (latent data inspect shows them)"));
-            }
-        }
-        Ok(found)
-    }
-
-    fn condition(&self, text: &str) -> Result<Condition> {
-        let operators = ["!=", ">=", "<=", "=", ">", "<"];
-        // The longest name of a column that the text begins with.
-        let named = self
-            .columns
-            .iter()
-            .filter(|column| {
-                let rest = text.strip_prefix(column.name.as_str()).map(str::trim_start);
-                rest.is_some_and(|rest| operators.iter().any(|operator| rest.starts_with(operator)))
-            })
-            .max_by_key(|column| column.name.len());
-        let Some(column) = named else {
-            let name = text.split(['=', '<', '>', '!']).next().unwrap_or_default().trim();
-            let names = || self.modelled().map(|column| column.name.as_str());
-            if name.len() == text.len() {
-                return Err(refused(
-                    format!("{text:?} is no condition"),
-                    "write COLUMN = VALUE, such as \"age = 30..40\"",
-                ));
-            }
-            let remedy = match nearest(name, names()) {
-                Some(nearest) => format!("did you mean {nearest:?}?"),
-                None => format!("the columns are {}", names().collect::<Vec<_>>().join(", ")),
-            };
-            return Err(refused(format!("there is no column {name:?}"), remedy));
-        };
-        let Some((place, scale)) = self.place(&column.name).zip(column.scale.as_ref()) else {
-            let what = format!("{} is {}, and no part of the model", column.name, column.kind.name());
-            return Err(refused(what, "leave it out of the conditions"));
-        };
-        let rest = text[column.name.len()..].trim_start();
-        let Some(operator) = operators.into_iter().find(|operator| rest.starts_with(operator)) else {
-            return Err(refused(format!("{text:?} is no condition"), "write COLUMN = VALUE"));
-        };
-        let asked = rest[operator.len()..].trim();
-        let mut allowed = Allowed { levels: vec![false; scale.levels()], range: None, gap: false };
-        let is_gap = |word: &str| column.gaps.iter().any(|(gap, _)| gap == word);
-        for word in asked.split('|').map(|word| word.trim().trim_matches('"')) {
-            if is_gap(word) && column.has_gaps() {
-                allowed.gap = true;
-                continue;
-            }
-            let range = match (operator, column.is_ordered()) {
-                (">" | ">=" | "<" | "<=", true) => {
-                    let value = value_of(column, word)?;
-                    let tiny = if scale.step > 0.0 { 0.5 * scale.step } else { 0.0 };
-                    match operator {
-                        ">" => (value + tiny, f64::INFINITY),
-                        ">=" => (value, f64::INFINITY),
-                        "<" => (f64::NEG_INFINITY, value - tiny),
-                        _ => (f64::NEG_INFINITY, value),
-                    }
-                }
-                (_, true) => match word.split_once("..") {
-                    Some((from, to)) => {
-                        let side = |word: &str, open: f64| match word.trim() {
-                            "" => Ok(open),
-                            word => value_of(column, word),
-                        };
-                        (side(from, f64::NEG_INFINITY)?, side(to, f64::INFINITY)?)
-                    }
-                    None => {
-                        let value = value_of(column, word)?;
-                        (value, value)
-                    }
-                },
-                ("=" | "!=", false) => {
-                    let value = value_of(column, word)?;
-                    (value, value)
-                }
-                _ => {
-                    let what = format!("{} has no order, so nothing is {operator} {word}", column.name);
-                    return Err(refused(what, "ask by = or !="));
-                }
-            };
-            let mut any = false;
-            for (level, (low, high)) in scale.low.iter().zip(&scale.high).enumerate() {
-                if *high >= range.0 && *low <= range.1 {
-                    allowed.levels[level] = true;
-                    any = true;
-                }
-            }
-            if !any && operator != "!=" {
-                let (least, most) = (scale.low[0], scale.high[scale.levels() - 1]);
-                let what = format!("no training row has {} {operator} {word}", column.name);
-                let remedy = format!("its values reach from {} to {}", column.word(least), column.word(most));
-                return Err(refused(what, remedy));
-            }
-            let is_one = !asked.contains('|') && column.is_ordered() && operator != "!=";
-            allowed.range = is_one.then_some(range);
-        }
-        if operator == "!=" {
-            allowed.levels.iter_mut().for_each(|may| *may = !*may);
-            allowed.gap = !allowed.gap && column.has_gaps();
-        }
-        Ok(Condition { column: place, allowed, text: text.into() })
-    }
-
-    /// One condition for each category of a column.
-    ///
-    /// # Errors
-    /// A column that is not there, or has no categories.
-    pub fn balance(&self, name: &str) -> Result<Vec<Condition>> {
-        let Some(column) = self.columns.iter().find(|column| column.name == name) else {
-            let names: Vec<&str> = self.modelled().map(|column| column.name.as_str()).collect();
-            let remedy = match nearest(name, names.iter().copied()) {
-                Some(nearest) => format!("did you mean {nearest:?}?"),
-                None => format!("the columns are {}", names.join(", ")),
-            };
-            return Err(refused(format!("there is no column {name:?}"), remedy));
-        };
-        let (Some(place), Some(scale)) = (self.place(name), &column.scale) else {
-            return Err(refused(format!("{name} is no part of the model"), "balance another column"));
-        };
-        let is_discrete = scale.low == scale.high && scale.levels() <= 100;
-        if !is_discrete {
-            let what = format!("{name} has {} levels, too many to have as many rows each", scale.levels());
-            return Err(refused(what, "balance a column of at most 100 values, or draw ranges by --where"));
-        }
-        let one = |level: usize| {
-            let mut allowed = Allowed { levels: vec![false; scale.levels()], range: None, gap: false };
-            allowed.levels[level] = true;
-            Condition { column: place, allowed, text: format!("{name} = {}", column.word(scale.low[level])) }
-        };
-        Ok((0..scale.levels()).filter(|level| scale.shares[*level] > 0.0).map(one).collect())
-    }
-}
-
-/// The value of a word of a condition.
-fn value_of(column: &Column, word: &str) -> Result<f64> {
-    if let Some(value) = column.value(word) {
-        return Ok(value);
-    }
-    Err(match &column.kind {
-        Kind::Category { words } => {
-            let remedy = match nearest(word, words.iter().map(String::as_str)) {
-                Some(nearest) => format!("did you mean {nearest:?}?"),
-                None => {
-                    let some: Vec<&str> = words.iter().take(20).map(String::as_str).collect();
-                    format!("it has {}{}", some.join(", "), if words.len() > 20 { ", …" } else { "" })
-                }
-            };
-            refused(format!("column {} has no {word:?}", column.name), remedy)
-        }
-        kind => refused(
-            format!("{word:?} is no {}, and column {} is one", kind.name(), column.name),
-            "write values as the file has them",
-        ),
-    })
-}
-
-/// At commas outside of double quotes.
-fn split(text: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut quoted) = (Vec::new(), 0, false);
-    for (at, letter) in text.char_indices() {
-        match letter {
-            '"' => quoted = !quoted,
-            ',' if !quoted => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts.into_iter().filter(|part| !part.trim().is_empty()).collect()
-}
 
 impl Model {
     /// The table that the model was trained on.
@@ -335,6 +140,40 @@ impl Model {
         let found = self.completed(&codes, &evidence, &told, key.fold("rest"))?;
         let candidates = weights.len();
         Ok(Conditioned { samples: Samples::new(found.x, &self.facts), effective, candidates, share })
+    }
+
+    /// New rows, as many for each list of conditions as the count allows, in a keyed order.
+    ///
+    /// # Errors
+    /// As [`Model::sample_where`].
+    pub fn sample_groups(
+        &self,
+        sampler: &FittedSampler,
+        groups: &[Vec<Condition>],
+        count: usize,
+        key: Key,
+    ) -> Result<(Samples, Vec<Group>)> {
+        let (mut x, mut found) = (Vec::new(), Vec::new());
+        for (index, conditions) in groups.iter().enumerate() {
+            let rows = count / groups.len() + usize::from(index < count % groups.len());
+            if rows == 0 {
+                continue;
+            }
+            let drawn = self.sample_where(sampler, conditions, rows, key.fold(index as u64))?;
+            let asked: Vec<&str> = conditions.iter().map(|condition| condition.text.as_str()).collect();
+            found.push(Group {
+                text: asked.join(", "),
+                rows,
+                effective: drawn.effective,
+                candidates: drawn.candidates,
+                share: drawn.share,
+            });
+            x.extend(drawn.samples.x);
+        }
+        let width = self.facts.shape.features().max(1);
+        let order = key.fold("order").permutation(x.len() / width);
+        let mixed = order.iter().flat_map(|&row| &x[row * width..(row + 1) * width]).copied().collect();
+        Ok((Samples::new(mixed, &self.facts), found))
     }
 
     /// Completes the rows of these codes; evidence without rows of x is that nothing is given of any.

@@ -8,7 +8,8 @@
 //! told       what a conditional model is told of each row
 //! samples    what a model gives, in the model's units and in the user's
 //! onnx       encoder and decoder as graphs that other runtimes run
-//! columns    mixed columns: conditions, gaps filled in, cells that surprise
+//! columns    mixed columns: rows that meet conditions, gaps filled in, cells that surprise
+//! conditions what rows of a table shall be
 //! paths      interpolation and traversal
 //! edit       directions between groups of rows, and rows moved along them
 //! attribute  directions toward a number or a word that rows say
@@ -20,6 +21,7 @@
 
 mod attribute;
 pub mod columns;
+mod conditions;
 mod edit;
 mod error;
 mod onnx;
@@ -36,6 +38,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 pub use attribute::Said;
+pub use conditions::{Condition, Wanted};
 pub use edit::{Direction, Edits, strengths};
 pub use error::{GenerateError, Result};
 pub use paths::{Path, Traversed, interpolate, interpolate_pairs, traverse};

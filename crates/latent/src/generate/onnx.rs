@@ -41,6 +41,7 @@ impl Model {
     /// # Errors
     /// [`StoreError::NoGraph`] where a member has no graph, or bits are drawn of x.
     pub fn encoder_onnx(&self) -> Result<Vec<u8>> {
+        self.has_graph()?;
         let facts = &self.facts;
         let mut graph = Graph::default();
         let x = graph.input("x", self.element(), &self.user_shape());
@@ -79,6 +80,7 @@ impl Model {
     /// # Errors
     /// [`StoreError::NoGraph`] where a member has no graph.
     pub fn decoder_onnx(&self) -> Result<Vec<u8>> {
+        self.has_graph()?;
         let (facts, functions) = (&self.facts, &self.functions);
         let mut graph = Graph::default();
         let code = graph.input("code", Element::F32, &[self.dims()]);
@@ -112,6 +114,17 @@ impl Model {
         Ok(graph.bytes("decoder"))
     }
 
+    /// Refuses tables: a graph has no words, dates and gaps, and the columns of a row are drawn one after the other.
+    fn has_graph(&self) -> Result<(), StoreError> {
+        if self.facts.table.is_none() {
+            return Ok(());
+        }
+        Err(StoreError::no_graph(
+            "a model of mixed columns, whose cells are words, dates and gaps, drawn one after the other,",
+            "draw rows by `latent sample`, or train on columns of numbers alone",
+        ))
+    }
+
     /// The shape of a row as the user has it, channels first.
     fn user_shape(&self) -> Vec<usize> {
         match self.facts.shape {
@@ -131,7 +144,7 @@ impl Model {
     }
 
     /// What the file says of itself.
-    fn notes(&self, graph: &mut Graph) {
+    pub(super) fn notes(&self, graph: &mut Graph) {
         let facts = &self.facts;
         let run: Table = self.run.parse().unwrap_or_default();
         if let Some(preset) = run.get("preset").and_then(|preset| preset.as_str()) {

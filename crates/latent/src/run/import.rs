@@ -14,9 +14,10 @@ use std::path::Path;
 use super::{Layers, resolve};
 use crate::array::Array;
 use crate::config::{ConfigError, nearest};
-use crate::data::{Facts, Normalisation, SampleShape, StoredType, ValueKind};
+use crate::data::{Data, Facts, Normalisation, SampleShape, StoredType, ValueKind};
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::key::Key;
 use crate::member::Registry;
 use crate::model::Model;
 use crate::store::{StoreError, TensorFile};
@@ -59,6 +60,27 @@ enum Turn {
     Interleaved,
 }
 
+/// What a model of others' is to be, beside what its arrays say.
+#[derive(Clone, Copy, Debug)]
+pub struct Imported<'a> {
+    /// Whose it is, the name of a [`Mapping`]; found out where none.
+    pub mapping: Option<&'a str>,
+    /// The preset that it was trained by.
+    pub preset: &'a str,
+    /// Data that it was trained on, or data like it.
+    pub data: Option<&'a str>,
+    /// Settings, `key=value`.
+    pub settings: &'a [String],
+    /// What splits of the data descend from; the settings' own where none.
+    pub seed: Option<u64>,
+}
+
+impl Default for Imported<'_> {
+    fn default() -> Self {
+        Self { mapping: None, preset: "vae", data: None, settings: &[], seed: None }
+    }
+}
+
 /// The mappings that ship.
 pub fn mappings() -> &'static [Mapping] {
     &[disentangling_vae::MAPPING]
@@ -78,7 +100,63 @@ pub fn mapping(name: &str) -> Result<&'static Mapping, ConfigError> {
     })
 }
 
+impl Mapping {
+    fn plan_of(&self, file: &TensorFile, path: &Path) -> Result<Plan, StoreError> {
+        (self.plan)(file).map_err(|what| self.refusal(what, path))
+    }
+
+    fn refusal(&self, what: String, path: &Path) -> StoreError {
+        let remedy = format!("give a file of {}: {}", self.name, self.about);
+        StoreError::Malformed { path: path.into(), what, remedy }
+    }
+}
+
 impl Model {
+    /// A model of others' as one of ours, and whose it is: the file's mapping found, the data opened, the settings laid over the
+    /// preset, then [`Model::import`].
+    ///
+    /// # Errors
+    /// As [`Model::import`]; an unknown mapping, preset or key; data that cannot be read; a setting of what the mapping says
+    /// itself, such as the network.
+    pub fn import_as(
+        path: &Path,
+        how: Imported<'_>,
+        note: &mut dyn FnMut(String),
+    ) -> Result<(Self, &'static Mapping)> {
+        let mapping = match how.mapping {
+            Some(name) => mapping(name)?,
+            None => Self::mapping_of(path)?,
+        };
+        let mut layers = Layers::from_preset(how.preset)?;
+        if let Some(source) = how.data {
+            layers.set(&format!("data.source={}", toml::Value::String(source.into())))?;
+        }
+        let plan = mapping.plan_of(&read(path)?, path)?;
+        for assignment in how.settings {
+            let key = assignment.split('=').next().unwrap_or_default().trim();
+            let section = key.split('.').next().unwrap_or_default();
+            let parts = ["encoder", "decoder"].contains(&section).then_some("network");
+            let section = parts.unwrap_or(section);
+            if plan.settings.iter().any(|own| own.split('=').next() == Some(section)) {
+                return Err(ConfigError::value(
+                    key,
+                    format!("a model of {} has a {section} of its own, which its arrays are for", mapping.name),
+                    "leave it out; to train another model from these weights, import them and use latent train --init-from",
+                )
+                .into());
+            }
+            layers.set(assignment)?;
+        }
+        if let Some(seed) = how.seed {
+            layers.set(&format!("seed={seed}"))?;
+        }
+        let data = match how.data {
+            Some(_) => Some(Data::open(&layers.data()?, Key::from_seed(layers.seed()?), note)?),
+            None => None,
+        };
+        Ok((Self::import(path, mapping, &layers, data.as_ref().map(Data::facts))?, mapping))
+    }
+
     /// A model of others' as one of ours. `layers` say what it was trained by and on, where it is to be trained further or
     /// judged on its own data, whose facts are then `facts`; without them its samples are 8-bit images, 0 to 255. The network,
     /// posterior and likelihood are the mapping's.
@@ -87,12 +165,8 @@ impl Model {
     /// What is no safetensors file or has other arrays than the mapping says; data of another shape.
     pub fn import(path: &Path, mapping: &Mapping, layers: &Layers, facts: Option<&Facts>) -> Result<Self> {
         let file = read(path)?;
-        let wrong = |what: String| StoreError::Malformed {
-            path: path.into(),
-            what,
-            remedy: format!("give a file of {}: {}", mapping.name, mapping.about),
-        };
-        let plan = (mapping.plan)(&file).map_err(wrong)?;
+        let wrong = |what: String| mapping.refusal(what, path);
+        let plan = mapping.plan_of(&file, path)?;
         let facts = match facts {
             Some(facts) if facts.shape != plan.shape => {
                 let what =
@@ -171,7 +245,18 @@ fn read(path: &Path) -> Result<TensorFile> {
                 .into();
         return Err(StoreError::Malformed { path: path.into(), what, remedy }.into());
     }
-    Ok(TensorFile::parse(&bytes, path)?)
+    TensorFile::parse(&bytes, path).map_err(|error| {
+        let (path, remedy) = (path.into(), "copy it again from where it came");
+        Error::Store(match error {
+            StoreError::Malformed { what, .. } => StoreError::Malformed { path, what, remedy: remedy.into() },
+            StoreError::Foreign { what, .. } => {
+                let remedy =
+                    "write it with 32-bit numbers: {name: tensor.float() for name, tensor in state.items()}";
+                StoreError::Malformed { path, what, remedy: remedy.into() }
+            }
+            other => other,
+        })
+    })
 }
 
 /// What is known of data that is not here: samples are images of bytes.

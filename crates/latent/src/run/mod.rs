@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use hint::meant;
-pub use import::{Mapping, mapping, mappings};
+pub use import::{Imported, Mapping, mapping, mappings};
 pub use layers::Layers;
 pub use presets::{GROUPS, Preset, preset, presets};
 pub use purpose::Purpose;

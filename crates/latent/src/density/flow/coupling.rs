@@ -10,10 +10,11 @@
 use burn::tensor::Tensor;
 use latent_kernels::{Activation, dense};
 
-use super::{Flow, bounded};
+use super::{Flow, MOST_LOG_SCALE, bounded};
 use crate::density::sum_dimensions;
 use crate::device::Device;
 use crate::network::{Dense, DenseConfig};
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// s and t from the dimensions that stay.
@@ -58,6 +59,28 @@ impl Coupling {
     }
 }
 
+impl Coupling {
+    /// x of u in a graph.
+    fn trace(&self, weights: &Weights, graph: &mut Graph, u: Node) -> Node {
+        let dims = self.stays.len();
+        let moves: Vec<f32> = self.stays.iter().map(|stays| 1.0 - stays).collect();
+        let kept = graph.with("Mul", &u, &self.stays, &[dims]);
+        let hidden = self.hidden.iter().fold(kept, |hidden, layer| layer.trace(weights, graph, hidden));
+        let [weight, bias] = [self.weight, self.bias].map(|id| weights.entry(id).values());
+        let outputs = graph.dense(hidden, &weight, &bias);
+        let s = graph.columns(&outputs, 0, dims);
+        let s = graph.with("Div", &s, &[MOST_LOG_SCALE as f32], &[1]);
+        let s = graph.unary("Tanh", &s);
+        let back: Vec<f32> = moves.iter().map(|moves| -(MOST_LOG_SCALE as f32) * moves).collect();
+        let back = graph.with("Mul", &s, &back, &[dims]);
+        let back = graph.unary("Exp", &back);
+        let t = graph.columns(&outputs, dims, dims);
+        let t = graph.with("Mul", &t, &moves, &[dims]);
+        let off = graph.binary("Sub", &u, &t);
+        graph.binary("Mul", &off, &back)
+    }
+}
+
 /// Affine couplings.
 pub struct CouplingFlow {
     couplings: Vec<Coupling>,
@@ -90,6 +113,10 @@ impl Flow for CouplingFlow {
             let (s, t) = coupling.scale_and_shift(weights, &x);
             (x - t) * s.neg().exp()
         })
+    }
+
+    fn trace(&self, weights: &Weights, graph: &mut Graph, u: Node) -> Option<Node> {
+        Some(self.couplings.iter().rev().fold(u, |x, coupling| coupling.trace(weights, graph, x)))
     }
 }
 

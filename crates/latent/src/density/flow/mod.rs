@@ -13,6 +13,7 @@ pub use autoregressive::AutoregressiveFlow;
 pub use coupling::CouplingFlow;
 
 use super::{LN_2PI, sum_dimensions};
+use crate::store::onnx::{Graph, Node};
 use crate::weights::Weights;
 
 /// An invertible map with a known determinant.
@@ -22,6 +23,12 @@ pub trait Flow: Send + Sync {
 
     /// x(u), `[n, dims]`.
     fn x_from_u(&self, weights: &Weights, u: Tensor<2>) -> Tensor<2>;
+
+    /// x(u) in a graph, `[dims]`; none where it takes more than one pass.
+    fn trace(&self, weights: &Weights, graph: &mut Graph, u: Node) -> Option<Node> {
+        let _ = (weights, graph, u);
+        None
+    }
 }
 
 /// ln p(x) under a flow from N(0, I), `[n]`.

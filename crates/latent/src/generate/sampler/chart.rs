@@ -10,6 +10,8 @@ use crate::array::Array;
 use crate::batch::{Block, Support};
 use crate::key::Key;
 use crate::model::Model;
+use crate::store::StoreError;
+use crate::store::onnx::{Element, Graph, Node};
 
 use super::{Arrays, CodeSet};
 
@@ -137,6 +139,32 @@ impl Chart {
             }
         }
         z
+    }
+
+    /// [`Self::z_from_u`] in a graph.
+    pub(super) fn trace(&self, graph: &mut Graph, u: Node) -> Result<Node, StoreError> {
+        if self.identity {
+            return Ok(u);
+        }
+        let first = self.supports.first();
+        if self.supports.iter().any(|support| Some(support) != first) {
+            return Err(StoreError::no_graph(
+                "codes of several kinds beside each other",
+                "leave the sampler out",
+            ));
+        }
+        let (dims, kept) = (self.scale.len(), self.kept().collect::<Vec<_>>());
+        let mut places = vec![0.0; kept.len() * dims];
+        kept.iter().enumerate().for_each(|(from, &to)| places[from * dims + to] = f64::from(self.scale[to]));
+        let offset: Vec<f64> = self.offset.iter().map(|offset| f64::from(*offset)).collect();
+        let wide = graph.cast(&u, Element::F64);
+        let r = graph.product_wide(&wide, &places, [kept.len(), dims]);
+        let r = graph.with_wide("Add", &r, &offset, &[dims]);
+        let r = match first {
+            Some(Support::UnitInterval) => graph.unary("Sigmoid", &r),
+            _ => r,
+        };
+        Ok(graph.cast(&r, Element::F32))
     }
 
     /// Codes in coordinates, labels as they are.

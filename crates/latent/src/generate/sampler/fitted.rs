@@ -37,7 +37,7 @@ pub struct FittedSampler {
     pub(super) arrays: Arrays,
     pub(super) chart: Chart,
     space: Space,
-    sampler: Box<dyn Sampler>,
+    pub(super) sampler: Box<dyn Sampler>,
 }
 
 /// Codes that are drawn at once.

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::gaussian_mixture::needs_reals;
 use super::learn::{RowLoss, Task, arrays_of, learn_sampler, restore};
+use super::onnx::{NoiseGraph, NoiseLaw, ONE_PASS};
 use super::{Arrays, Fitting, How, LearnedSettings, Pace, Sampler, Space};
 use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
@@ -15,6 +16,8 @@ use crate::device::{host, host_f64};
 use crate::generate::Result;
 use crate::key::Key;
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::Node;
 use crate::weights::{Init, Weights};
 
 impl RowLoss for Box<dyn Flow> {
@@ -105,6 +108,12 @@ impl Sampler for FlowSampler {
     fn draw(&self, _: &View<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
         let u = self.weights.device().tensor(how.normals(noise, self.dims), [noise.ids.len(), self.dims]);
         Ok(host(&self.flow.x_from_u(&self.weights, u)))
+    }
+
+    fn trace(&self, _: &View<'_>, to: &mut NoiseGraph) -> Result<Node, StoreError> {
+        let normal = to.noise("normal", NoiseLaw::Normal, self.dims, None);
+        let none = || StoreError::no_graph("a flow that is drawn dimension by dimension", ONE_PASS);
+        self.flow.trace(&self.weights, &mut to.graph, normal).ok_or_else(none)
     }
 
     fn log_density(&self, _: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::em::{self, Components, Effort, Points};
 use super::how::choices;
+use super::onnx::{NoiseGraph, NoiseLaw};
 use super::per_class::{fit_each, restore_each};
 use super::{Arrays, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
 use crate::array::Array;
@@ -19,6 +20,8 @@ use crate::config::ConfigError;
 use crate::generate::Result;
 use crate::member::Named;
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::Node;
 
 /// How many components, and how they are found. Lengths are in standard deviations of a dimension.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -250,6 +253,37 @@ impl Sampler for Mixture {
             }));
         }
         Ok(codes)
+    }
+
+    fn trace(&self, _: &View<'_>, to: &mut NoiseGraph) -> Result<Node, StoreError> {
+        let (k, d) = (self.components.weights.len(), self.dims);
+        let normal = to.noise("normal", NoiseLaw::Normal, d, None);
+        let arrays = arrays_of(&self.components);
+        let (means, factors) = (&arrays["means"].values, &arrays["factors"].values);
+        if k == 1 {
+            // ε Lᵀ + μ
+            let turned: Vec<f32> = (0..d * d).map(|at| factors[at % d * d + at / d]).collect();
+            return Ok(to.graph.dense(normal, &turned, means));
+        }
+        let uniform = to.noise("uniform", NoiseLaw::Uniform, 1, Some("component"));
+        let graph = &mut to.graph;
+        let mut below = 0.0;
+        let ends: Vec<f32> = self.components.weights[..k - 1]
+            .iter()
+            .map(|weight| {
+                below += weight;
+                below as f32
+            })
+            .collect();
+        let chosen = graph.reached(&uniform, &ends);
+        let mean = graph.look_up(&chosen, means, [k, d]);
+        let factor = graph.look_up(&chosen, factors, [k, d * d]);
+        let factor = graph.reshape(factor, &[d, d]);
+        let column = graph.reshape(normal, &[d, 1]);
+        let moved = graph.matrices(&factor, &column);
+        let moved = graph.reshape(moved, &[d]);
+        let mean = graph.rows(mean);
+        Ok(graph.binary("Add", &mean, &moved))
     }
 
     fn log_density(&self, _: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {

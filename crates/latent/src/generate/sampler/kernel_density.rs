@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::em::log_sum_exp;
 use super::gaussian_mixture::{double, needs_reals};
 use super::how::uniforms;
+use super::onnx::{NoiseGraph, NoiseLaw};
 use super::per_class::{fit_each, restore_each};
 use super::{Arrays, Fitting, How, Sampler, SamplerSettings, Space};
 use crate::array::Array;
@@ -21,6 +22,8 @@ use crate::density::LN_2PI;
 use crate::generate::Result;
 use crate::member::Named;
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::Node;
 
 /// The kernel and its centres.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -182,6 +185,18 @@ impl Sampler for KernelDensity {
             code.iter_mut().zip(centre).for_each(|(z, c)| *z = c + self.h as f32 * *z);
         }
         Ok(codes)
+    }
+
+    fn trace(&self, _: &View<'_>, to: &mut NoiseGraph) -> Result<Node, StoreError> {
+        let (rows, dims) = (self.centres.rows(), self.centres.width());
+        let normal = to.noise("normal", NoiseLaw::Normal, dims, None);
+        let uniform = to.noise("uniform", NoiseLaw::Uniform, 1, Some("component"));
+        let graph = &mut to.graph;
+        let place = graph.with("Mul", &uniform, &[rows as f32], &[1]);
+        let centre = graph.look_up(&place, &self.centres.values, [rows, dims]);
+        let centre = graph.rows(centre);
+        let moved = graph.with("Mul", &normal, &[self.h as f32], &[1]);
+        Ok(graph.binary("Add", &centre, &moved))
     }
 
     fn log_density(&self, _: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {

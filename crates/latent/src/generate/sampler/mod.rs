@@ -35,6 +35,7 @@ mod learn;
 mod maf;
 mod normal;
 mod normal_flow;
+mod onnx;
 mod pace;
 mod per_class;
 mod prior;
@@ -54,6 +55,8 @@ pub(in crate::generate) use fitted::identity;
 pub use fitted::{FitOptions, FittedSampler};
 pub use how::How;
 pub use judge::{TwoSample, cubic_mmd, two_sample};
+use onnx::ONE_PASS;
+pub use onnx::{NoiseGraph, NoiseLaw, SamplerGraph, Source};
 pub use pace::{LearnedSettings, Pace, Paced};
 
 use crate::array::Array;
@@ -62,6 +65,8 @@ use crate::generate::Result;
 use crate::key::Key;
 use crate::member::{Axis, Member, Named};
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::Node;
 
 /// What a fit leaves, by name.
 pub type Arrays = BTreeMap<String, Array>;
@@ -81,6 +86,15 @@ pub trait Sampler: Send + Sync {
     fn draw_given(&self, view: &View<'_>, given: Given<'_>, noise: Noise<'_>, how: &How) -> Result<Vec<f32>> {
         let _ = given;
         self.draw(view, noise, how)
+    }
+
+    /// A draw in a graph, in the chart's coordinates: from inputs of noise, which `graph.noise` declares.
+    ///
+    /// # Errors
+    /// [`StoreError::NoGraph`] for what is no feed-forward map of its noise, as by default.
+    fn trace(&self, view: &View<'_>, graph: &mut NoiseGraph) -> Result<Node, StoreError> {
+        let _ = (view, graph);
+        Err(StoreError::no_graph("a sampler that is no feed-forward map of its noise", ONE_PASS))
     }
 
     /// ln p̂(z) of each of these codes in nats; none where the sampler has no density.

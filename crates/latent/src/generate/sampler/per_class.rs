@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::onnx::NoiseGraph;
 use super::{Arrays, Fitting, How, Sampler, SamplerError, Space};
 use crate::batch::Noise;
 use crate::generate::Result;
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::Node;
 
 /// A sampler of all codes, and those of single classes.
 struct PerClass {
@@ -78,6 +81,10 @@ impl Sampler for PerClass {
             }
             .into()),
         }
+    }
+
+    fn trace(&self, view: &View<'_>, to: &mut NoiseGraph) -> Result<Node, StoreError> {
+        self.all.trace(view, to)
     }
 
     fn log_density(&self, view: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {

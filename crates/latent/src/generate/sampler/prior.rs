@@ -5,13 +5,16 @@ use std::any::Any;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::onnx::{NoiseGraph, NoiseLaw, ONE_PASS};
 use super::{Arrays, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
 use crate::batch::{Given, Latent, Noise};
-use crate::density::{Density, FactorisedBits, NormalMixture, StandardNormal};
+use crate::density::{Density, FactorisedBits, NormalMixture, StandardNormal, Uniform};
 use crate::device::{host, host_f64};
 use crate::generate::Result;
 use crate::member::Named;
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::Node;
 
 /// No settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +78,19 @@ impl Sampler for PriorSampler {
             .into());
         };
         Ok(host(&changed.draw(1, noise).z.z))
+    }
+
+    fn trace(&self, view: &View<'_>, to: &mut NoiseGraph) -> Result<Node, StoreError> {
+        let blank = view.blank();
+        let prior = view.prior(blank.given());
+        let any: &dyn Any = prior.as_ref();
+        if any.is::<StandardNormal>() {
+            return Ok(to.noise("normal", NoiseLaw::Normal, self.dims, None));
+        }
+        if any.is::<Uniform>() {
+            return Ok(to.noise("uniform", NoiseLaw::Uniform, self.dims, None));
+        }
+        Err(StoreError::no_graph("a prior of this kind", ONE_PASS))
     }
 
     fn log_density(&self, view: &View<'_>, codes: &[f32]) -> Option<Vec<f64>> {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::super::Told;
 use super::gaussian_mixture::needs_reals;
 use super::learn::{arrays_of, fill, fits, learn_sampler};
+use super::onnx::{NoiseGraph, NoiseLaw};
 use super::{Arrays, CodeSet, Fitting, How, LearnedSettings, Pace, Sampler, Space};
 use crate::batch::{Given, Latent, Noise};
 use crate::data::{Facts, Normalisation, SampleShape, StoredType, ValueKind};
@@ -26,6 +27,8 @@ use crate::model::{LatentModel, Part, Parts, View};
 use crate::network::MlpSettings;
 use crate::objective::estimator::ElboSettings;
 use crate::objective::{CommonSettings, DistortionSettings, ObjectiveSettings, RateSettings, TermPart};
+use crate::store::StoreError;
+use crate::store::onnx::Node;
 use crate::train::Autoencoder;
 use crate::weights::{Init, Weights};
 
@@ -170,5 +173,15 @@ impl Sampler for TwoStage {
         let own = how.normals(Noise { key: noise.key.fold("likelihood"), ..noise }, self.dims);
         codes.iter_mut().zip(own).for_each(|(z, noise)| *z += self.deviation * noise);
         Ok(codes)
+    }
+
+    fn trace(&self, _: &View<'_>, to: &mut NoiseGraph) -> Result<Node, StoreError> {
+        let normal = to.noise("normal", NoiseLaw::Normal, self.dims, None);
+        let own = to.noise("normal_of_code", NoiseLaw::Normal, self.dims, Some("likelihood"));
+        let graph = &mut to.graph;
+        let outputs = self.model.decoder.trace(&self.weights, graph, normal, None)?;
+        let mean = self.model.likelihood.trace(&self.weights, graph, &outputs)?;
+        let own = graph.with("Mul", &own, &[self.deviation], &[1]);
+        Ok(graph.binary("Add", &mean, &own))
     }
 }

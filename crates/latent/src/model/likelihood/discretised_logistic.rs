@@ -102,6 +102,18 @@ pub(super) fn clamped_mean(mean: Tensor<2>, log_scale: Tensor<2>) -> Tensor<2> {
     ((upper - lower) * scale).clamp(0.0, 1.0)
 }
 
+/// The same in a graph, of μ and s.
+pub(super) fn trace_clamped_mean(graph: &mut Graph, mean: &Node, scale: &Node) -> Node {
+    let upper = graph.binary("Div", mean, scale);
+    let upper = graph.softplus(&upper);
+    let less = graph.with("Add", mean, &[-1.0], &[1]);
+    let lower = graph.binary("Div", &less, scale);
+    let lower = graph.softplus(&lower);
+    let width = graph.binary("Sub", &upper, &lower);
+    let x = graph.binary("Mul", &width, scale);
+    graph.clamp(&x, Some(0.0), Some(1.0))
+}
+
 impl DiscretisedLogistic {
     /// μ in (0, 1) and ln s, `[rows, features]` each.
     fn parameters_of(&self, view: &View<'_>, outputs: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
@@ -151,30 +163,18 @@ impl Likelihood for DiscretisedLogistic {
     fn trace(&self, weights: &Weights, graph: &mut Graph, outputs: &Node) -> Result<Node, StoreError> {
         let mean = graph.columns(outputs, 0, self.features);
         let mean = graph.unary("Sigmoid", &mean);
-        // s of each feature: a constant, or the decoder's.
-        let by_scale = |graph: &mut Graph, kind: &str, x: &Node| match self.log_scale {
+        let log_scale = match self.log_scale {
             Some(id) => {
                 let area = self.features / self.channels.max(1);
                 let each = weights.entry(id).values();
-                let scale = |v: f32| v.clamp(LOG_SCALE.0 as f32, LOG_SCALE.1 as f32).exp();
-                let all: Vec<f32> = each.iter().flat_map(|&v| std::iter::repeat_n(scale(v), area)).collect();
-                graph.with(kind, x, &all, &[self.features])
+                let all: Vec<f32> = each.iter().flat_map(|&v| std::iter::repeat_n(v, area)).collect();
+                graph.same(&mean, &all)
             }
-            None => {
-                let log = graph.columns(outputs, self.features, self.features);
-                let log = graph.clamp(&log, Some(LOG_SCALE.0 as f32), Some(LOG_SCALE.1 as f32));
-                let scale = graph.unary("Exp", &log);
-                graph.binary(kind, x, &scale)
-            }
+            None => graph.columns(outputs, self.features, self.features),
         };
-        let upper = by_scale(graph, "Div", &mean);
-        let upper = graph.softplus(&upper);
-        let less = graph.with("Add", &mean, &[-1.0], &[1]);
-        let lower = by_scale(graph, "Div", &less);
-        let lower = graph.softplus(&lower);
-        let width = graph.binary("Sub", &upper, &lower);
-        let x = by_scale(graph, "Mul", &width);
-        Ok(graph.clamp(&x, Some(0.0), Some(1.0)))
+        let log_scale = graph.clamp(&log_scale, Some(LOG_SCALE.0 as f32), Some(LOG_SCALE.1 as f32));
+        let scale = graph.unary("Exp", &log_scale);
+        Ok(trace_clamped_mean(graph, &mean, &scale))
     }
 
     /// μ + s logit(u), rounded to a level.

@@ -13,7 +13,7 @@ use burn::tensor::activation::{log_softmax, softmax};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::discretised_logistic::{LOG_SCALE, clamped_mean};
+use super::discretised_logistic::{LOG_SCALE, clamped_mean, trace_clamped_mean};
 use super::{BaseMeasure, Likelihood, check_levels, has_levels, needs_unit_interval, repeat_x};
 use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
@@ -22,7 +22,9 @@ use crate::density::{log_sum_exp, sum_dimensions};
 use crate::device::Device;
 use crate::member::{Context, Life, Named, Outputs, Settings};
 use crate::model::View;
-use crate::weights::Init;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
+use crate::weights::{Init, Weights};
 
 /// How many components of how many levels.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -235,6 +237,40 @@ impl Likelihood for LogisticMixture {
             before.push(clamped_mean(mean, parameters.log_scale[channel].clone()));
         }
         self.rows(before.into_iter().map(|mean| (weights.clone() * mean).sum_dim(1)).collect(), rows)
+    }
+
+    fn trace(&self, _: &Weights, graph: &mut Graph, outputs: &Node) -> Result<Node, StoreError> {
+        let (k, c, pixels) = (self.components, self.channels, self.pixels);
+        let all = graph.reshape(outputs.clone(), &[self.numbers(), pixels]);
+        // Components last, as [pixels, K].
+        let part = |graph: &mut Graph, first: usize| {
+            let places: Vec<usize> = (first * k..(first + 1) * k).collect();
+            let part = graph.take(&all, 1, &places);
+            graph.transpose(&part, &[0, 2, 1])
+        };
+        let logits = part(graph, 0);
+        let weights = graph.softmax(&logits);
+        let mut before: Vec<Node> = Vec::new();
+        let mut means = Vec::new();
+        for channel in 0..c {
+            let mut mean = part(graph, 1 + channel);
+            for (j, x) in before.iter().enumerate() {
+                let coupling = part(graph, 1 + 2 * c + channel * (channel - 1) / 2 + j);
+                let coupling = graph.unary("Tanh", &coupling);
+                let off = graph.with("Add", x, &[-0.5], &[1]);
+                let shift = graph.binary("Mul", &coupling, &off);
+                mean = graph.binary("Add", &mean, &shift);
+            }
+            let log_scale = part(graph, 1 + c + channel);
+            let log_scale = graph.clamp(&log_scale, Some(LOG_SCALE.0 as f32), Some(LOG_SCALE.1 as f32));
+            let scale = graph.unary("Exp", &log_scale);
+            let own = trace_clamped_mean(graph, &mean, &scale);
+            let weighed = graph.binary("Mul", &weights, &own);
+            let mean = graph.product(&weighed, &vec![1.0; k], [k, 1]);
+            means.push(graph.reshape(mean, &[pixels]));
+            before.push(own);
+        }
+        Ok(graph.beside(&means))
     }
 
     /// A component for each pixel, then channel after channel μ + s logit(u), rounded to a level.

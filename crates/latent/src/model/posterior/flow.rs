@@ -18,6 +18,8 @@ use crate::data::{DataError, SampleShape};
 use crate::density::{Density, Step, Transformed};
 use crate::member::{Context, Freeze, Kept, Life, Named, Nested, Progress, Registry, Settings, Start};
 use crate::model::View;
+use crate::store::StoreError;
+use crate::store::onnx::{Graph, Node};
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// The base and the steps.
@@ -126,6 +128,30 @@ impl Posterior for Flow {
 
     fn features(&self, view: &View<'_>, z: &Latent) -> Tensor<2> {
         self.base.features(view, z)
+    }
+
+    fn trace(
+        &self,
+        weights: &Weights,
+        graph: &mut Graph,
+        outputs: &Node,
+    ) -> Result<(Node, Option<Node>), StoreError> {
+        let heads = graph.columns(outputs, 0, self.heads);
+        let (mut z, _) = self.base.trace(weights, graph, &heads)?;
+        let parameters = match self.own {
+            Some(own) => graph.same(&z, &weights.entry(own).values()),
+            None => graph.columns(outputs, self.heads, outputs.features() - self.heads),
+        };
+        let width = parameters.features() / self.steps.max(1);
+        for step in 0..self.steps {
+            let own = graph.columns(&parameters, step * width, width);
+            z = self.step.trace(graph, &own, z);
+        }
+        Ok((z, None))
+    }
+
+    fn trace_features(&self, weights: &Weights, graph: &mut Graph, z: &Node) -> Result<Node, StoreError> {
+        self.base.trace_features(weights, graph, z)
     }
 }
 

@@ -84,7 +84,25 @@ impl Posterior for FullNormalPosterior {
         graph: &mut Graph,
         outputs: &Node,
     ) -> Result<(Node, Option<Node>), StoreError> {
-        Ok((graph.columns(outputs, 0, self.dims), None))
+        let dims = self.dims;
+        let mean = graph.columns(outputs, 0, dims);
+        let log_variance = graph.columns(outputs, dims, dims);
+        let log_variance =
+            graph.clamp(&log_variance, Some(LOG_VARIANCE.0 as f32), Some(LOG_VARIANCE.1 as f32));
+        // √ Σ_j L_ij², the sum over what is below the diagonal by a matrix of 0 and 1.
+        let mut variance = graph.unary("Exp", &log_variance);
+        let count = dims * (dims - 1) / 2;
+        if count > 0 {
+            let below = graph.columns(outputs, 2 * dims, count);
+            let squares = graph.binary("Mul", &below, &below);
+            let mut rows = vec![0.0; count * dims];
+            let cells = (0..dims).flat_map(|i| (0..i).map(move |_| i));
+            cells.enumerate().for_each(|(cell, i)| rows[cell * dims + i] = 1.0);
+            let more = graph.product(&squares, &rows, [count, dims]);
+            variance = graph.binary("Add", &variance, &more);
+        }
+        let deviation = graph.unary("Sqrt", &variance);
+        Ok((mean, Some(deviation)))
     }
 }
 

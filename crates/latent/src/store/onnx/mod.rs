@@ -402,6 +402,28 @@ impl Graph {
         self.op("Gather", &[&book, &place.name], &shape, &[("axis", Attribute::Int(0))])
     }
 
+    /// How many of these rising thresholds a number has reached, `[1] → [1]`.
+    pub fn reached(&mut self, x: &Node, thresholds: &[f32]) -> Node {
+        let count = thresholds.len();
+        let constant = self.numbers(thresholds, &[count]);
+        let found = self.op("GreaterOrEqual", &[&x.name, &constant], &[count], &[]);
+        let found = self.cast(&found, Element::F32);
+        self.product(&found, &vec![1.0; count], [count, 1])
+    }
+
+    /// Σ_j a_j b_j of rows, `[1]`.
+    pub fn dot(&mut self, a: &Node, b: &Node) -> Node {
+        let both = self.binary("Mul", a, b);
+        let width = both.features();
+        self.product(&both, &vec![1.0; width], [width, 1])
+    }
+
+    /// These numbers for each row; `of` says how many rows there are.
+    pub fn same(&mut self, of: &Node, values: &[f32]) -> Node {
+        let inputs = of.features();
+        self.dense(of.clone(), &vec![0.0; inputs * values.len()], values)
+    }
+
     /// The place of the least number along the last axis, as a number.
     pub fn least(&mut self, x: &Node) -> Node {
         let shape = &x.shape[..x.shape.len() - 1];
