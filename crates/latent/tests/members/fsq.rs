@@ -43,14 +43,14 @@ fn levels_of(levels: usize) -> Vec<f64> {
 /// ½ (L − 1)(1 + ε) tanh(f + s) − o with s = atanh(2 o / (L − 1)(1 + ε))
 fn bounded(levels: usize, f: f64) -> f64 {
     let half = (levels as f64 - 1.0) * (1.0 + EPSILON) / 2.0;
-    let offset = if levels % 2 == 0 { 0.5 } else { 0.0 };
+    let offset = if levels.is_multiple_of(2) { 0.5 } else { 0.0 };
     half * (f + (offset / half).atanh()).tanh() - offset
 }
 
 /// Where `bounded` is that.
 fn inverse(levels: usize, b: f64) -> f64 {
     let half = (levels as f64 - 1.0) * (1.0 + EPSILON) / 2.0;
-    let offset = if levels % 2 == 0 { 0.5 } else { 0.0 };
+    let offset = if levels.is_multiple_of(2) { 0.5 } else { 0.0 };
     ((b + offset) / half).atanh() - (offset / half).atanh()
 }
 
@@ -105,7 +105,7 @@ fn every_index_is_one_vector_of_levels_and_back() {
                 let output = |vector: &Vec<f64>| -> Vec<f64> {
                     let of = |(v, l): (&f64, &usize)| {
                         let half = (*l as f64 - 1.0) * (1.0 + EPSILON) / 2.0;
-                        let offset = if l % 2 == 0 { 0.5 } else { 0.0 };
+                        let offset = if l.is_multiple_of(2) { 0.5 } else { 0.0 };
                         // The outermost cells end at the bound.
                         let b = (v * (l / 2) as f64 + off).clamp(-half - offset + 1e-6, half - offset - 1e-6);
                         inverse(*l, b)

@@ -148,7 +148,7 @@ fn dropout_shows_the_first_stages_of_some_rows_while_training() {
             let (seen, commitment) = of(&view, &x, outputs.clone());
             let all = vectors(&outputs, places, 3, maps);
             let mut counts = [0usize; STAGES];
-            for row in 0..n {
+            for (row, commitment) in commitment.into_iter().enumerate() {
                 let each: Vec<Vec<(usize, Vec<f64>)>> =
                     (row * places..(row + 1) * places).map(|at| stages(&books, &all[at])).collect();
                 // One number of stages for all places of the row, which explains all that is seen.
@@ -166,7 +166,7 @@ fn dropout_shows_the_first_stages_of_some_rows_while_training() {
                     .flat_map(|s| s[..=shown].iter().flat_map(|(_, left)| left))
                     .map(|r| r * r)
                     .sum();
-                close(commitment[row], own, 1e-9);
+                close(commitment, own, 1e-9);
             }
             // Uniform from 1 to all, of the share that dropout is for: within five standard errors.
             for (shown, count) in counts.iter().enumerate() {
@@ -225,12 +225,9 @@ fn every_book_follows_what_its_stage_is_given() {
                     n[code] = 0.8 * counts[code] + 0.2 * n[code];
                     let dead = n[code] < 1.5;
                     revived += usize::from(dead);
-                    for k in 0..3 {
+                    for (k, candidate) in left[order[code % order.len()]].iter().enumerate() {
                         let at = 3 * code + k;
-                        m[at] = 0.8 * sums[at] + 0.2 * m[at];
-                        if dead {
-                            m[at] = left[order[code % order.len()]][k];
-                        }
+                        m[at] = if dead { *candidate } else { 0.8 * sums[at] + 0.2 * m[at] };
                     }
                     n[code] = if dead { 1.0 } else { n[code] };
                 }

@@ -408,7 +408,9 @@ fn discrete_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> R
         books += 1;
         let used = book_usage(&encoded.codes.mean, columns, size);
         let of = |what: &str| if block.name == "z" { what.into() } else { format!("{what}:{}", block.name) };
-        let title = format!("codes in use, of {size}");
+        let titled =
+            |what: &str| if block.name == "z" { what.into() } else { format!("{}: {what}", block.name) };
+        let title = titled(&format!("codes in use, of {size}"));
         let codes = Estimate::exact(used.codes as f64);
         section.add(
             Measure::new(&of("codes_used"), &title, "", codes, n, Better::Higher)
@@ -417,13 +419,13 @@ fn discrete_of(subject: &Subject, encoded: &Encoded, section: &mut Section) -> R
         );
         let dead = Estimate::exact((size - used.codes.min(size)) as f64);
         section.add(
-            Measure::new(&of("dead_codes"), "dead codes", "", dead, n, Better::Lower)
+            Measure::new(&of("dead_codes"), &titled("dead codes"), "", dead, n, Better::Lower)
                 .note(format!("of {size}: no place of any row has them"))
                 .within(format!("n = {n}")),
         );
-        let title = "perplexity of the book";
+        let title = titled("perplexity of the book");
         section.add(
-            Measure::new(&of("perplexity"), title, "codes", used.perplexity, n, Better::Higher)
+            Measure::new(&of("perplexity"), &title, "codes", used.perplexity, n, Better::Higher)
                 .note(format!("exp of the entropy of indices over places and rows; at most {size}"))
                 .within(format!("n = {n}")),
         );
