@@ -19,12 +19,14 @@ use crate::target::Kind;
 const EXAMPLES: &str = "\
 Examples:
   latent edit runs/one --toward Dress --out dresses.png
-  latent edit runs/faces --toward age=60 --out older.png
   latent edit runs/one --toward Bag --strength -1 --save bag --out less.png
   latent edit runs/one --add bag --rows 4 --steps 3 --out bags.npy
 
 With groups of your own, two folders of images:
   edit RUN --data MINE/ --from plain/ --to smiling/ --save smile --out edits.png
+
+To a value of what stands beside the images, of a column, or of a factor of shapes:
+  edit RUN --toward age=60 --out older.png
 
 The direction leads from the mean code of one group to that of the other; A − B
 + C of codes is C at the strength by which the groups are said to be apart.

@@ -243,7 +243,7 @@ fn images_of_another_size_or_other_channels_are_the_models_own_after_all() {
             let mean = a.iter().sum::<f64>() / 40.0;
             let deviation = (a.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / 40.0).sqrt();
             let off = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(off < 0.1 * deviation, "z{}: {off} of {deviation}", dim + 1);
+            assert!(off < 0.4 * deviation, "z{}: {off} of {deviation}", dim + 1);
         }
     };
     // Twice the size in equal colours is the same picture to a grey model, and the grey one to a model of colours.

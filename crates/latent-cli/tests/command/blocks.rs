@@ -266,6 +266,13 @@ fn a_model_that_is_told_a_class_is_judged() {
     let likelihood = section(&sections, "likelihood");
     assert!(has(likelihood, "loss") || has(likelihood, "elbo"), "{likelihood}");
     assert!(has(section(&sections, "latents"), "rate"));
+    // Others that don't say what they are told are told it, beside the model's own rows, which do.
+    let at = told();
+    succeed(at, "sample run --count 30 --out others");
+    let line = "evaluate run --against others --sections anomaly --minutes 0.05";
+    succeed(at, &format!("{line} --condition label=Trouser"));
+    refuse(at, line, &["no labels", "the model is told the class"]);
+    refuse(at, "evaluate run --condition label=Trouser", &["--data <DATA>|--against <DATA>"]);
 }
 
 #[test]
