@@ -50,7 +50,7 @@ struct Asked {
 
 enum Source {
     Path(String),
-    Memory(Memory),
+    Memory(Box<Memory>),
 }
 
 /// What training gave.
@@ -74,7 +74,7 @@ pub fn fit<'py>(
     tell: Option<Bound<'py, PyAny>>,
 ) -> PyResult<(Model, Option<Py<PyAny>>)> {
     let data = match data.cast::<Rows>() {
-        Ok(rows) => Source::Memory(rows.get().memory()),
+        Ok(rows) => Source::Memory(Box::new(rows.get().memory())),
         Err(_) => Source::Path(data.extract()?),
     };
     let asked = Asked { preset, settings, data, device: device.into(), init_from };
@@ -184,7 +184,7 @@ fn train(asked: Asked, stop: &AtomicBool, told: &Sender<Told>) -> Result<Trained
     let key = Key::from_seed(layers.seed()?);
     let data = match asked.data {
         Source::Path(_) => Data::open(&layers.data()?, key, &mut note)?,
-        Source::Memory(memory) => Data::from_memory(memory, &layers.data()?, key, &mut note)?,
+        Source::Memory(memory) => Data::from_memory(*memory, &layers.data()?, key, &mut note)?,
     };
     let options = Options {
         device: Device::named(&asked.device)?,

@@ -20,6 +20,9 @@ pub struct Sampler {
     fitted: FittedSampler,
 }
 
+/// One input of a graph: its name, and numbers.
+type Noise<'py> = (&'static str, Bound<'py, PyArray2<f32>>);
+
 /// How codes are drawn: temperature, truncation, the name of a class, guidance.
 pub type Asked = (f64, Option<f64>, Option<String>, f64);
 
@@ -99,7 +102,7 @@ impl Sampler {
         model: &Bound<'py, Model>,
         count: usize,
         seed: u64,
-    ) -> PyResult<Vec<(&'static str, Bound<'py, PyArray2<f32>>)>> {
+    ) -> PyResult<Vec<Noise<'py>>> {
         let (model, key) = (model.get().engine(), Key::from_seed(seed).fold("sample"));
         let graph = detached(py, || Ok(self.fitted.onnx(model)?))?;
         let noise = self.fitted.noise(&graph, count, key);
@@ -110,6 +113,9 @@ impl Sampler {
 /// One sampler, judged: its name; accuracy of who tells its codes from held-out ones, lower and upper end of its interval; mmd and its
 /// error; seconds of its fit.
 type Judged = (String, f64, f64, f64, f64, f64, f64);
+
+/// The name of one that could not be fitted, and why.
+type Failed = (String, String);
 
 /// Fits the sampler that `settings` name (`v = { kind = … }`), or several for "auto", on the codes of these rows, cut as for
 /// training, or of the model's own data. What is fitted is left in `folder`: the table of those judged, and what failed.
@@ -123,7 +129,7 @@ pub fn fit_sampler(
     rows: Option<&Bound<'_, Rows>>,
     minutes: Option<f64>,
     seed: u64,
-) -> PyResult<(Vec<Judged>, Vec<(String, String)>)> {
+) -> PyResult<(Vec<Judged>, Vec<Failed>)> {
     /// Rows whose codes are used, at most; what `auto` takes unless told otherwise.
     const ROWS: usize = 60_000;
     const AUTO_MINUTES: f64 = 2.0;

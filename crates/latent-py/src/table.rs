@@ -39,6 +39,9 @@ type Cell = (bool, Option<String>, Option<String>);
 /// What is asked of a column: its name, and what its cells may be.
 type Asking = (String, Vec<Cell>);
 
+/// Too much to ask: the conditions, how many rows were drawn, and how many codes carry them.
+type Thin = (String, usize, f64);
+
 /// New rows; those that meet conditions, by column or as a text, or as many of each value of a column, with what was too much to
 /// ask: conditions, rows, and how many codes carry them.
 #[allow(clippy::too_many_arguments, reason = "Python names them")]
@@ -54,7 +57,7 @@ pub fn draw_rows<'py>(
     balance: Option<&str>,
     sampler: Option<&Bound<'py, Sampler>>,
     how: Option<Asked>,
-) -> PyResult<(Vec<Column<'py>>, Vec<(String, usize, f64)>)> {
+) -> PyResult<(Vec<Column<'py>>, Vec<Thin>)> {
     let model = model.get().engine();
     let sampler = sampler.map(|sampler| sampler.get());
     let key = Key::from_seed(seed).fold("sample");

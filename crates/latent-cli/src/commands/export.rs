@@ -16,7 +16,9 @@ use crate::target::{Kind, Target};
 const EXAMPLES: &str = "\
 Examples:
   latent export runs/one --onnx encoder.onnx decoder.onnx
-  latent export runs/one --onnx f.onnx g.onnx --sampler-onnx p.onnx
+
+With a sampler of one pass (latent fit-sampler RUN --sampler gaussian-mixture):
+  export RUN --onnx f.onnx g.onnx --sampler-onnx p.onnx
 
 The encoder takes x [batch, ...] to code [batch, dims], the centre of q(z|x), and to
 its deviation; the decoder takes code to x, the mean of p(x|z). Both speak the units
