@@ -127,10 +127,15 @@ impl Direction {
                 "all rows say the same number, or none says one: nothing shows where codes go as it grows";
             return Err(refused(what, "name another, or give rows that differ in it"));
         }
+        let mut mean = vec![0.0; codes.width()];
+        for &row in &known {
+            mean.iter_mut().zip(codes.row(row)).for_each(|(m, z)| *m += f64::from(*z) / n);
+        }
         let mut slope = vec![0.0; codes.width()];
         for &row in &known {
             let off = (numbers[row] - middle) / (n * variance);
-            slope.iter_mut().zip(codes.row(row)).for_each(|(b, z)| *b += off * f64::from(*z));
+            let code = codes.row(row).iter().zip(&mean);
+            slope.iter_mut().zip(code).for_each(|(b, (z, m))| *b += off * (f64::from(*z) - m));
         }
         Self::new(slope.into_iter().map(|b| b as f32).collect(), [known.len(); 2])
     }
