@@ -96,7 +96,7 @@ fn one_bit_is_within_two_percent_of_two_means() {
             continue;
         }
         // One bit is easily learned, and the lower the rate, the less the straight-through gradient's bias moves its border.
-        let settings = [*settings, &["train.optimizer.learning_rate=2e-4"]].concat();
+        let settings = [settings, &["train.optimizer.learning_rate=2e-4"]].concat();
         let (model, x, width) = trained(1, &settings);
         let (ours, used) = distortion(&model, &x, width);
         let best = k_means(&x, width, 2, 5);
