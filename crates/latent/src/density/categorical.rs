@@ -1,6 +1,6 @@
 //! Independent indices: z_j ∈ {0 … K − 1} with P(z_j = i) = softmax(ℓ_j)_i.
 
-use burn::tensor::{Int, Tensor, activation::log_softmax};
+use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 
 use super::{Density, fold_rows, pick};
 use crate::batch::{Draw, Latent, Noise};
@@ -58,9 +58,21 @@ impl Density for Categorical {
     fn log_density_per_dimension(&self, z: &Latent) -> Option<Tensor<2>> {
         let (rows, dims) = (z.rows(), self.dims());
         let [n, width] = self.logits.dims();
+        let place = indices(&z.z);
+        if n == 1 {
+            // One law for all rows stays one: of a large book there is no room for a copy a row.
+            let starts = (0..dims).map(|dim| (dim * self.size) as i32).collect::<Vec<_>>();
+            let starts = Tensor::<2, Int>::from_data(TensorData::new(starts, [1, dims]), &place.device());
+            let at = (place + starts).reshape([rows * dims]);
+            let flat: Tensor<1> = self.log_probabilities().reshape([width]);
+            return Some(flat.select(0, at).reshape([rows, dims]));
+        }
         let flat = fold_rows(&self.log_probabilities().reshape([n, width]), rows);
-        let place = indices(&z.z).reshape([rows, dims, 1]);
-        Some(flat.reshape([rows, dims, self.size]).gather(2, place).reshape([rows, dims]))
+        Some(
+            flat.reshape([rows, dims, self.size])
+                .gather(2, place.reshape([rows, dims, 1]))
+                .reshape([rows, dims]),
+        )
     }
 
     /// The likeliest index.
