@@ -51,11 +51,13 @@ struct Above {
     about: Option<String>,
     /// A note in a file, the paper that it follows; it changes nothing.
     paper: Option<String>,
+    /// A note in a preset, the group that `latent presets` lists it in; it changes nothing.
+    group: Option<String>,
 }
 
 impl Default for Above {
     fn default() -> Self {
-        Self { seed: super::layers::SEED, preset: None, purpose: None, about: None, paper: None }
+        Self { seed: super::layers::SEED, preset: None, purpose: None, about: None, paper: None, group: None }
     }
 }
 
