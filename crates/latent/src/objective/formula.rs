@@ -38,6 +38,9 @@ impl TermPart {
             Schedule::Cyclic { cycles, .. } => format!(" (rising in {cycles} cycles)"),
         };
         let own = self.settings.formula().unwrap_or_else(|| self.name.clone());
-        format!("{weight}{own}{rises}")
+        match !weight.is_empty() && own.starts_with('−') {
+            true => format!("{weight}({own}){rises}"),
+            false => format!("{weight}{own}{rises}"),
+        }
     }
 }

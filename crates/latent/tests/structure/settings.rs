@@ -333,6 +333,7 @@ fn a_preset_says_what_it_minimises_and_is_in_a_group() {
     let inside = "ℓ = −ln p(x|z) + ln q(z|x) − ln p(z)";
     assert_eq!(of("ciwae"), format!("0.5 · (−ln 1/64 Σ_d exp(−ℓ_d)) + 0.5 · ℓ,  {inside}"));
     assert_eq!(of("miwae"), format!("mean over 8 groups of −ln 1/8 Σ_d exp(−ℓ_d),  {inside}"));
+    assert_eq!(of("wae-gan"), "−ln p(x|z) + 200 · (−ln D(z))");
     assert_eq!(of("vamp-vae"), format!("{elbo} (rising over 10 epochs)"));
     let groups = latent::run::GROUPS.map(|(key, _)| key);
     for preset in latent::run::presets() {
