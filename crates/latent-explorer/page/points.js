@@ -1,4 +1,5 @@
-// Many points: WebGL2, or a plain canvas where there is none. 100,000 pan and zoom in one draw call.
+// Many points: WebGL2 where a graphics processor draws it, else a canvas whose pixels are blended by `blend.js`.
+import { blended } from "./blend.js";
 
 const vertexShader = `#version 300 es
 in vec2 place; in vec4 colour; in float big;
@@ -51,11 +52,24 @@ export function pointDrawer(canvas) {
     } };
 }
 
+// Whether the browser would draw WebGL on the processor: asked of a canvas that is thrown away, since a canvas keeps its first context.
+function drawsInSoftware() {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  if (!gl) return true;
+  const info = gl.getExtension("WEBGL_debug_renderer_info");
+  const by = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  const free = gl.getExtension("WEBGL_lose_context");
+  if (free) free.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(by);
+}
+
+// `?points=webgl` and `?points=canvas` in the address choose.
 function onto(canvas) {
-  const wantsPlain = new URLSearchParams(location.search).has("plain");
-  const gl = wantsPlain ? null : canvas.getContext("webgl2", { antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true });
+  const chosen = new URLSearchParams(location.search).get("points");
+  const plain = chosen === "canvas" || (chosen !== "webgl" && drawsInSoftware());
+  const gl = plain ? null : canvas.getContext("webgl2", { antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true });
   const linked = gl && program(gl);
-  return linked ? shaded(gl, linked, canvas) : plain(canvas);
+  return linked ? shaded(gl, linked, canvas) : blended(canvas);
 }
 
 function shaded(gl, linked, canvas) {
@@ -89,30 +103,6 @@ function shaded(gl, linked, canvas) {
       gl.uniform2f(uniforms.scale, (2 * view.scale) / canvas.width, (2 * view.scale) / canvas.height);
       gl.uniform1f(uniforms.size, size);
       gl.drawArrays(gl.POINTS, 0, Math.min(count, limit));
-    },
-  };
-}
-
-function plain(canvas) {
-  const context = canvas.getContext("2d");
-  let places = new Float32Array(), colours = new Uint8Array(), sizes = new Float32Array();
-  return {
-    kind: "canvas",
-    setPlaces(data) { places = data; },
-    setColours(data) { colours = data; },
-    setSizes(data) { sizes = data; },
-    draw(view, size) {
-      context.clearRect(0, 0, canvas.width, canvas.height);
-      const n = places.length / 2, apart = Math.max(1, Math.ceil(n / 20000));
-      for (let i = 0; i < n; i += sizes[i] > 1.5 ? 1 : apart) {
-        const alpha = colours[4 * i + 3];
-        if (!alpha) continue;
-        const x = canvas.width / 2 + (places[2 * i] - view.x) * view.scale, y = canvas.height / 2 - (places[2 * i + 1] - view.y) * view.scale;
-        if (x < 0 || y < 0 || x > canvas.width || y > canvas.height) continue;
-        const side = size * sizes[i];
-        context.fillStyle = `rgba(${colours[4 * i]},${colours[4 * i + 1]},${colours[4 * i + 2]},${alpha / 255})`;
-        context.fillRect(x - side / 2, y - side / 2, side, side);
-      }
     },
   };
 }

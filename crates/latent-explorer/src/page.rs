@@ -40,6 +40,7 @@ pub(crate) const SCRIPTS: &[(&str, &str)] = scripts![
     "pictures.js",
     "save.js",
     "rows.js",
+    "blend.js",
     "points.js",
     "vector.js",
     "map.js",

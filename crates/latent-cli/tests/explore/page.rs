@@ -43,7 +43,8 @@ fn the_map_is_drawn_and_decodes_under_the_pointer() {
     page.ready();
     browser.open(&page.link);
     browser.wait("window.latentPage && latentPage.rows.n > 0 && latentPage.mapNow.frames > 0");
-    assert_eq!(browser.value("latentPage.mapNow.drawer.kind"), "WebGL2");
+    // Without a graphics processor points are blended on a canvas.
+    assert_eq!(browser.value("latentPage.mapNow.drawer.kind"), "canvas");
     assert_eq!(browser.value("latentPage.rows.n").as_u64(), page.get("/api/progress").json()["of"].as_u64());
     // Points: pixels of the layer that are not clear.
     let drawn = "(() => { const c = document.querySelectorAll('.stage canvas')[1], o = document.createElement('canvas'); \
@@ -101,6 +102,27 @@ fn the_map_is_drawn_and_decodes_under_the_pointer() {
     browser.wait("window.latentPage && latentPage.rows.n > 0 && document.querySelector('.about').innerText.includes('nats')");
     browser.open(&page.link);
     browser.wait("window.latentPage && latentPage.mapNow.frames > 0");
+    browser.open(&page.link);
+    browser.wait("window.latentPage && latentPage.rows.n > 0 && latentPage.mapNow.frames > 0");
+    // Both ways of drawing points agree on where they are: how much of every tenth pixel they cover.
+    let mut covered = Vec::new();
+    for points in ["webgl", "canvas"] {
+        browser.open(&page.link.replacen("/#", &format!("/?points={points}#"), 1));
+        browser.wait("window.latentPage && latentPage.rows.n > 0 && latentPage.mapNow.frames > 0");
+        let kind = if points == "webgl" { "WebGL2" } else { "canvas" };
+        assert_eq!(browser.value("latentPage.mapNow.drawer.kind"), kind);
+        browser.wait(&format!("{drawn} > 500"));
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        let cover = "(() => { const c = document.querySelectorAll('.stage canvas')[1], o = document.createElement('canvas'); \
+                     [o.width, o.height] = [c.width / 10 | 0, c.height / 10 | 0]; const x = o.getContext('2d'); x.drawImage(c, 0, 0, o.width, o.height); \
+                     return [...x.getImageData(0, 0, o.width, o.height).data.filter((v, i) => i % 4 === 3)]; })()";
+        let cover = browser.value(cover);
+        covered.push(cover.as_array().expect("numbers").iter().filter_map(serde_json::Value::as_f64).collect::<Vec<f64>>());
+    }
+    let sum: f64 = covered[0].iter().sum();
+    let apart: f64 = covered[0].iter().zip(&covered[1]).map(|(a, b)| (a - b).abs()).sum();
+    println!("points by WebGL and blended: {:.1} % apart", 100.0 * apart / sum);
+    assert!(sum > 1000.0 && apart < 0.35 * sum, "{apart} of {sum}");
     browser.open(&page.link);
     browser.wait("window.latentPage && latentPage.rows.n > 0 && latentPage.mapNow.frames > 0");
     // From pointer to pixels, forty times.
