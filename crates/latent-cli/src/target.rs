@@ -19,6 +19,8 @@ pub enum Kind {
     Array,
     /// `.csv`: a table.
     Table,
+    /// `.parquet`, `.arrow`, `.feather`: a table whose columns have types.
+    Typed,
     /// `.html`: a page.
     Page,
     /// `.onnx`: a graph of operations.
@@ -29,7 +31,7 @@ pub enum Kind {
 
 impl Kind {
     /// What rows of a model can be written as.
-    pub const ALL: [Self; 4] = [Self::Picture, Self::Array, Self::Table, Self::Folder];
+    pub const ALL: [Self; 5] = [Self::Picture, Self::Array, Self::Table, Self::Typed, Self::Folder];
     /// What numbers that are no picture can be written as.
     pub const NUMBERS: [Self; 2] = [Self::Array, Self::Table];
 
@@ -42,6 +44,7 @@ impl Kind {
             "png" | "svg" => Some(Self::Picture),
             "npy" => Some(Self::Array),
             "csv" | "tsv" => Some(Self::Table),
+            "parquet" | "arrow" | "feather" => Some(Self::Typed),
             "html" => Some(Self::Page),
             "onnx" => Some(Self::Graph),
             "" => Some(Self::Folder),
@@ -54,6 +57,7 @@ impl Kind {
             Self::Picture => ".png, .svg",
             Self::Array => ".npy",
             Self::Table => ".csv",
+            Self::Typed => ".parquet",
             Self::Page => ".html",
             Self::Graph => ".onnx",
             Self::Folder => "or / for a folder",
@@ -112,8 +116,15 @@ impl Target {
         Ok(Self { path: path.into(), kind })
     }
 
-    /// Refuses pictures of rows that are none.
+    /// Refuses pictures of rows that are none, and typed columns of rows that have none.
     pub fn suits(&self, model: &Model) -> Result<(), Failure> {
+        if self.kind == Kind::Typed && model.facts.table.is_none() {
+            let what = format!(
+                "{} is for tables of mixed columns, and these are rows of numbers",
+                self.path.display()
+            );
+            return Err(Failure::path(&self.path, what, "write .csv or .npy"));
+        }
         if matches!(self.kind, Kind::Picture | Kind::Folder) && !model.facts.shape.is_image() {
             return Err(ModelError::NoPicture { columns: model.facts.shape.features() }.into());
         }

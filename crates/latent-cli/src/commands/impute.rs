@@ -29,7 +29,7 @@ Every other cell stays as it stands in the file.";
 /// Fill the empty cells of a table
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-#[command(mut_arg("out", |out| out.help("Where to: full.csv")))]
+#[command(mut_arg("out", |out| out.help("Where to: full.csv, or full.parquet where the data is Parquet or Arrow")))]
 pub struct Impute {
     /// The table with empty cells
     #[arg(long, value_parser = text())]
@@ -47,7 +47,7 @@ pub struct Impute {
 impl Impute {
     /// Runs the command.
     pub fn run(self, out: &Output) -> Done {
-        let target = self.files.target(&[Kind::Table])?;
+        let target = self.files.target(&[Kind::Table, Kind::Typed])?;
         for (flag, value, most) in [("--draws", self.draws, 1000), ("--passes", self.passes, 1000)] {
             if value == 0 || value > most {
                 return Err(Failure::flag(flag, format!("{value}"), "give 1 to 1000"));

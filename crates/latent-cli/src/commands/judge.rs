@@ -30,9 +30,9 @@ Both files have a line of names; cells like NA, ? or nothing are gaps.";
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Judge {
-    /// The rows that were learned from, a CSV file
+    /// The rows that were learned from, a CSV or Parquet file
     real: PathBuf,
-    /// The synthetic rows, a CSV file of the same columns in any order
+    /// The synthetic rows, a file of the same columns in any order
     synthetic: PathBuf,
     /// Real rows that were not learned from
     #[arg(long, value_name = "CSV")]

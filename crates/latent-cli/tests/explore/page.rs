@@ -117,7 +117,14 @@ fn the_map_is_drawn_and_decodes_under_the_pointer() {
                      [o.width, o.height] = [c.width / 10 | 0, c.height / 10 | 0]; const x = o.getContext('2d'); x.drawImage(c, 0, 0, o.width, o.height); \
                      return [...x.getImageData(0, 0, o.width, o.height).data.filter((v, i) => i % 4 === 3)]; })()";
         let cover = browser.value(cover);
-        covered.push(cover.as_array().expect("numbers").iter().filter_map(serde_json::Value::as_f64).collect::<Vec<f64>>());
+        covered.push(
+            cover
+                .as_array()
+                .expect("numbers")
+                .iter()
+                .filter_map(serde_json::Value::as_f64)
+                .collect::<Vec<f64>>(),
+        );
     }
     let sum: f64 = covered[0].iter().sum();
     let apart: f64 = covered[0].iter().zip(&covered[1]).map(|(a, b)| (a - b).abs()).sum();

@@ -83,7 +83,11 @@ fn other_data(root: &Path) -> Option<PathBuf> {
     files.sort();
     files.into_iter().find(|file| {
         let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        file.is_file() && matches!(extension.to_ascii_lowercase().as_str(), "npy" | "npz" | "csv" | "tsv")
+        file.is_file()
+            && matches!(
+                extension.to_ascii_lowercase().as_str(),
+                "npy" | "npz" | "csv" | "tsv" | "parquet" | "arrow" | "feather"
+            )
     })
 }
 

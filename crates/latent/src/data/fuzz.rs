@@ -17,6 +17,7 @@ use super::dataset::Dataset;
 use super::folder::{self, Folder};
 use super::settings::{ImageSettings, Layout, Size};
 use super::storage::Storage;
+use super::table::arrow::{self, Typed};
 use super::{DataError, idx, npy, npz, picture};
 use crate::Key;
 
@@ -236,4 +237,17 @@ fn folder_survives() {
         assert!(!matches!(opened, Err(DataError::Worker { .. })), "a thread of the reader panicked");
         opened.is_ok_and(|rows| exhaust(&rows))
     });
+}
+
+/// Typed columns: the footer says where everything lies.
+#[test]
+fn typed_columns_survive() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in [Typed::Parquet, Typed::Arrow] {
+        let path = folder.path().join(kind.name());
+        run(kind.name(), &[arrow::tests::bytes(kind)], 2000, |bytes| {
+            std::fs::write(&path, bytes).unwrap();
+            arrow::read(&path, kind, &Default::default()).is_ok()
+        });
+    }
 }

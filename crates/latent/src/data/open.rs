@@ -14,6 +14,7 @@ use super::gzip::Gzip;
 use super::idx::MOST_IN_MEMORY;
 use super::settings::{DataSettings, TableAs};
 use super::storage::{Storage, open_regular};
+use super::table::arrow::Typed;
 use super::{DataError, Facts, StoredType, idx, known, npy, npz, shapes, table};
 
 /// Names that stand for data.
@@ -131,9 +132,7 @@ pub(crate) fn find_file(
     like: Option<&Facts>,
     log: &mut dyn FnMut(String),
 ) -> Result<Found, DataError> {
-    let mut start = Vec::new();
-    let (file, metadata) = open_regular(path)?;
-    file.take(8).read_to_end(&mut start).map_err(|source| DataError::io(path, source))?;
+    let start = start_of(path)?;
     let (image, layout) = (&settings.image, settings.layout);
     if start.starts_with(npy::MAGIC) {
         let array = npy::parse(path, Storage::open(path)?, 0)?;
@@ -143,6 +142,22 @@ pub(crate) fn find_file(
     if start.starts_with(b"PK") {
         let reopen = || Storage::open(path);
         return Ok(Found::only(npz::open(path, &reopen, settings.array.as_deref(), image, layout, log)?));
+    }
+    if let Some(kind) = Typed::of_start(&start) {
+        if let Some(model) = like.filter(|model| model.table.is_none()) {
+            let what = format!("typed columns, and the model knows rows of {} numbers", model.shape);
+            return Err(DataError::mismatch(path, what, "give them as .csv or .npy"));
+        }
+        if settings.table == TableAs::Numbers {
+            let what = format!("{} is read as a table of mixed columns", path.display());
+            return Err(DataError::setting(
+                "table",
+                what,
+                "give numbers as .csv or .npy, or leave data.table out",
+            ));
+        }
+        let numbers = number_names(settings, like);
+        return Ok(Found::only(table::of_file(path, kind, roles(settings, like, &numbers), settings, log)?));
     }
     let has_extension = |wanted: &[&str]| {
         path.extension()
@@ -176,8 +191,9 @@ pub(crate) fn find_file(
     }
     if is_table(path) {
         // A table lies in memory, eight bytes a number.
-        if metadata.len() > MOST_IN_MEMORY {
-            let what = format!("a table of {} bytes is too large to be read as text", metadata.len());
+        let length = open_regular(path)?.1.len();
+        if length > MOST_IN_MEMORY {
+            let what = format!("a table of {length} bytes is too large to be read as text");
             return Err(DataError::malformed(path, what, "store it as .npy, which is read by position"));
         }
         return table(path, settings, like, log);
@@ -185,8 +201,16 @@ pub(crate) fn find_file(
     Err(DataError::malformed(
         path,
         "this is no format that can be read",
-        "give idx (plain or .gz), .npy, .npz, .csv, or a folder of PNG or JPEG images",
+        "give idx (plain or .gz), .npy, .npz, .csv, .parquet, .arrow, or a folder of PNG or JPEG images",
     ))
+}
+
+/// The first bytes of a file.
+pub(super) fn start_of(path: &Path) -> Result<Vec<u8>, DataError> {
+    let mut start = Vec::new();
+    let (file, _) = open_regular(path)?;
+    file.take(8).read_to_end(&mut start).map_err(|source| DataError::io(path, source))?;
+    Ok(start)
 }
 
 /// Endings of tables.

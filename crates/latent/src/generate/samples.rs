@@ -110,7 +110,8 @@ impl Samples {
         Ok(sample_grid(&pictures.images()?, &GridLabels::titled(title))?)
     }
 
-    /// Writes to `path`, by what it ends with: `.png` or `.svg` a grid, `.npy` an array, `.csv` a table, otherwise a folder
+    /// Writes to `path`, by what it ends with: `.png` or `.svg` a grid, `.npy` an array, `.csv` a table (`.parquet`, `.arrow` and `.feather`
+    /// where columns are mixed), otherwise a folder
     /// of one PNG a sample, which replaces such a folder and no other.
     ///
     /// # Errors
@@ -128,7 +129,9 @@ impl Samples {
                 }
                 write_npy(path, &shape, self.facts.normalisation.stored, &self.values())?;
             }
-            "csv" | "tsv" if self.facts.table.is_some() => self.write_rows(path)?,
+            "csv" | "tsv" | "parquet" | "arrow" | "feather" if self.facts.table.is_some() => {
+                self.write_rows(path)?
+            }
             "csv" => write_table(path, &self.columns(), &self.printable())?,
             "" if self.facts.shape.is_image() => {
                 write_images(path, self.facts.shape, &self.facts.normalisation, &self.values())?

@@ -5,22 +5,35 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder, WriterBuilder};
 
-use super::Table;
+use super::arrow::{self, Typed};
+use super::{Column, Kind, Table};
 use crate::data::csv::first_line;
-use crate::data::{DataError, open};
+use crate::data::{DataError, DataSettings, open};
 use crate::files::write_whole;
 
 /// Writes `source` to `path` with each empty cell of a modelled column replaced: `word` gives the cell's word by its row and
-/// the column's place in x. Everything else stays as it is.
+/// the column's place in x. Everything else stays as it is, the types of a Parquet or Arrow file too.
 ///
 /// # Errors
-/// What cannot be read or written.
+/// What cannot be read or written; typed columns that are to become a text file, and the other way round.
 pub fn fill_gaps(
     source: &Path,
     path: &Path,
     table: &Table,
     word: &dyn Fn(usize, usize) -> Option<String>,
 ) -> Result<u64, DataError> {
+    match (Typed::of_start(&open::start_of(source)?), Typed::of_ending(path)) {
+        (None, None) => {}
+        (Some(from), Some(to)) => return fill_typed(source, from, path, to, table, word),
+        _ => {
+            let what = format!("it is filled from {}, which is laid out otherwise", source.display());
+            return Err(DataError::malformed(
+                path,
+                what,
+                "end both alike: .csv and .csv, or .parquet and .parquet",
+            ));
+        }
+    }
     let mut text = open::text_of(source)?;
     let (start, separator) = first_line(&mut text).map_err(|error| DataError::io(source, error))?;
     let mut reader = ReaderBuilder::new()
@@ -71,6 +84,39 @@ pub fn fill_gaps(
         writer.flush()
     })
     .map_err(|error| DataError::Write { path: path.into(), source: error })?;
+    Ok(filled)
+}
+
+/// The same for typed columns.
+fn fill_typed(
+    source: &Path,
+    from: Typed,
+    path: &Path,
+    to: Typed,
+    table: &Table,
+    word: &dyn Fn(usize, usize) -> Option<String>,
+) -> Result<u64, DataError> {
+    let found = arrow::read(source, from, &DataSettings::default())?;
+    let mut filled = 0;
+    let columns: Vec<(Column, Vec<String>)> = found
+        .cells
+        .into_iter()
+        .zip(found.types)
+        .map(|(cells, stored)| {
+            let place = table.place(&cells.name);
+            let words = cells.of.iter().enumerate().map(|(row, at)| {
+                let found = place.and_then(|place| word(row, place));
+                filled += u64::from(found.is_some());
+                found.unwrap_or_else(|| cells.words[*at as usize].clone())
+            });
+            let words = words.collect();
+            let kind = Kind::Category { words: Vec::new() };
+            let (why, gaps) = (String::new(), Vec::new());
+            let stored = Some(stored);
+            (Column { name: cells.name, kind, why, gaps, gap_share: 0.0, scale: None, stored }, words)
+        })
+        .collect();
+    arrow::write(path, to, columns.iter().map(|(column, words)| (column, words.as_slice())))?;
     Ok(filled)
 }
 

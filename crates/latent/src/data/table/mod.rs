@@ -14,11 +14,13 @@
 //! number, date, identifier      words ↔ values
 //! scale      values ↔ levels, and the digits that levels are predicted by
 //! cells      columns of words, before they mean anything
+//! arrow      Parquet and Arrow files as such columns, and back
 //! read       from words to columns; rows as a data set
 //! write      rows of x back into a file
 //! fill       a file as it was, its empty cells filled in
 //! ```
 
+pub(crate) mod arrow;
 mod cells;
 mod date;
 mod fill;
@@ -39,7 +41,7 @@ pub use fill::fill_gaps;
 pub use identifier::Pattern;
 pub use kind::Kind;
 pub use number::NumberFormat;
-pub(crate) use read::{of_columns, read};
+pub(crate) use read::{of_columns, of_file, read};
 pub use scale::{Digits, Scale};
 pub use write::{Words, write_rows};
 
@@ -77,6 +79,9 @@ pub struct Column {
     pub gap_share: f64,
     /// The levels of its values; none before training rows were seen, and for columns that are no part of x.
     pub scale: Option<Scale>,
+    /// The type that it had in a Parquet or Arrow file, in Arrow's words (`Int16`, `Timestamp(ns)`); none for words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<String>,
 }
 
 impl Column {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use sha2::{Digest, Sha256};
 
+use super::arrow::{self, Typed, TypedColumns};
 use super::cells::{self, WordColumn, Written};
 use super::kind::{Found, Refused, is_gap};
 use super::{Column, Kind, Scale, Table, nothing_left};
@@ -22,6 +23,7 @@ use crate::data::{DataError, SampleShape};
 /// of x after that.
 pub(crate) struct MixedRows {
     path: PathBuf,
+    format: &'static str,
     table: Arc<Table>,
     names: Vec<String>,
     /// `[rows, modelled columns]`, NaN where cells are empty.
@@ -103,7 +105,7 @@ pub(crate) fn read(
     if lines.is_empty() {
         return Err(DataError::malformed(path, "there is a header and no row", "give rows below the header"));
     }
-    let form = Form { separator: separator as char, header: !headless };
+    let form = Form { name: "csv", separator: separator as char, header: !headless, types: Vec::new() };
     let cells = header.into_iter().zip(raw).map(|(name, raw)| raw.finish(name)).collect();
     meant(path, cells, &lines, form, roles, settings, log)
 }
@@ -119,13 +121,34 @@ pub(crate) fn of_columns(
     cells::check(name, &cells)?;
     let header: Vec<String> = cells.iter().map(|column| column.name.clone()).collect();
     check_header(name, &header)?;
-    meant(name, cells, &[], Form { separator: ',', header: true }, roles, settings, log)
+    let form = Form { name: "csv", separator: ',', header: true, types: Vec::new() };
+    meant(name, cells, &[], form, roles, settings, log)
+}
+
+/// The rows of a Parquet or Arrow file.
+pub(crate) fn of_file(
+    path: &Path,
+    kind: Typed,
+    roles: Roles<'_>,
+    settings: &DataSettings,
+    log: &mut dyn FnMut(String),
+) -> Result<MixedRows, DataError> {
+    let TypedColumns { cells, types } = arrow::read(path, kind, settings)?;
+    cells::check(path, &cells)?;
+    let header: Vec<String> = cells.iter().map(|column| column.name.clone()).collect();
+    check_header(path, &header)?;
+    let form = Form { name: kind.name(), separator: ',', header: true, types };
+    meant(path, cells, &[], form, roles, settings, log)
 }
 
 /// How a table is written.
 struct Form {
+    /// The format of the file.
+    name: &'static str,
     separator: char,
     header: bool,
+    /// The type of each column; none where cells are words.
+    types: Vec<String>,
 }
 
 /// What cells mean: which columns are no part of x, and what the others are. `lines` are those of the file.
@@ -157,6 +180,7 @@ fn meant(
         .flatten()
         .chain(roles.numbers.iter().map(String::as_str))
         .collect();
+    let format = form.name;
     let table = match model {
         Some(table) => {
             let more: Vec<&str> = header
@@ -179,6 +203,7 @@ fn meant(
     let identifiers = columns.identifiers(&table);
     Ok(MixedRows {
         path: path.into(),
+        format,
         names: table.modelled().map(|column| column.name.clone()).collect(),
         rows,
         table: Arc::new(table),
@@ -298,7 +323,7 @@ impl Columns<'_> {
         form: Form,
         log: &mut dyn FnMut(String),
     ) -> Result<Table, DataError> {
-        let Form { separator, header } = form;
+        let Form { separator, header, types, .. } = form;
         let mut table = Table { columns: Vec::new(), separator, header };
         for (at, name) in self.header.iter().enumerate() {
             if aside.contains(&name.as_str()) {
@@ -331,7 +356,15 @@ impl Columns<'_> {
             if !matches!(kind, Kind::Number(_) | Kind::Date(_) | Kind::Category { .. }) {
                 log(format!("{name}: {} ({why}), so no part of the model", kind.name()));
             }
-            table.columns.push(Column { name: name.clone(), kind, why, gaps, gap_share, scale: None });
+            table.columns.push(Column {
+                name: name.clone(),
+                kind,
+                why,
+                gaps,
+                gap_share,
+                scale: None,
+                stored: types.get(at).cloned(),
+            });
         }
         if table.modelled().next().is_none() {
             return Err(nothing_left(self.path, &table));
@@ -453,7 +486,7 @@ impl Dataset for MixedRows {
     }
 
     fn format(&self) -> &'static str {
-        "csv"
+        self.format
     }
 
     fn rows(&self) -> u64 {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Kind, Table};
+use super::arrow::{self, Typed};
+use super::{Column, Kind, Table};
 use crate::data::DataError;
 use crate::files::write_whole;
 use crate::key::Key;
@@ -82,16 +83,24 @@ impl Table {
 
     /// The names of the columns that are written.
     pub fn written(&self) -> impl Iterator<Item = &str> {
-        let kept = |column: &&super::Column| !matches!(column.kind, Kind::Dropped { .. });
-        self.columns.iter().filter(kept).map(|column| column.name.as_str())
+        self.kept().map(|column| column.name.as_str())
+    }
+
+    fn kept(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !matches!(column.kind, Kind::Dropped { .. }))
     }
 }
 
-/// Writes rows as the file was: header or none, separator (a tab for `.tsv`).
+/// Writes rows as the file was: header or none, separator (a tab for `.tsv`). A path that ends in `.parquet`, `.arrow` or
+/// `.feather` becomes such a file, each column of the type that it came as or else of one that its words ask for, gaps as nulls.
 ///
 /// # Errors
-/// What the system says.
+/// A word that is no value of its column's type; what the system says.
 pub fn write_rows(path: &Path, table: &Table, words: &Words) -> Result<(), DataError> {
+    if let Some(kind) = Typed::of_ending(path) {
+        let columns = table.kept().zip(&words.columns);
+        return arrow::write(path, kind, columns.map(|(column, words)| (column, words.as_slice())));
+    }
     let is_tsv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
     let separator = if is_tsv { b'\t' } else { table.separator as u8 };
     let rows = words.columns.first().map_or(0, Vec::len);

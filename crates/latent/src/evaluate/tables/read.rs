@@ -8,7 +8,8 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::columns::{Column, Columns, GAP};
-use crate::data::DataError;
+use crate::data::table::arrow::{self, Typed, TypedColumns};
+use crate::data::{DataError, DataSettings};
 
 /// Whole numbers of no more values than this are categories.
 const FEW: usize = 10;
@@ -87,6 +88,9 @@ impl Raw {
     fn read(path: &Path) -> Result<Self, DataError> {
         let unread = |source| DataError::Io { path: path.into(), source };
         let bytes = std::fs::read(path).map_err(unread)?;
+        if let Some(kind) = Typed::of_start(&bytes) {
+            return Self::of_typed(arrow::read(path, kind, &DataSettings::default())?);
+        }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let count = |byte: &u8| first.iter().filter(|other| *other == byte).count();
@@ -122,6 +126,17 @@ impl Raw {
             raw.lines.push(line);
         }
         Ok(raw)
+    }
+
+    /// Typed columns as the text that they would be; a row's line is its number, from 1.
+    fn of_typed(found: TypedColumns) -> Result<Self, DataError> {
+        let rows = found.cells.first().map_or(0, |column| column.of.len());
+        let (mut header, mut cells) = (Vec::new(), Vec::new());
+        for column in found.cells {
+            cells.push(column.of.iter().map(|at| column.words[*at as usize].clone()).collect());
+            header.push(column.name);
+        }
+        Ok(Self { header, cells, lines: (1..=rows as u64).collect() })
     }
 
     fn typed(&self, path: &Path, numeric: &BTreeMap<&str, bool>) -> Result<Columns, DataError> {
