@@ -15,11 +15,13 @@
 
 pub mod columns;
 mod conv;
+mod dcgan;
 pub mod layer;
 mod linear;
 mod made;
 mod mlp;
 mod residual;
+mod resnet;
 mod sequence;
 mod shortcut;
 mod spatial;
@@ -29,11 +31,13 @@ use burn::tensor::Tensor;
 
 pub use columns::ColumnsSettings;
 pub use conv::{ConvSettings, Up};
+pub use dcgan::DcganSettings;
 pub use layer::{Conv, ConvConfig, Dense, DenseConfig, Layer, activation};
 pub use linear::LinearSettings;
 pub use made::{Made, MadeConfig};
 pub use mlp::MlpSettings;
 pub use residual::ResidualSettings;
+pub use resnet::ResnetSettings;
 pub use sequence::Sequence;
 pub use spatial::{Norm, SpatialSettings};
 pub use unet::{UNet, UNetConfig};
@@ -102,9 +106,16 @@ pub fn networks() -> Axis<NetworkSettings> {
         .with::<linear::LinearSettings>()
         .with::<mlp::MlpSettings>()
         .with::<conv::ConvSettings>()
+        .with::<dcgan::DcganSettings>()
         .with::<residual::ResidualSettings>()
+        .with::<resnet::ResnetSettings>()
         .with::<spatial::SpatialSettings>()
         .with::<columns::ColumnsSettings>()
+}
+
+/// Keys that came later are written only where they are used, so that older runs stay as they are.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The image sizes from the sample down to the smallest map: `[h, w]` at each scale.

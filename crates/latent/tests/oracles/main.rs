@@ -24,6 +24,7 @@ mod linear_vae;
 mod networks;
 mod noise;
 mod optimizer;
+mod papers;
 mod presets;
 mod schedules;
 mod sharp;
