@@ -25,6 +25,7 @@ mod resnet;
 mod sequence;
 mod shortcut;
 mod spatial;
+mod spectral;
 mod unet;
 
 use burn::tensor::Tensor;
@@ -40,6 +41,7 @@ pub use residual::ResidualSettings;
 pub use resnet::ResnetSettings;
 pub use sequence::Sequence;
 pub use spatial::{Norm, SpatialSettings};
+pub use spectral::SpectralNormSettings;
 pub use unet::{UNet, UNetConfig};
 
 use crate::config::ConfigError;
@@ -111,6 +113,7 @@ pub fn networks() -> Axis<NetworkSettings> {
         .with::<resnet::ResnetSettings>()
         .with::<spatial::SpatialSettings>()
         .with::<columns::ColumnsSettings>()
+        .with::<spectral::SpectralNormSettings>()
 }
 
 /// Keys that came later are written only where they are used, so that older runs stay as they are.

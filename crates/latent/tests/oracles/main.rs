@@ -26,6 +26,8 @@ mod noise;
 mod optimizer;
 mod papers;
 mod presets;
+mod regularised;
 mod schedules;
 mod sharp;
+mod similarity;
 mod surrogates;
