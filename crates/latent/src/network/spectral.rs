@@ -1,4 +1,4 @@
-//! Another network whose matrices have spectral norm 1, so that no layer stretches its input by more than its activation does.
+//! Another network whose matrices have spectral norm 1: a dense layer then stretches nothing, a k × k convolution at most k-fold.
 //!
 //! W̄ = W / σ(W),  v = Wᵀu / ‖Wᵀu‖,  u' = W v / ‖W v‖,  σ(W) = u'ᵀ W v
 //!
@@ -66,10 +66,10 @@ impl Settings<dyn Network> for SpectralNormSettings {
         let inner = self.of.get()?.init(context, init)?;
         let mut held = Vec::new();
         if self.encoder || context.wiring.role == Role::Decoder {
-            for (index, (weight, shape)) in init.matrices_from(before).into_iter().enumerate() {
+            for (weight, shape) in init.matrices_from(before) {
                 let rows = shape[0];
                 let shape = [rows, shape[1..].iter().product()];
-                let name = format!("spectral{index}");
+                let name = format!("spectral{}", init.count() - before);
                 let u = init.buffer(&name, &[rows], Initial::Normal(1.0));
                 held.push(Held { weight, u, shape, name: init.path(&name) });
             }

@@ -1,6 +1,6 @@
-//! Multi-scale structural similarity as a loss: are light, contrast and structure of x kept in g(z), window by window?
+//! Multi-scale structural similarity as a loss, 1 − MS-SSIM(x, g(z)): are light, contrast and structure of x kept in g(z), window by window?
 //!
-//! 1 − MS-SSIM(x, g(z)),  MS-SSIM = [l_M]^w_M · Π_j [cs_j]^w_j;   l = (2 μ_a μ_b + C₁)/(μ_a² + μ_b² + C₁),  cs = (2 σ_ab + C₂)/(σ_a² + σ_b² + C₂)
+//! l = (2 μ_a μ_b + C₁)/(μ_a² + μ_b² + C₁),  cs = (2 σ_ab + C₂)/(σ_a² + σ_b² + C₂),  MS-SSIM = [l_M]^w_M · Π_j [cs_j]^w_j
 //!
 //! The definition is that of the evaluation: normal windows of σ = 1.5 and 11 × 11 pixels (the widest odd window that fits smaller
 //! pictures, σ in proportion), C₁ = 0.01² and C₂ = 0.03², 2 × 2 means from scale to scale, each channel alone and then their

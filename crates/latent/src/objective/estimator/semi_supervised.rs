@@ -1,7 +1,7 @@
 //! The semi-supervised bound: a row whose class is known is told it, one whose class is not is summed over all classes.
 //!
 //! known     ℓ(x, y) − α N/M ln q(y|x),    ℓ(x, y) = distortion + rate of x told y − ln p(y)
-//! unknown   Σ_y q(y|x) [ℓ(x, y) + ln q(y|x)] ≥ −ln p(x)
+//! unknown   Σ_y q(y|x) [ℓ(x, y) + ln q(y|x)] ≥ −ln p(x) for any q
 //!
 //! The model is told the class as a condition, p(y) = 1/K, and q(y|x) is a classifier of dense layers that serves training alone:
 //! afterwards a row is classified by which class it scores best with (`latent score --condition`). With M known of N training rows
