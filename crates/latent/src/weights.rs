@@ -278,6 +278,17 @@ impl<'a> Init<'a> {
         Init { weights: self.weights, path, key: self.key, training_only: self.training_only }
     }
 
+    /// How many arrays there are.
+    pub(crate) fn count(&self) -> usize {
+        self.weights.entries.len()
+    }
+
+    /// The matrices that were made since there were `before` arrays, with their shapes.
+    pub(crate) fn matrices_from(&self, before: usize) -> Vec<(WeightId, Vec<usize>)> {
+        let own = self.weights.iter().skip(before).filter(|(_, weight)| weight.is_matrix());
+        own.map(|(id, weight)| (id, weight.shape.clone())).collect()
+    }
+
     /// An array that gradients move. Rank 1 to 4.
     pub fn weight(&mut self, name: &str, shape: &[usize], initial: Initial) -> WeightId {
         self.push(

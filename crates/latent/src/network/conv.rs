@@ -3,15 +3,18 @@
 //! The encoder halves the map with each layer (rounding up), so that any height, width and number of
 //! channels fits; the decoder remembers each size and goes back to it exactly. Up goes by nearest-neighbour
 //! upsampling and a 3×3 convolution, which leaves no checkerboard (Odena et al. 2016), or by transposed
-//! convolutions, the mirror of the encoder.
+//! convolutions, the mirror of the encoder. Where asked for, each hidden layer has a gate, h = a(W ⋆ x + b) · σ(V ⋆ x + c).
+//!
+//! Four times 32 channels, kernel 4, two dense layers of 256 and the transposed way up are the network of Burgess et al. (arXiv
+//! 1804.03599) for 64 pixels.
 
 use latent_kernels::Activation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{BatchNorm, ConvConfig, ConvTransposeConfig, DenseConfig, Layer, image};
-use super::sequence::{Sequence, join};
-use super::{Network, activation, channel_bias, check_images, sizes};
+use super::sequence::{Sequence, gated, join};
+use super::{Network, activation, channel_bias, check_images, is_default, sizes};
 use crate::config::ConfigError;
 use crate::member::{Context, Named, Role, Settings, Wiring};
 use crate::weights::Init;
@@ -33,6 +36,9 @@ pub struct ConvSettings {
     pub activation: Activation,
     /// Batch normalisation between each convolution and its activation.
     pub batch_norm: bool,
+    /// Whether each hidden layer is multiplied by a gate, σ of a second convolution of the same input.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gated: bool,
     /// The decoder's way up.
     pub up: Up,
 }
@@ -55,6 +61,7 @@ impl Default for ConvSettings {
             dense: Vec::new(),
             activation: Activation::Silu,
             batch_norm: false,
+            gated: false,
             up: Up::Nearest,
         }
     }
@@ -114,24 +121,38 @@ impl ConvSettings {
         }
     }
 
-    fn encoder(&self, wiring: &Wiring, init: &mut Init<'_>) -> Vec<Layer> {
+    /// A hidden convolution with what follows it.
+    fn convolution(&self, layers: &mut Vec<Layer>, init: &mut Init<'_>, name: &str, conv: ConvConfig) {
+        let (channels, gate) = (conv.outputs, conv.clone().with_activation(Activation::Sigmoid));
+        let mut own = vec![Layer::Conv(conv.with_activation(self.own()).init(init, name))];
+        self.normed(&mut own, init, name, channels);
+        let gate = self.gated.then(|| Layer::Conv(gate.init(init, &format!("{name}.gate"))));
+        layers.extend(gated(own, gate));
+    }
+
+    /// A hidden dense layer.
+    fn dense(&self, layers: &mut Vec<Layer>, init: &mut Init<'_>, name: &str, dense: DenseConfig) {
+        let gate = dense.clone().with_activation(Activation::Sigmoid);
+        let own = vec![Layer::Dense(dense.with_activation(self.activation).init(init, name))];
+        let gate = self.gated.then(|| Layer::Dense(gate.init(init, &format!("{name}.gate"))));
+        layers.extend(gated(own, gate));
+    }
+
+    pub(super) fn encoder(&self, wiring: &Wiring, init: &mut Init<'_>) -> Vec<Layer> {
         let [channels, height, width] = image(wiring.from);
         let sizes = sizes(height, width, self.channels.len());
         let mut layers = vec![Layer::Maps([channels, height, width])];
         let mut inputs = channels;
         for (index, &next) in self.channels.iter().take(sizes.len() - 1).enumerate() {
             let conv = ConvConfig::new(inputs, next).with_kernel(self.kernel).with_stride(2);
-            let name = format!("down{index}");
-            layers.push(Layer::Conv(conv.with_activation(self.own()).init(init, &name)));
-            self.normed(&mut layers, init, &name, next);
+            self.convolution(&mut layers, init, &format!("down{index}"), conv);
             inputs = next;
         }
         let [h, w] = sizes[sizes.len() - 1];
         layers.push(Layer::Flatten);
         let mut units = inputs * h * w + join(&mut layers, wiring.condition);
         for (index, &next) in self.dense.iter().enumerate() {
-            let dense = DenseConfig::new(units, next).with_activation(self.activation);
-            layers.push(Layer::Dense(dense.init(init, &format!("dense{index}"))));
+            self.dense(&mut layers, init, &format!("dense{index}"), DenseConfig::new(units, next));
             units = next;
         }
         layers.push(Layer::Dense(DenseConfig::new(units, wiring.to.features()).init(init, "head")));
@@ -146,36 +167,36 @@ impl ConvSettings {
         let mut layers = Vec::new();
         let mut units = wiring.from.features() + join(&mut layers, wiring.condition);
         for (index, &next) in self.dense.iter().rev().enumerate() {
-            let dense = DenseConfig::new(units, next).with_activation(self.activation);
-            layers.push(Layer::Dense(dense.init(init, &format!("dense{index}"))));
+            self.dense(&mut layers, init, &format!("dense{index}"), DenseConfig::new(units, next));
             units = next;
         }
         let mut inputs = if steps == 0 { self.channels[0] } else { self.channels[steps - 1] };
         let start = [inputs, h, w];
-        let stem = DenseConfig::new(units, start.iter().product()).with_activation(self.activation);
-        layers.push(Layer::Dense(stem.init(init, "stem")));
+        self.dense(&mut layers, init, "stem", DenseConfig::new(units, start.iter().product()));
         layers.push(Layer::Maps(start));
         let bias = channel_bias(wiring);
         for step in (0..steps).rev() {
             let next = self.channels[step.saturating_sub(1)];
             let (name, size) = (format!("up{step}"), sizes[step]);
-            layers.push(match self.up {
+            if self.up == Up::Transposed && step == 0 {
+                let conv = ConvTransposeConfig::new(inputs, outputs).with_bias(bias.clone());
+                layers.push(Layer::ConvTranspose(conv.init(init, "head"), size));
+                break;
+            }
+            let up = |init: &mut Init<'_>, name: &str, activation: Activation| match self.up {
                 Up::Nearest => {
-                    let conv = ConvConfig::new(inputs, next).with_activation(self.own());
-                    Layer::Upsample(conv.init(init, &name), size)
-                }
-                Up::Transposed if step > 0 => {
-                    let conv = ConvTransposeConfig::new(inputs, next).with_activation(self.own());
-                    Layer::ConvTranspose(conv.init(init, &name), size)
+                    let conv = ConvConfig::new(inputs, next).with_activation(activation);
+                    Layer::Upsample(conv.init(init, name), size)
                 }
                 Up::Transposed => {
-                    let conv = ConvTransposeConfig::new(inputs, outputs).with_bias(bias.clone());
-                    Layer::ConvTranspose(conv.init(init, "head"), size)
+                    let conv = ConvTransposeConfig::new(inputs, next).with_activation(activation);
+                    Layer::ConvTranspose(conv.init(init, name), size)
                 }
-            });
-            if self.up == Up::Nearest || step > 0 {
-                self.normed(&mut layers, init, &name, next);
-            }
+            };
+            let mut own = vec![up(init, &name, self.own())];
+            self.normed(&mut own, init, &name, next);
+            let gate = self.gated.then(|| up(init, &format!("{name}.gate"), Activation::Sigmoid));
+            layers.extend(gated(own, gate));
             inputs = next;
         }
         if self.up == Up::Nearest || steps == 0 {

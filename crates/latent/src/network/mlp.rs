@@ -1,17 +1,21 @@
 //! The multilayer perceptron: dense layers with an activation between, mirrored in the decoder.
 //!
-//! h_0 = x,  h_{i+1} = a(h_i W_i + b_i),  output = h_L W_L + b_L
+//! h_0 = x,  h_{i+1} = a(h_i W_i + b_i) [· σ(h_i V_i + c_i) where gated],  output = h_L W_L + b_L
 //!
-//! Where asked for, hidden layers are normalised over the batch, units are left out while training, and the encoder's input
-//! gets noise (a denoising autoencoder).
+//! Where asked for, each hidden layer has a gate (with `activation = "identity"` that of the VampPrior's networks), hidden layers
+//! are normalised over the batch, units are left out while training, and the encoder's input gets noise (a denoising
+//! autoencoder).
+//!
+//! References: Dauphin et al., *Language modeling with gated convolutional networks* (arXiv 1612.08083); Tomczak & Welling
+//! (arXiv 1705.07120), whose networks are gated.
 
 use latent_kernels::Activation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{BatchNorm, DenseConfig, Dropout, InputNoise, Layer};
-use super::sequence::{Sequence, join};
-use super::{Network, activation, refuse_levels};
+use super::sequence::{Sequence, gated, join};
+use super::{Network, activation, is_default, refuse_levels};
 use crate::config::ConfigError;
 use crate::member::{Context, Named, Role, Settings};
 use crate::weights::Init;
@@ -26,6 +30,9 @@ pub struct MlpSettings {
     #[serde(with = "activation")]
     #[schemars(schema_with = "activation::schema")]
     pub activation: Activation,
+    /// Whether each hidden layer is multiplied by a gate, σ of a second affine map of the same input.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gated: bool,
     /// Whether hidden layers are normalised over the batch.
     #[serde(skip_serializing_if = "is_default")]
     pub batch_norm: bool,
@@ -37,14 +44,16 @@ pub struct MlpSettings {
     pub noise: f64,
 }
 
-/// Keys that came later are written only where they are used, so that older runs stay as they are.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
 impl Default for MlpSettings {
     fn default() -> Self {
-        Self { hidden: vec![400], activation: Activation::Relu, batch_norm: false, dropout: 0.0, noise: 0.0 }
+        Self {
+            hidden: vec![400],
+            activation: Activation::Relu,
+            gated: false,
+            batch_norm: false,
+            dropout: 0.0,
+            noise: 0.0,
+        }
     }
 }
 
@@ -99,13 +108,17 @@ impl Settings<dyn Network> for MlpSettings {
         for (index, &next) in hidden.iter().enumerate() {
             let name = index.to_string();
             let dense = DenseConfig::new(width, next);
-            if self.batch_norm {
-                layers.push(Layer::Dense(dense.init(init, &name)));
-                layers.push(Layer::BatchNorm(BatchNorm::new(init, &format!("norm{index}"), next)));
-                layers.push(Layer::Activation(self.activation));
-            } else {
-                layers.push(Layer::Dense(dense.with_activation(self.activation).init(init, &name)));
-            }
+            let gate = dense.clone().with_activation(Activation::Sigmoid);
+            let own = match self.batch_norm {
+                true => vec![
+                    Layer::Dense(dense.init(init, &name)),
+                    Layer::BatchNorm(BatchNorm::new(init, &format!("norm{index}"), next)),
+                    Layer::Activation(self.activation),
+                ],
+                false => vec![Layer::Dense(dense.with_activation(self.activation).init(init, &name))],
+            };
+            let gate = self.gated.then(|| Layer::Dense(gate.init(init, &format!("gate{index}"))));
+            layers.extend(gated(own, gate));
             if self.dropout > 0.0 {
                 let name = init.path(&format!("dropout{index}"));
                 layers.push(Layer::Dropout(Dropout { probability: self.dropout, name }));

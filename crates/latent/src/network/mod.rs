@@ -15,27 +15,33 @@
 
 pub mod columns;
 mod conv;
+mod dcgan;
 pub mod layer;
 mod linear;
 mod made;
 mod mlp;
 mod residual;
+mod resnet;
 mod sequence;
 mod shortcut;
 mod spatial;
+mod spectral;
 mod unet;
 
 use burn::tensor::Tensor;
 
 pub use columns::ColumnsSettings;
 pub use conv::{ConvSettings, Up};
+pub use dcgan::DcganSettings;
 pub use layer::{Conv, ConvConfig, Dense, DenseConfig, Layer, activation};
 pub use linear::LinearSettings;
 pub use made::{Made, MadeConfig};
 pub use mlp::MlpSettings;
 pub use residual::ResidualSettings;
+pub use resnet::ResnetSettings;
 pub use sequence::Sequence;
 pub use spatial::{Norm, SpatialSettings};
+pub use spectral::SpectralNormSettings;
 pub use unet::{UNet, UNetConfig};
 
 use crate::config::ConfigError;
@@ -102,9 +108,17 @@ pub fn networks() -> Axis<NetworkSettings> {
         .with::<linear::LinearSettings>()
         .with::<mlp::MlpSettings>()
         .with::<conv::ConvSettings>()
+        .with::<dcgan::DcganSettings>()
         .with::<residual::ResidualSettings>()
+        .with::<resnet::ResnetSettings>()
         .with::<spatial::SpatialSettings>()
         .with::<columns::ColumnsSettings>()
+        .with::<spectral::SpectralNormSettings>()
+}
+
+/// Keys that came later are written only where they are used, so that older runs stay as they are.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The image sizes from the sample down to the smallest map: `[h, w]` at each scale.

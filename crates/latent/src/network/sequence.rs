@@ -75,3 +75,11 @@ pub(super) fn join(layers: &mut Vec<Layer>, condition: usize) -> usize {
     }
     condition
 }
+
+/// The layers, or where there is a gate their product with it.
+pub(super) fn gated(layers: Vec<Layer>, gate: Option<Layer>) -> Vec<Layer> {
+    match gate {
+        Some(gate) => vec![Layer::Gated(layers, vec![gate])],
+        None => layers,
+    }
+}

@@ -15,8 +15,11 @@
 mod adversarial;
 mod capacity;
 mod code_entropy;
+mod code_norm;
 mod codebook;
 mod commitment;
+mod decoder_gradient;
+mod decoder_weights;
 mod density_ratio;
 mod dip;
 mod distortion;
@@ -25,6 +28,7 @@ pub mod estimator;
 mod formula;
 mod label;
 mod mmd;
+mod ms_ssim;
 mod pass;
 mod rate;
 mod schedule;
@@ -38,8 +42,11 @@ use burn::tensor::Tensor;
 pub use adversarial::AdversarialSettings;
 pub use capacity::CapacitySettings;
 pub use code_entropy::CodeEntropySettings;
+pub use code_norm::CodeNormSettings;
 pub use codebook::CodebookSettings;
 pub use commitment::CommitmentSettings;
+pub use decoder_gradient::DecoderGradientSettings;
+pub use decoder_weights::DecoderWeightsSettings;
 pub use density_ratio::DensityRatioSettings;
 pub use dip::{DipSettings, Of};
 pub use distortion::DistortionSettings;
@@ -47,6 +54,7 @@ pub use edges::EdgesSettings;
 pub use estimator::{Estimator, EstimatorSettings, estimators};
 pub use label::LabelSettings;
 pub use mmd::{Kernel, MmdSettings, mmd};
+pub use ms_ssim::MsSsimSettings;
 pub use pass::Pass;
 pub use rate::RateSettings;
 pub use schedule::Schedule;
@@ -55,8 +63,9 @@ pub use sliced::{SlicedWassersteinSettings, sliced_wasserstein};
 pub use texture::TextureSettings;
 pub use total_correlation::{Sampling, TotalCorrelationSettings};
 
+use crate::config::ConfigError;
 use crate::device::untracked;
-use crate::member::{Axis, Kept, Life, Progress, Settings};
+use crate::member::{Axis, Context, Kept, Life, Progress, Settings};
 use crate::optimizer::{MODEL, Player};
 
 /// Something to minimise, a function of one pass through the model.
@@ -118,8 +127,23 @@ pub fn terms() -> Axis<TermSettings> {
         .with::<code_entropy::CodeEntropySettings>()
         .with::<label::LabelSettings>()
         .with::<adversarial::AdversarialSettings>()
+        .with::<code_norm::CodeNormSettings>()
+        .with::<decoder_weights::DecoderWeightsSettings>()
+        .with::<decoder_gradient::DecoderGradientSettings>()
         .with::<edges::EdgesSettings>()
         .with::<texture::TextureSettings>()
+        .with::<ms_ssim::MsSsimSettings>()
+}
+
+/// Refuses codes of bits or indices for a term of codes that are numbers.
+fn refuse_discrete(context: &Context<'_>, what: &str) -> Result<(), ConfigError> {
+    match context.latent.blocks.iter().find(|block| block.support.values().is_some()) {
+        Some(block) => Err(ConfigError::combination(
+            format!("{what}, and {} of this posterior is {}", block.name, block.support.name()),
+            format!("leave {} away, or use posterior.kind = \"point\"", context.path),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// A term with its name and weight.

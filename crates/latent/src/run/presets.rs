@@ -16,12 +16,13 @@ pub struct Preset {
 }
 
 /// What a preset is about, as its key `group` says it: in the order in which they are listed, each with its title.
-pub const GROUPS: [(&str, &str); 9] = [
+pub const GROUPS: [(&str, &str); 10] = [
     ("plain", "Where it starts"),
     ("likelihood", "Other densities around g(z)"),
     ("disentangling", "Codes whose dimensions come apart"),
     ("bound", "Tighter bounds"),
     ("matching", "The cloud of all codes is pulled to the prior"),
+    ("regularised", "Codes without noise, a smooth decoder, and a sampler fitted afterwards"),
     ("posterior", "Richer posteriors"),
     ("prior", "Richer priors"),
     ("discrete", "Codes of few values"),

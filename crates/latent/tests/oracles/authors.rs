@@ -149,6 +149,23 @@ fn the_penalty_of_a_wasserstein_autoencoder_weighs_as_in_its_authors_code() {
 }
 
 #[test]
+fn the_penalties_of_a_regularised_autoencoder_weigh_as_in_its_authors_code() {
+    // ParthaEth/Regularized_autoencoders-RAE-, configurations for MNIST: the mean over 32 × 32 pixels of the squared error, β times the
+    // mean over 16 latents of z², λ times the sum of squares of the decoder's kernels.
+    let (pixels, latents) = (1024.0, 16.0);
+    for (name, beta, lambda) in [("rae-l2", 1e-4, 1e-7), ("rae-sn", 0.009, 0.0), ("rae-gp", 1e-4, 0.0)] {
+        let run = run_of(name);
+        let sigma = run.likelihood["sigma"].as_float().unwrap();
+        let weight = |term: &str| run.objective["terms"].get(term).map(|t| t["weight"].as_float().unwrap());
+        // ‖x − g(z)‖² / 2σ² + weight · ½‖z‖² is, times 2σ² / pixels, the authors' loss.
+        let scale = 2.0 * sigma * sigma / pixels;
+        close(weight("code-norm").unwrap() * 0.5 * scale, beta / latents, 1e-6);
+        close(weight("decoder-weights").unwrap_or(0.0) * scale, lambda, 1e-9);
+        assert_eq!(run.posterior["latent"].as_integer(), Some(16));
+    }
+}
+
+#[test]
 fn a_preset_with_another_optimiser_says_so() {
     for preset in presets().iter().filter(|preset| RULES.iter().all(|rule| rule.preset != preset.name)) {
         let differs =

@@ -78,6 +78,11 @@ fn sizes_from_1_to_97() {
         "kind = 'conv'\nactivation = 'silu'\nup = 'transposed'\nchannels = ",
         "kind = 'conv'\nkernel = 4\ndense = [5, 3]\nup = 'transposed'\nchannels = ",
         "kind = 'residual-conv'\nactivation = 'silu'\nblocks = 1\nchannels = ",
+        "kind = 'conv'\ngated = true\ndense = [4]\nup = 'nearest'\nchannels = ",
+        "kind = 'conv'\ngated = true\nup = 'transposed'\nactivation = 'identity'\nchannels = ",
+        "kind = 'dcgan'\nactivation = 'silu'\nbatch_norm = false\nstart = 3\nchannels = ",
+        "kind = 'dcgan'\nactivation = 'silu'\nbatch_norm = false\nkernel = 5\nchannels = ",
+        "kind = 'resnet'\nactivation = 'silu'\nhidden = 2\nup_kernels = [3, 5, 4]\nblocks = 1\nchannels = ",
     ];
     let lists = ["[2]", "[2, 3]", "[3, 2, 4]", "[2, 2, 2, 2, 2, 2, 2, 2]"];
     let mut sizes =
@@ -108,6 +113,12 @@ fn dense_networks_take_any_shape() {
         check("kind = 'linear'", shape, 2, Key::from_seed(72));
         check("kind = 'mlp'\nhidden = []", shape, 1, Key::from_seed(72));
         check("kind = 'mlp'\nhidden = [3, 4]\nactivation = 'tanh'", shape, 2, Key::from_seed(72));
+        check(
+            "kind = 'mlp'\nhidden = [3, 4]\ngated = true\nactivation = 'tanh'",
+            shape,
+            2,
+            Key::from_seed(72),
+        );
     }
 }
 
@@ -132,7 +143,17 @@ fn a_fresh_residual_block_is_the_identity_and_weights_are_keyed_by_their_path() 
 fn a_fresh_decoder_starts_at_the_mean_of_the_data() {
     let mut grey = facts(image(2, 6, 5), ValueKind::Colour);
     grey.mean = (0..60).map(|i| if i < 30 { 0.2 } else { 0.7 }).collect();
-    for network in ["linear", "mlp", "conv", "conv'\nnetwork.up = 'transposed", "residual-conv"] {
+    let networks = [
+        "linear",
+        "mlp",
+        "mlp'\nnetwork.gated = true\nnetwork.activation = 'identity",
+        "conv",
+        "conv'\nnetwork.up = 'transposed",
+        "residual-conv",
+        "dcgan'\nnetwork.channels = [3, 4]\nnetwork.activation = 'relu",
+        "resnet",
+    ];
+    for network in networks {
         for likelihood in ["normal", "bernoulli"] {
             let text =
                 format!("posterior.latent = 2\nlikelihood.kind = '{likelihood}'\nnetwork.kind = '{network}'");

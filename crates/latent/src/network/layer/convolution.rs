@@ -146,33 +146,51 @@ impl Conv {
     }
 }
 
-/// What a transposed convolution is made of: kernel 4, stride 2, padding 1, so that it doubles the size.
+/// What a transposed convolution is made of.
 #[derive(Clone, Debug)]
 pub struct ConvTransposeConfig {
     /// Channels of the input.
     pub inputs: usize,
     /// Channels of the output.
     pub outputs: usize,
+    /// The side of its square kernel.
+    pub kernel: usize,
+    /// 1 keeps the size, 2 doubles it.
+    pub stride: usize,
     /// What it ends in.
     pub activation: Activation,
     /// Where the bias starts, one number a channel; 0 unless given.
     pub bias: Option<Vec<f32>>,
 }
 
-/// A transposed convolution with its weights, `[inputs, outputs, 4, 4]`.
+/// A transposed convolution with its weights, `[inputs, outputs, kernel, kernel]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvTranspose {
     weight: WeightId,
     bias: WeightId,
+    kernel: usize,
+    stride: usize,
     activation: Activation,
     /// Channels of the output.
     pub outputs: usize,
 }
 
 impl ConvTransposeConfig {
-    /// Without an activation.
+    /// A 4×4 one that doubles the size, without an activation.
     pub fn new(inputs: usize, outputs: usize) -> Self {
-        Self { inputs, outputs, activation: Activation::Identity, bias: None }
+        Self { inputs, outputs, kernel: 4, stride: 2, activation: Activation::Identity, bias: None }
+    }
+
+    /// The same with another kernel.
+    #[must_use]
+    pub fn with_kernel(self, kernel: usize) -> Self {
+        Self { kernel, ..self }
+    }
+
+    /// The same with another stride.
+    #[must_use]
+    pub fn with_stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
     }
 
     /// The same with an activation.
@@ -189,12 +207,15 @@ impl ConvTransposeConfig {
 
     /// Makes the layer under `name`, with Glorot-uniform weights.
     pub fn init(self, init: &mut Init<'_>, name: &str) -> ConvTranspose {
-        let Self { inputs, outputs, activation, bias } = self;
+        let Self { inputs, outputs, kernel, stride, activation, bias } = self;
         let mut init = init.scope(name);
-        let law = Initial::glorot(inputs * 16, outputs * 16);
+        let area = kernel * kernel;
+        let law = Initial::glorot(inputs * area, outputs * area);
         ConvTranspose {
-            weight: init.matrix("weight", &[inputs, outputs, 4, 4], law),
+            weight: init.matrix("weight", &[inputs, outputs, kernel, kernel], law),
             bias: init.weight("bias", &[outputs], bias.map_or(Initial::Constant(0.0), Initial::Values)),
+            kernel,
+            stride,
             activation,
             outputs,
         }
@@ -202,17 +223,27 @@ impl ConvTransposeConfig {
 }
 
 impl ConvTranspose {
+    /// Padding on either side, and rows and columns more at the end: the mirror of a convolution of that kernel and stride. An odd
+    /// kernel gives `stride` times the size, an even one `stride` times one less, and 2.
+    fn paddings(&self) -> [usize; 2] {
+        let odd = !self.kernel.is_multiple_of(2);
+        [self.kernel.saturating_sub(1) / 2, if odd { self.stride - 1 } else { 0 }]
+    }
+
     /// The layer in a graph.
     pub fn trace(&self, weights: &Weights, graph: &mut Graph, x: Node, size: [usize; 2]) -> Node {
         let [weight, bias] = [self.weight, self.bias].map(|id| weights.entry(id).values());
-        let y = graph.transposed(x, &weight, &bias, size);
+        let [padding, more] = self.paddings();
+        let y = graph.transposed(x, &weight, &bias, (self.kernel, self.stride, padding, more), size);
         graph.activation(self.activation, y)
     }
 
-    /// `[rows, inputs, h, w]` → `[rows, outputs, 2h, 2w]`, cut to `size` where that is odd.
+    /// `[rows, inputs, h, w]` → `[rows, outputs, stride · h, stride · w]`, cut to `size` where that is less.
     pub fn apply(&self, weights: &Weights, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         let (weight, bias) = (weights.get(self.weight), weights.get(self.bias));
-        let y = latent_kernels::conv_transpose2d(x, weight, bias, [2; 2], [1; 2], [0; 2], self.activation);
+        let [padding, more] = self.paddings();
+        let (stride, padding, more) = ([self.stride; 2], [padding; 2], [more; 2]);
+        let y = latent_kernels::conv_transpose2d(x, weight, bias, stride, padding, more, self.activation);
         let [rows, channels, height, width] = y.dims();
         if [height, width] == size { y } else { y.slice([0..rows, 0..channels, 0..size[0], 0..size[1]]) }
     }

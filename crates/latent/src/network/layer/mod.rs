@@ -72,6 +72,8 @@ pub enum Layer {
     Residual(Vec<Layer>),
     /// What two ways from one input give, added.
     Beside(Vec<Layer>, Vec<Layer>),
+    /// What two ways from one input give, multiplied: the second opens and closes the first.
+    Gated(Vec<Layer>, Vec<Layer>),
     /// Rows as maps of `[channels, height, width]`.
     Maps([usize; 3]),
     /// Blocks of so many by so many places as one place with more channels.
@@ -128,14 +130,14 @@ impl Layer {
                     (x, y) => Signal::Rows(x.rows() + y.rows()),
                 }
             }
-            (Self::Beside(one, other), x) => {
-                let through =
-                    |layers: &[Layer], x: Signal| layers.iter().fold(x, |h, layer| layer.apply(call, h));
-                match (through(one, x.clone()), through(other, x)) {
-                    (Signal::Maps(x), Signal::Maps(y)) => Signal::Maps(x + y),
-                    (x, y) => Signal::Rows(x.rows() + y.rows()),
-                }
-            }
+            (Self::Beside(one, other), x) => match both_ways(call, one, other, x) {
+                (Signal::Maps(x), Signal::Maps(y)) => Signal::Maps(x + y),
+                (x, y) => Signal::Rows(x.rows() + y.rows()),
+            },
+            (Self::Gated(one, gate), x) => match both_ways(call, one, gate, x) {
+                (Signal::Maps(x), Signal::Maps(y)) => Signal::Maps(x * y),
+                (x, y) => Signal::Rows(x.rows() * y.rows()),
+            },
             (Self::BatchNorm(norm), x) => norm.apply(call, x),
             (Self::Activation(activation), Signal::Rows(x)) => Signal::Rows(activation.apply(x)),
             (Self::Activation(activation), Signal::Maps(x)) => Signal::Maps(activation.apply(x)),
@@ -159,12 +161,12 @@ impl Layer {
                 let y = inner.iter().fold(x.clone(), |h, layer| layer.trace(weights, graph, h, condition));
                 graph.binary("Add", &x, &y)
             }
-            Self::Beside(one, other) => {
+            Self::Beside(one, other) | Self::Gated(one, other) => {
                 let mut through = |layers: &[Layer]| {
                     layers.iter().fold(x.clone(), |h, layer| layer.trace(weights, graph, h, condition))
                 };
                 let (one, other) = (through(one), through(other));
-                graph.binary("Add", &one, &other)
+                graph.binary(if matches!(self, Self::Gated(..)) { "Mul" } else { "Add" }, &one, &other)
             }
             Self::SpaceToDepth(factor) => shuffle::trace_space_to_depth(graph, x, *factor),
             Self::DepthToSpace(factor, size) => shuffle::trace_depth_to_space(graph, x, *factor, *size),
@@ -202,7 +204,9 @@ impl Layer {
             | Self::Activation(_)
             | Self::Dropout(_)
             | Self::Noise(_) => from,
-            Self::Beside(one, _) => one.iter().fold(from, |shape, layer| layer.shape(shape)),
+            Self::Beside(one, _) | Self::Gated(one, _) => {
+                one.iter().fold(from, |shape, layer| layer.shape(shape))
+            }
             Self::Maps(shape) => maps(*shape),
             Self::Flatten => SampleShape::Vector { columns: from.features() },
             Self::Join(join) => match from {
@@ -221,6 +225,7 @@ impl Layer {
             Self::Upsample(..) => "upsampling convolution",
             Self::Residual(_) => "residual block",
             Self::Beside(..) => "two ways",
+            Self::Gated(..) => "gate",
             Self::Maps(_) => "as maps",
             Self::Flatten => "as rows",
             Self::SpaceToDepth(_) => "space to depth",
@@ -240,10 +245,18 @@ impl Layer {
         match self {
             Self::BatchNorm(norm) => visit(norm),
             Self::Residual(inner) => inner.iter().for_each(|layer| layer.each(visit)),
-            Self::Beside(one, other) => one.iter().chain(other).for_each(|layer| layer.each(visit)),
+            Self::Beside(one, other) | Self::Gated(one, other) => {
+                one.iter().chain(other).for_each(|layer| layer.each(visit));
+            }
             _ => {}
         }
     }
+}
+
+/// What each of two lists of layers makes of one input.
+fn both_ways(call: &Call<'_>, one: &[Layer], other: &[Layer], x: Signal) -> (Signal, Signal) {
+    let through = |layers: &[Layer], x: Signal| layers.iter().fold(x, |h, layer| layer.apply(call, h));
+    (through(one, x.clone()), through(other, x))
 }
 
 /// A layer for maps after one that makes maps: a network puts [`Layer::Maps`] between rows and them.

@@ -254,19 +254,29 @@ impl Graph {
         self.op("Conv", &[&x.name, &weight, &bias], &shape, &attributes)
     }
 
-    /// A transposed convolution of kernel 4, stride 2 and padding 1 with weights `[inputs, outputs, 4, 4]`, cut to `size`.
-    pub fn transposed(&mut self, x: Node, weight: &[f32], bias: &[f32], size: [usize; 2]) -> Node {
+    /// A transposed convolution with weights `[inputs, outputs, kernel, kernel]`, cut to `size`; `more` rows and columns at the end.
+    pub fn transposed(
+        &mut self,
+        x: Node,
+        weight: &[f32],
+        bias: &[f32],
+        (kernel, stride, padding, more): (usize, usize, usize, usize),
+        size: [usize; 2],
+    ) -> Node {
         let x = self.maps(x);
         let [inputs, height, width] = sides(&x);
         let outputs = bias.len();
-        let weight = self.numbers(weight, &[inputs, outputs, 4, 4]);
+        let weight = self.numbers(weight, &[inputs, outputs, kernel, kernel]);
         let bias = self.numbers(bias, &[outputs]);
+        let [k, s, p, m] = [kernel, stride, padding, more].map(|number| number as i64);
         let attributes = [
-            ("kernel_shape", Attribute::Ints(&[4, 4])),
-            ("strides", Attribute::Ints(&[2, 2])),
-            ("pads", Attribute::Ints(&[1, 1, 1, 1])),
+            ("kernel_shape", Attribute::Ints(&[k, k])),
+            ("strides", Attribute::Ints(&[s, s])),
+            ("pads", Attribute::Ints(&[p, p, p, p])),
+            ("output_padding", Attribute::Ints(&[m, m])),
         ];
-        let whole = [outputs, 2 * height, 2 * width];
+        let side = |side: usize| (side - 1) * stride + kernel + more - 2 * padding;
+        let whole = [outputs, side(height), side(width)];
         let y = self.op("ConvTranspose", &[&x.name, &weight, &bias], &whole, &attributes);
         let [h, w] = size;
         if whole[1..] == size {
