@@ -26,6 +26,8 @@ mod formula;
 mod label;
 mod mmd;
 mod pass;
+mod patch_critic;
+mod patches;
 mod rate;
 mod schedule;
 mod settings;
@@ -48,6 +50,7 @@ pub use estimator::{Estimator, EstimatorSettings, estimators};
 pub use label::LabelSettings;
 pub use mmd::{Kernel, MmdSettings, mmd};
 pub use pass::Pass;
+pub use patch_critic::{CriticLoss, PatchCriticSettings};
 pub use rate::RateSettings;
 pub use schedule::Schedule;
 pub use settings::{CommonSettings, ObjectiveSettings, TermPart};
@@ -120,6 +123,7 @@ pub fn terms() -> Axis<TermSettings> {
         .with::<adversarial::AdversarialSettings>()
         .with::<edges::EdgesSettings>()
         .with::<texture::TextureSettings>()
+        .with::<patch_critic::PatchCriticSettings>()
 }
 
 /// A term with its name and weight.
