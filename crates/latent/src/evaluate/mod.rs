@@ -16,6 +16,7 @@
 //! training_rows     are these rows a test, or has the model learned them?
 //! measure           what a question takes (a Subject) and gives
 //! terms             the terms of the loss on held-out rows
+//! power             how much fine detail pictures have beside the data
 //! statistics/       tools on plain numbers that several questions share
 //! evaluation        all questions of a run, kept in its folder; headlines: the numbers that a screen has room for
 //! report            the page of a run: pictured, sampled, bits and judged are parts of it, verdict its words
@@ -35,6 +36,7 @@ pub mod likelihood;
 mod measure;
 mod memorisation;
 mod pictured;
+pub mod power;
 pub mod reconstruction;
 mod regions;
 mod report;

@@ -41,9 +41,16 @@ pub struct AdversarialSettings {
     pub moves_a_turn: u64,
 }
 
-/// Keys of a critic's optimiser go over the critic's defaults, which are not every optimiser's.
 fn over_own<'de, D: Deserializer<'de>>(table: D) -> Result<OptimizerSettings, D::Error> {
-    let mut all = Table::try_from(AdversarialSettings::default().optimizer).map_err(D::Error::custom)?;
+    over(&AdversarialSettings::default().optimizer, table)
+}
+
+/// Keys of a critic's optimiser go over the critic's defaults, which are not every optimiser's.
+pub(super) fn over<'de, D: Deserializer<'de>>(
+    own: &OptimizerSettings,
+    table: D,
+) -> Result<OptimizerSettings, D::Error> {
+    let mut all = Table::try_from(own).map_err(D::Error::custom)?;
     all.extend(Table::deserialize(table)?);
     all.try_into().map_err(D::Error::custom)
 }
@@ -64,6 +71,34 @@ impl Default for AdversarialSettings {
 /// More moves a turn are taken for a mistake.
 const MOST_MOVES: u64 = 100;
 
+/// Refuses a critic that cannot be a player of the term under way, or moves as none can.
+pub(super) fn check_player(
+    context: &mut Context<'_>,
+    counts: &[(&str, u64)],
+    optimizer: &OptimizerSettings,
+    learning_rate: &LearningRate,
+) -> Result<(), ConfigError> {
+    if let Some(name) = context.term().map(|term| &term.name).filter(|n| *n == MODEL || n.contains('.')) {
+        return Err(ConfigError::combination(
+            format!("the critic is a player called after its term, and `{name}` cannot be the name of one"),
+            "give the term another name, such as [objective.terms.adversarial]",
+        ));
+    }
+    for &(key, count) in counts {
+        if !(1..=MOST_MOVES).contains(&count) {
+            return Err(ConfigError::value(key, format!("{count}"), format!("give 1 to {MOST_MOVES}")));
+        }
+    }
+    optimizer.check()?;
+    // Its key here; `schedule` is that of the term's weight.
+    learning_rate.check().map_err(|error| match error {
+        ConfigError::Value { key, what, remedy } => {
+            ConfigError::value(&key.replacen("schedule", "learning_rate", 1), what, remedy)
+        }
+        other => other,
+    })
+}
+
 impl Named for AdversarialSettings {
     const KIND: &'static str = "adversarial";
     const ABOUT: &'static str = "a critic tells codes of the data from the prior's";
@@ -75,32 +110,12 @@ impl Settings<dyn Term> for AdversarialSettings {
     }
 
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
-        if let Some(name) = context.term().map(|term| &term.name).filter(|n| *n == MODEL || n.contains('.')) {
-            return Err(ConfigError::combination(
-                format!(
-                    "the critic is a player called after its term, and `{name}` cannot be the name of one"
-                ),
-                "give the term another name, such as [objective.terms.adversarial]",
-            ));
-        }
         if self.hidden.contains(&0) {
             let what = format!("{:?} has a layer of width 0", self.hidden);
             return Err(ConfigError::value("hidden", what, "give each layer at least one unit"));
         }
-        for (key, count) in [("every", self.every), ("moves_a_turn", self.moves_a_turn)] {
-            if !(1..=MOST_MOVES).contains(&count) {
-                let remedy = format!("give 1 to {MOST_MOVES}");
-                return Err(ConfigError::value(key, format!("{count}"), remedy));
-            }
-        }
-        self.optimizer.check()?;
-        // Its key here; `schedule` is that of the term's weight.
-        self.learning_rate.check().map_err(|error| match error {
-            ConfigError::Value { key, what, remedy } => {
-                ConfigError::value(&key.replacen("schedule", "learning_rate", 1), what, remedy)
-            }
-            other => other,
-        })
+        let counts = [("every", self.every), ("moves_a_turn", self.moves_a_turn)];
+        check_player(context, &counts, &self.optimizer, &self.learning_rate)
     }
 
     fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Term>, ConfigError> {

@@ -30,6 +30,8 @@ mod label;
 mod mmd;
 mod ms_ssim;
 mod pass;
+mod patch_critic;
+mod patches;
 mod rate;
 mod schedule;
 mod settings;
@@ -56,6 +58,7 @@ pub use label::LabelSettings;
 pub use mmd::{Kernel, MmdSettings, mmd};
 pub use ms_ssim::MsSsimSettings;
 pub use pass::Pass;
+pub use patch_critic::{CriticLoss, PatchCriticSettings};
 pub use rate::RateSettings;
 pub use schedule::Schedule;
 pub use settings::{CommonSettings, ObjectiveSettings, TermPart};
@@ -133,6 +136,7 @@ pub fn terms() -> Axis<TermSettings> {
         .with::<edges::EdgesSettings>()
         .with::<texture::TextureSettings>()
         .with::<ms_ssim::MsSsimSettings>()
+        .with::<patch_critic::PatchCriticSettings>()
 }
 
 /// Refuses codes of bits or indices for a term of codes that are numbers.

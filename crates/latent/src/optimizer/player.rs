@@ -15,6 +15,8 @@ pub struct Player {
     pub optimizer: Option<OptimizerSettings>,
     /// The learning rate over the run; none for the run's own.
     pub schedule: Option<LearningRate>,
+    /// It sits out this share of the run before it first moves.
+    pub from: f64,
     /// It moves when the step is a multiple of this, and sits the others out.
     pub every: u64,
     /// How often it moves in its turn, each time with other noise.
@@ -34,9 +36,20 @@ impl Player {
             moves: Box::new(moves),
             optimizer: None,
             schedule: None,
+            from: 0.0,
             every: 1,
             moves_a_turn: 1,
         }
+    }
+
+    /// Whether `step` of `total` is its turn.
+    pub fn moves_at(&self, step: u64, total: u64) -> bool {
+        step >= self.first(total) && step.is_multiple_of(self.every.max(1))
+    }
+
+    /// The first step of `total` that it does not sit out.
+    pub fn first(&self, total: u64) -> u64 {
+        (self.from * total as f64).ceil() as u64
     }
 
     /// What of its is called in logs.

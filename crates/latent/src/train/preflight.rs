@@ -13,6 +13,7 @@ use super::validation::VALIDATION_ROWS;
 use super::{State, TrainError, TrainSettings, Trainable, Trainer, memory};
 use crate::batch::Batch;
 use crate::data::Split;
+use crate::optimizer::Player;
 use crate::weights::Weights;
 use crate::words::{duration, thousands};
 
@@ -113,6 +114,9 @@ const PROBE: Duration = Duration::from_millis(500);
 /// Where a row or two take longer than this, few are tried.
 const SLOW_ROW: Duration = Duration::from_secs(1);
 
+/// Players whose turns do not meet within so many steps are not looked for together.
+const LOOKED_BACK: usize = 10_000;
+
 /// A step that would take longer than this is not tried: its time follows from those of fewer rows.
 const SLOW_STEP: Duration = Duration::from_secs(20);
 
@@ -152,9 +156,11 @@ impl Trainer<'_> {
         let beside = move |rows: usize, pieces: bool| {
             waiting as f64 * rows as f64 + if pieces { (weights + row * (rows as u64)) as f64 } else { 0.0 }
         };
+        let steps = plan.total.saturating_sub(done);
+        let (full, early) = fullest(&task.players(), done, plan.total);
         // Terms that couple rows want two.
         let few = 2.min(piece);
-        let least = self.probe(task, plan, few, 1)?;
+        let least = self.probe(task, plan, full, few, 1)?;
         if let Some(available) = available.filter(|&available| least.peak as f64 > available as f64 * SHARE) {
             return Err(TrainError::MemoryOneRow { needed: bytes(least.peak), available: bytes(available) });
         }
@@ -164,7 +170,7 @@ impl Trainer<'_> {
         };
         let mut probes = Vec::new();
         for rows in sizes {
-            probes.push((rows, self.probe(task, plan, rows, 1)?));
+            probes.push((rows, self.probe(task, plan, full, rows, 1)?));
         }
         let step = Line::through((probes[0].0, probes[0].1.peak), (probes[1].0, probes[1].1.peak));
         // Of a whole batch, by the same line.
@@ -199,16 +205,14 @@ impl Trainer<'_> {
 
         let mut probe = Probe { step: Duration::from_micros(step_micros as u64), ..least };
         if !is_slow {
-            probe = self.probe(task, plan, batch, self.settings.accumulate)?;
-            let begun = Instant::now();
-            while begun.elapsed() < PROBE {
-                let again = self.probe(task, plan, batch, self.settings.accumulate)?;
-                probe.step = probe.step.min(again.step);
+            probe = self.probe_for_a_while(task, plan, full, batch)?;
+            if early > 0.0 {
+                let alone = self.probe_for_a_while(task, plan, 0, batch)?;
+                probe.step = alone.step.mul_f64(early) + probe.step.mul_f64(1.0 - early);
             }
         }
         let loading = probe.loading.as_secs_f64() / self.examples.workers().max(1) as f64;
         let seconds_per_step = probe.step.as_secs_f64() + loading;
-        let steps = plan.total.saturating_sub(done);
         let validations = plan.validations_between(done, plan.total);
         Ok(Preflight {
             parameters: task.weights().trained_count(),
@@ -227,12 +231,37 @@ impl Trainer<'_> {
         })
     }
 
-    /// Two steps of `rows` rows: the memory and time of the second, when moments are there.
-    fn probe(&self, task: &mut dyn Trainable, plan: &Plan, rows: usize, accumulate: usize) -> Result<Probe> {
+    /// A whole batch at this step, at its shortest.
+    fn probe_for_a_while(
+        &self,
+        task: &mut dyn Trainable,
+        plan: &Plan,
+        step: u64,
+        batch: usize,
+    ) -> Result<Probe> {
+        let mut probe = self.probe(task, plan, step, batch, self.settings.accumulate)?;
+        let begun = Instant::now();
+        while begun.elapsed() < PROBE {
+            let again = self.probe(task, plan, step, batch, self.settings.accumulate)?;
+            probe.step = probe.step.min(again.step);
+        }
+        Ok(probe)
+    }
+
+    /// This step twice with `rows` rows: the memory and time of the second, when moments are there.
+    fn probe(
+        &self,
+        task: &mut dyn Trainable,
+        plan: &Plan,
+        step: u64,
+        rows: usize,
+        accumulate: usize,
+    ) -> Result<Probe> {
         let before = task.weights().clone();
         let settings = TrainSettings { accumulate, ..self.settings.clone() };
         let trainer = Trainer { settings: &settings, examples: self.examples.clone(), folder: None, ..*self };
         let mut state = State::new(&task.players());
+        state.counters.step = step;
         state.average = (settings.ema > 0.0).then(|| before.clone());
         let positions: Vec<usize> = plan.positions(0).into_iter().take(rows).collect();
         let mut probe = Probe::default();
@@ -265,6 +294,18 @@ impl Trainer<'_> {
         let moments = 2 + u64::from(self.settings.ema > 0.0);
         Ok((memory::peak() + moments * size(task.weights()), begun.elapsed()))
     }
+}
+
+/// A step at which all players move, those too that sit out the first part of the run; and the share of the steps from `done`
+/// on that some of them sit out.
+fn fullest(players: &[Player], done: u64, total: u64) -> (u64, f64) {
+    let first = players.iter().map(|player| player.first(total)).max().unwrap_or(0);
+    if first == 0 {
+        return (0, 0.0);
+    }
+    let all = |step: &u64| players.iter().all(|player| player.moves_at(*step, total));
+    let step = (first..total).rev().take(LOOKED_BACK).find(all).unwrap_or(total.saturating_sub(1));
+    (step, first.saturating_sub(done) as f64 / total.saturating_sub(done).max(1) as f64)
 }
 
 #[derive(Default)]
@@ -339,6 +380,18 @@ mod tests {
         assert_eq!((forecast.steps, forecast.seconds), (200, 60.0));
         forecast.plan(0.001);
         assert_eq!(forecast.steps, 1);
+    }
+
+    #[test]
+    fn the_step_that_is_tried_is_one_at_which_all_move() {
+        let player = |from: f64, every: u64| Player { from, every, ..Player::of("critic", |_| true) };
+        let model = Player::model;
+        assert_eq!(fullest(&[model(), player(0.0, 3)], 0, 100), (0, 0.0));
+        assert_eq!(fullest(&[model(), player(0.5, 1)], 0, 100), (99, 0.5));
+        assert_eq!(fullest(&[model(), player(0.25, 7), player(0.5, 5)], 40, 100), (70, 10.0 / 60.0));
+        // Of what is left nobody sits out anything.
+        assert_eq!(fullest(&[model(), player(0.5, 1)], 60, 100), (99, 0.0));
+        assert_eq!(fullest(&[model(), player(0.9, 1)], 0, 1), (0, 1.0));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Trainer<'_> {
         }
         let mut kept = BTreeMap::new();
         for player in task.players() {
-            if !step.is_multiple_of(player.every.max(1)) {
+            if !player.moves_at(step, plan.total) {
                 continue;
             }
             for turn in 0..player.moves_a_turn.max(1) {

@@ -142,11 +142,26 @@ fn pictures_are_judged_on_pixels_and_features() {
         assert!(measure.rows.len() == rows && (mean - found).abs() < 1e-9);
     }
     assert!(section.get("ms_ssim").unwrap().note.starts_with("1 of 5 scales"));
+    // Four latents keep little of it.
+    for name in ["power_high", "power_middle"] {
+        let found = value(&section, name);
+        assert!((0.0..0.9).contains(&found), "{name} {found}");
+    }
 
     // Too few rows for the Fréchet distance of 1280 features: the numbers are there, and a warning where chance is no small
     // part of the floor.
     let section = samples(&subject, &[]).unwrap();
     assert!(value(&section, "frechet:prior") > value(&section, "frechet:held-out"));
+    for name in ["power_high", "power_middle"] {
+        let held_out = section.get(&format!("{name}:held-out")).unwrap();
+        let (low, high) = (held_out.estimate.low, held_out.estimate.high);
+        // Within twice its interval of 1, and on no features.
+        assert!(
+            held_out.features.is_none() && (held_out.estimate.value - 1.0).abs() < high - low,
+            "{held_out:?}"
+        );
+        assert!(value(&section, &format!("{name}:prior")) < low.max(0.9));
+    }
     let is_small = value(&section, "frechet:held-out") <= 0.05 * value(&section, "frechet:posterior");
     assert_ne!(section.warnings.iter().any(|w| w.contains("1280 features")), is_small, "{section:?}");
     let few = Subject { held_out: (&data, Split::Test), ..subject };

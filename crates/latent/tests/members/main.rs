@@ -14,6 +14,7 @@ mod fsq;
 mod iaf;
 mod lfq;
 mod likelihoods;
+mod patch_critic;
 mod quantisers;
 mod quantized;
 mod residual;

@@ -46,6 +46,13 @@ fn configuration(kind: &str) -> (&'static str, &'static str) {
             objective.terms.adversarial.every=2
             objective.terms.adversarial.moves_a_turn=3",
         ),
+        // Heard from the middle on, with the singular directions of its kernels in buffers.
+        "patches" => (
+            "spatial-vae",
+            "network={kind='spatial', channels=[4, 8]}
+            objective.terms.sharp={kind='patch-critic', channels=[4, 4], start=0.4, lead=0.1, moves_a_turn=2}
+            train.ema=0.9",
+        ),
         "statistics" => (
             "spatial-vae",
             "network={kind='spatial', channels=[4, 8], norm='batch'}
@@ -123,6 +130,14 @@ fn books_of_stages_go_on() {
 #[test]
 fn a_critic_goes_on() {
     ends_as_if_left_alone("critic", &["objective.adversarial.critic"]);
+}
+
+#[test]
+fn a_critic_of_patches_goes_on() {
+    ends_as_if_left_alone(
+        "patches",
+        &["objective.sharp.critic0.direction", "first/sharp/objective.sharp.critic.weight"],
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How much of a row survives its code? x against g(f(x)), the mean of p(x|z) at the centre of q(z|x).
 //!
 //! Pictures are compared in [0, 1]: squared error per number, peak signal-to-noise ratio −10 log₁₀ of it, structural
-//! similarity, and the distance of their features. Columns of a table are compared in their standard deviations over the
+//! similarity, the distance of their features, and how much [power](super::power) fine frequencies have. Columns of a table are compared in their standard deviations over the
 //! training rows: 1 − squared error is what R² says.
 
 mod similarity;
@@ -13,6 +13,7 @@ use latent_kernels::host::map;
 pub use similarity::{PictureShape, multi_scale_ssim, scales, ssim, window};
 
 use super::features::{Columns, Features, features_for};
+use super::power::{self, Power};
 use super::{Better, Estimate, Measure, Section, Subject};
 use crate::data::Rows;
 use crate::error::Result;
@@ -33,6 +34,8 @@ struct PerRow {
     ssim: Vec<f64>,
     multi_scale: Vec<f64>,
     feature_distance: Vec<f64>,
+    /// Of the row and of what became of it.
+    power: [Vec<Power>; 2],
 }
 
 /// Reconstruction of held-out rows, each number with its value for every row.
@@ -81,11 +84,13 @@ fn pictures(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Re
         let [channels, height, width] = a.shape();
         shape = PictureShape { channels, height, width };
         found.compare(&a, &b, shape);
+        found.power.iter_mut().zip([&a, &b]).for_each(|(all, pictures)| all.extend(power::power(pictures)));
         found.feature_distance.extend(feature_distances(features.as_ref(), &original, &rebuilt)?);
         found.ids.extend(rows.ids);
         Ok(())
     })?;
-    let PerRow { ids, squared_error, ratio, ssim, multi_scale, feature_distance } = &found;
+    let PerRow { ids, squared_error, ratio, ssim, multi_scale, feature_distance, power: [data, made] } =
+        &found;
     let n = ids.len();
     let mut add = |name: &str, title: &str, unit: &str, values: &[f64], better, note: String| {
         let measure = Measure::new(name, title, unit, Estimate::mean(values), n, better);
@@ -135,6 +140,11 @@ fn pictures(subject: &Subject<'_>, order: &[usize], section: &mut Section) -> Re
         format!("1 − cosine of features of {}", features.name()),
     );
     section.on(features.as_ref(), section.measures.len() - 1);
+    for (band, (name, _)) in power::BANDS.into_iter().enumerate() {
+        if let Some(estimate) = power::paired(data, made, band) {
+            section.add(power::measure(&format!("power_{name}"), band, "", estimate, n, range));
+        }
+    }
     Ok(())
 }
 

@@ -7,6 +7,8 @@
 //!                                                 └── samples, one set a sampler
 //! ```
 //!
+//! Beside them stands how much [power](super::power) fine frequencies of pictures have.
+//!
 //! Measures are named `frechet:prior`, `kid:held-out`, `coverage:posterior`: what is measured, of which set; and `closed:maf`,
 //! the part of the way from the prior to the floor that a fitted sampler goes.
 
@@ -24,6 +26,7 @@ pub use kernel_distance::kernel_distance;
 pub use neighbours::{Neighbourhoods, neighbourhoods};
 
 use super::features::{Features, features_for, features_in_parts};
+use super::power::{BANDS, Power, apart, measure as detail_measure, power};
 use super::{Better, Measure, Section, Subject};
 use crate::array::Array;
 use crate::data::ValueKind;
@@ -140,18 +143,30 @@ pub fn samples_on(
     }
     let facts = &subject.model.facts;
     let total = samplers.len() + 3;
+    let is_image = facts.shape.is_image();
     let of = |what: &str, done: usize, part: &mut dyn FnMut(std::ops::Range<usize>) -> Result<Samples>| {
+        let mut detail: Vec<Power> = Vec::new();
+        let part = &mut |range: std::ops::Range<usize>| -> Result<Samples> {
+            let samples = part(range)?;
+            if is_image {
+                detail.extend(power(&samples.pictures()?));
+            }
+            Ok(samples)
+        };
         let progress = |share: f64| {
             (subject.progress)(&format!("features of {what}"), (done as f64 + share) / total as f64)
         };
-        features_in_parts(features, n, part, &progress)
+        let found = features_in_parts(features, n, part, &progress)?;
+        Ok::<_, crate::error::Error>((found, detail))
     };
     let rows = |range: std::ops::Range<usize>| data.rows(split, &order[range], 0);
-    let reference = of("the reference", 0, &mut |range| Ok(Samples::new(rows(range)?.x, facts)))?;
+    let (reference, data_power) =
+        of("the reference", 0, &mut |range| Ok(Samples::new(rows(range)?.x, facts)))?;
     let other = |range: std::ops::Range<usize>| rows(range.start + n..range.end + n);
-    let floor = of("other held-out rows", 1, &mut |range| Ok(Samples::new(other(range)?.x, facts)))?;
+    let (floor, floor_power) =
+        of("other held-out rows", 1, &mut |range| Ok(Samples::new(other(range)?.x, facts)))?;
     // Draws, not centres: samplers are fitted on draws.
-    let posterior = of("decoded draws of q", 2, &mut |range| {
+    let (posterior, posterior_power) = of("decoded draws of q", 2, &mut |range| {
         let (model, key) = (subject.model, subject.key.fold("rebuilt").fold(range.start));
         let rows = other(range)?;
         let codes = model.draw_codes(&rows, key.fold("codes"))?;
@@ -167,9 +182,13 @@ pub fn samples_on(
     let words = "decoded draws of q(z|x), the floor of any sampler";
     let floor = measure(&mut section, "posterior", words, &note, &reference, &posterior);
     let mut distances = Vec::new();
+    let mut powers = vec![
+        ("held-out", "held-out rows themselves".to_string(), floor_power),
+        ("posterior", words.to_string(), posterior_power),
+    ];
     for (index, (name, source)) in samplers.iter().enumerate() {
         let key = subject.key.fold("samples").fold(name.as_str());
-        let set = of(&format!("samples, {name}"), index + 3, &mut |range| {
+        let (set, detail) = of(&format!("samples, {name}"), index + 3, &mut |range| {
             // Samples are told what the other held-out rows are.
             let told = match subject.model.functions.condition {
                 0 => Told::nothing(range.len()),
@@ -185,10 +204,26 @@ pub fn samples_on(
         }
         let found = measure(&mut section, name, &format!("samples, {name}"), &note, &reference, &set);
         distances.extend(found.map(|found| (name.as_str(), found)));
+        powers.push((name, format!("samples, {name}"), detail));
     }
     ways(&mut section, floor.as_ref(), &distances);
     section.warnings.extend(too_few(&section, n, features.dims()));
     section.on(features, 0);
+    for (set, words, detail) in powers {
+        for (band, (name, _)) in BANDS.into_iter().enumerate() {
+            if let Some(estimate) = apart(&data_power, &detail, band) {
+                let note = format!("against {n} other held-out rows");
+                section.add(detail_measure(
+                    &format!("power_{name}:{set}"),
+                    band,
+                    &format!(", {words}"),
+                    estimate,
+                    n,
+                    &note,
+                ));
+            }
+        }
+    }
     (subject.progress)("distances", 1.0);
     Ok(section)
 }

@@ -108,10 +108,14 @@ impl Conv {
 
     /// `[rows, inputs, h, w]` → `[rows, outputs, ⌈h/stride⌉, ⌈w/stride⌉]`
     pub fn apply(&self, weights: &Weights, x: Tensor<4>) -> Tensor<4> {
-        let (weight, bias) = (weights.get(self.weight), weights.get(self.bias));
+        self.apply_weight(weights, x, weights.get(self.weight))
+    }
+
+    /// The same with another weight of the same shape in the place of its own.
+    pub(super) fn apply_weight(&self, weights: &Weights, x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = x.dims();
         let padding = [height, width].map(|size| self.padding(size));
-        conv2d(x, weight, bias, [self.stride; 2], padding, self.activation)
+        conv2d(x, weight, weights.get(self.bias), [self.stride; 2], padding, self.activation)
     }
 
     /// The layer in a graph.

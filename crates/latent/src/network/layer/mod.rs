@@ -10,6 +10,7 @@ mod join;
 mod normalise;
 mod random;
 mod shuffle;
+mod spectral;
 
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
@@ -21,6 +22,7 @@ pub use join::Join;
 pub use normalise::{BatchNorm, GroupNorm};
 pub use random::{Dropout, InputNoise};
 pub(crate) use shuffle::{pooled, space_to_depth};
+pub use spectral::SpectralConv;
 
 use crate::data::{DataError, SampleShape};
 use crate::member::{Call, Freeze, Kept};
