@@ -46,6 +46,13 @@ fn configuration(kind: &str) -> (&'static str, &'static str) {
             objective.terms.adversarial.every=2
             objective.terms.adversarial.moves_a_turn=3",
         ),
+        // A subset of exemplars a step, whose codes are kept.
+        "exemplars" => (
+            "exemplar-vae",
+            "prior={kind='exemplar', exemplars=40, subset=6}
+            network={kind='mlp', hidden=[12]}
+            posterior.latent=3",
+        ),
         "statistics" => (
             "spatial-vae",
             "network={kind='spatial', channels=[4, 8], norm='batch'}
@@ -123,6 +130,11 @@ fn books_of_stages_go_on() {
 #[test]
 fn a_critic_goes_on() {
     ends_as_if_left_alone("critic", &["objective.adversarial.critic"]);
+}
+
+#[test]
+fn codes_of_exemplars_go_on() {
+    ends_as_if_left_alone("exemplars", &["prior.codes"]);
 }
 
 #[test]
