@@ -106,6 +106,15 @@ POSTERIORS = {
     },
     "lfq": {"preset": "lfq-vae", "posterior__signs": 4, "network__channels": [4, 8]},
     "bsq": {"preset": "bsq-vae", "posterior__signs": 4, "network__channels": [4, 8]},
+    "gumbel": {"preset": "categorical-vae", "posterior__latent": 4, "posterior__categories": 3, "network__hidden": [8]},
+    "gumbel maps": {
+        "network__kind": "spatial",
+        "network__channels": [4, 8],
+        "posterior__kind": "gumbel",
+        "posterior__categories": 3,
+        "posterior__latent": {"channels": 2, "factor": 4},
+        "prior__kind": "categorical",
+    },
     "simvq": {"preset": "simvq-vae", "posterior__codes": 8, "network__channels": [4, 8]},
     "residual": {"preset": "residual-vq-vae", "posterior__codes": 8, "network__channels": [4, 8]},
     "blocks": {
@@ -122,6 +131,8 @@ POSTERIORS = {
     "planar": {"preset": "vae", "posterior__kind": "flow", "posterior__step": "planar", "posterior__steps": 3},
     "radial": {"preset": "vae", "posterior__kind": "flow", "posterior__step": "radial", "posterior__steps": 3},
     "householder": {"preset": "vae", "posterior__kind": "flow", "posterior__step": "householder", "posterior__steps": 2},
+    "sylvester": {"preset": "vae", "posterior__kind": "flow", "posterior__step": "sylvester", "posterior__rank": 3},
+    "sylvester, all": {"preset": "vae", "posterior__kind": "flow", "posterior__step": "sylvester", "posterior__rank": 99},
     "steps for all": {"preset": "vae", "posterior__kind": "flow", "posterior__steps": 2, "posterior__amortised": False},
     "categorical": {"preset": "vae", "likelihood__kind": "categorical"},
     "poisson": {"preset": "vae", "likelihood__kind": "poisson"},
@@ -168,7 +179,7 @@ def test_channels_that_follow_each_other():
 def test_every_posterior_and_likelihood_has_a_graph_or_is_refused_here():
     tried = [settings.get(f"{axis}__kind") for settings in POSTERIORS.values() for axis in ("posterior", "likelihood")]
     # By presets above, or by default; a mixed table is refused.
-    tried += ["point", "bits", "iaf", "quantized", "fsq", "lfq", "simvq", "residual", "blocks", "diagonal-normal", "normal", "mixed"]
+    tried += ["point", "bits", "gumbel", "iaf", "quantized", "fsq", "lfq", "simvq", "residual", "blocks", "diagonal-normal", "normal", "mixed"]
     for axis in ("posterior", "likelihood"):
         kinds = {setting.kind for setting in latent.settings(axis) if setting.kind}
         assert kinds and kinds <= set(tried), kinds - set(tried)

@@ -7,8 +7,8 @@ use std::any::Any;
 use burn::tensor::Tensor;
 
 use super::{
-    Categorical, Density, DiagonalNormal, FactorisedBits, FullNormal, Indices, Product, StandardNormal,
-    Transformed, fold_rows, sum_dimensions,
+    Categorical, Density, DiagonalNormal, FactorisedBits, FullNormal, GumbelSoftmax, Indices, Product,
+    StandardNormal, Transformed, fold_rows, sum_dimensions,
 };
 
 /// KL(q‖p) of each row, split over dimensions, `[n, dims]`; none where no closed form is known.
@@ -18,6 +18,7 @@ pub fn kl(q: &dyn Density, p: &dyn Density) -> Option<Tensor<2>> {
         .or_else(|| pair(q, p, bits_bits))
         .or_else(|| pair(q, p, indices_categorical))
         .or_else(|| pair(q, p, categorical_categorical))
+        .or_else(|| pair(q, p, |q: &GumbelSoftmax, p| categorical_categorical(&q.law, p)))
         .or_else(|| blocks(q, p))
 }
 

@@ -2,12 +2,12 @@
 //! and p(z), which may be one for all rows.
 //!
 //! ```text
-//! standard_normal, diagonal_normal, full_normal, uniform, mixture   over the reals
-//! bits, categorical                                    over finitely many values
+//! standard_normal, diagonal_normal, full_normal, uniform, mixture, isotropic_mixture   over the reals
+//! bits, categorical, gumbel_softmax                    over finitely many values
 //! point, indices                                       all mass in one place: a vector, places in a book of codes
 //! product                                              blocks side by side, each of a family of its own
 //! flow/                                                invertible maps, which make one density of another
-//! transformed                                          the same by steps with parameters of each row
+//! transformed, sylvester                               the same by steps with parameters of each row
 //! kl                                                   the divergence between two families, where it has a closed form
 //! ```
 
@@ -16,12 +16,15 @@ mod categorical;
 mod diagonal_normal;
 mod flow;
 mod full_normal;
+mod gumbel_softmax;
 mod indices;
+mod isotropic_mixture;
 mod kl;
 mod mixture;
 mod point;
 mod product;
 mod standard_normal;
+mod sylvester;
 mod transformed;
 mod uniform;
 
@@ -36,7 +39,9 @@ pub(crate) use categorical::indices;
 pub use diagonal_normal::DiagonalNormal;
 pub use flow::{AutoregressiveFlow, CouplingFlow, Flow, flow_log_density};
 pub use full_normal::FullNormal;
+pub use gumbel_softmax::{GumbelSoftmax, Relaxed};
 pub use indices::Indices;
+pub use isotropic_mixture::IsotropicMixture;
 pub use kl::{kl, kl_total};
 pub use mixture::{NormalMixture, log_sum_exp};
 pub use point::Point;

@@ -4,18 +4,21 @@
 //!
 //! - *planar*: z + û tanh(wᵀz + b), with û = u + (m(wᵀu) − wᵀu) w/‖w‖² so that wᵀû > −1, where it is invertible;
 //! - *radial*: z + β (z − c) / (α + ‖z − c‖), with α > 0 and β > −α;
-//! - *Householder*: z − 2 v vᵀz / ‖v‖², a reflection: of a diagonal normal it makes one with correlations.
+//! - *Householder*: z − 2 v vᵀz / ‖v‖², a reflection: of a diagonal normal it makes one with correlations;
+//! - *Sylvester*: z + Q R tanh(R̃ Qᵀz + b), a planar step in several orthogonal directions at once (`sylvester`).
 //!
 //! A draw carries its density. That of codes from elsewhere is found by going back: a planar step by solving one monotone equation of
-//! one number, the others in closed form.
+//! one number, a Sylvester step by one for each direction, the others in closed form.
 //!
 //! References: Rezende & Mohamed, *Variational Inference with Normalizing Flows* (arXiv 1505.05770), with m(x) = 0 at 0, so that steps
-//! start near the identity; Tomczak & Welling, *Improving Variational Auto-Encoders using Householder Flow* (arXiv 1611.09630).
+//! start near the identity; Tomczak & Welling, *Improving Variational Auto-Encoders using Householder Flow* (arXiv 1611.09630); van den
+//! Berg et al., *Sylvester Normalizing Flows for Variational Inference* (arXiv 1803.05649).
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::sylvester::{self, Sylvester};
 use super::{Density, fold_rows, pick, softplus};
 use crate::batch::{Draw, Latent, Noise};
 use crate::device::{Device, host_f64};
@@ -32,13 +35,15 @@ pub enum Step {
     Radial,
     /// z − 2 v vᵀz / ‖v‖²: a reflection.
     Householder,
+    /// z + Q R tanh(R̃ Qᵀz + b): widens, narrows and shears several directions.
+    Sylvester,
 }
 
 /// Squares of lengths are kept this far from 0.
-const LEAST_SQUARE: f64 = 1e-12;
+pub(super) const LEAST_SQUARE: f64 = 1e-12;
 
 /// No direction is narrowed to less than this share of itself: an inverse would leave all numbers.
-const LEAST_SLOPE: f64 = 1e-3;
+pub(super) const LEAST_SLOPE: f64 = 1e-3;
 
 /// Halvings of the interval in which a planar step's number lies: down to double precision.
 const HALVINGS: usize = 64;
@@ -50,17 +55,19 @@ fn above_minus_one(x: Tensor<2>) -> Tensor<2> {
 }
 
 /// Σ_j a_j b_j, `[rows, 1]`.
-fn dot(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<2> {
+pub(super) fn dot(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<2> {
     (a.clone() * b.clone()).sum_dim(1)
 }
 
 impl Step {
-    /// How many parameters a step over `dims` dimensions has.
-    pub fn parameters(self, dims: usize) -> usize {
+    /// How many parameters a step over `dims` dimensions has; `rank` is M, the directions of a Sylvester step (all dimensions where
+    /// there are fewer).
+    pub fn parameters(self, dims: usize, rank: usize) -> usize {
         match self {
             Self::Planar => 2 * dims + 1,
             Self::Radial => dims + 2,
             Self::Householder => dims,
+            Self::Sylvester => sylvester::parameters(dims, rank),
         }
     }
 
@@ -83,6 +90,7 @@ impl Step {
                 (centre + off * across.clone(), across.log() * (dims as f64 - 1.0) + along.log())
             }
             Self::Householder => (reflect(parameters, z.clone()), z.narrow(1, 0, 1) * 0.0),
+            Self::Sylvester => Sylvester::of(parameters, dims).forth(z),
         }
     }
 
@@ -138,6 +146,7 @@ impl Step {
                 let moved = graph.binary("Mul", parameters, &share);
                 graph.binary("Sub", &z, &moved)
             }
+            Self::Sylvester => Sylvester::trace(graph, parameters, &z),
         }
     }
 
@@ -156,6 +165,7 @@ impl Step {
                 centre + off / (beta / (alpha + r) + 1.0)
             }
             Self::Householder => reflect(parameters, z),
+            Self::Sylvester => Sylvester::of(parameters, dims).back(z),
         }
     }
 }
@@ -185,32 +195,35 @@ impl Planar {
         Self { slope, b: parameters.clone().narrow(1, 2 * dims, 1), w, u }
     }
 
-    /// With a = wᵀz: a + wᵀû tanh(a + b) = wᵀz', which grows with a.
+    /// With a = wᵀz: a + wᵀû tanh(a + b) = wᵀz'.
     fn back(self, z: Tensor<2>) -> Tensor<2> {
         let Self { w, u, b, slope } = self;
-        let target = dot(&w, &z);
-        let [targets, slopes, offsets] = [&target, &slope, &b].map(host_f64);
-        let solve = |row: usize| {
-            let (target, slope, b) = (targets[row], slopes[row], offsets[row]);
-            let (mut low, mut high) = (target - slope.abs(), target + slope.abs());
-            for _ in 0..HALVINGS {
-                let middle = 0.5 * (low + high);
-                match middle + slope * (middle + b).tanh() < target {
-                    true => low = middle,
-                    false => high = middle,
-                }
-            }
-            0.5 * (low + high)
-        };
-        let found = (0..targets.len()).map(solve).collect();
-        let found = Device::of(&z).tensor_f64::<2>(found, target.dims());
-        // One of Newton's steps from there changes nothing but carries the gradient.
-        let t = (found.clone() + b.clone()).tanh();
-        let derivative =
-            slope.clone().detach() * (t.clone() * t.clone()).detach().neg().add_scalar(1.0) + 1.0;
-        let a = found.clone() - (found + slope * t - target) / derivative;
+        let a = solved(&dot(&w, &z), &slope, &b);
         z - u * (a + b).tanh()
     }
+}
+
+/// a + slope · tanh(a + offset) = target of each row, which grows with a as slopes are above −1; all `[rows, 1]`.
+pub(super) fn solved(target: &Tensor<2>, slope: &Tensor<2>, offset: &Tensor<2>) -> Tensor<2> {
+    let [targets, slopes, offsets] = [target, slope, offset].map(host_f64);
+    let solve = |row: usize| {
+        let (target, slope, b) = (targets[row], slopes[row], offsets[row]);
+        let (mut low, mut high) = (target - slope.abs(), target + slope.abs());
+        for _ in 0..HALVINGS {
+            let middle = 0.5 * (low + high);
+            match middle + slope * (middle + b).tanh() < target {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        0.5 * (low + high)
+    };
+    let found = (0..targets.len()).map(solve).collect();
+    let found = Device::of(target).tensor_f64::<2>(found, target.dims());
+    // One of Newton's steps from there changes nothing but carries the gradient.
+    let t = (found.clone() + offset.clone()).tanh();
+    let derivative = slope.clone().detach() * (t.clone() * t.clone()).detach().neg().add_scalar(1.0) + 1.0;
+    found.clone() - (found + slope.clone() * t - target.clone()) / derivative
 }
 
 /// A radial step's parameters: c `[rows, dims]`, α and β `[rows, 1]`.

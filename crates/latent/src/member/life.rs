@@ -57,7 +57,7 @@ pub trait Life: Any + Send + Sync {
 /// So many training rows, in a keyed choice.
 pub(crate) type SomeRows<'a> = dyn Fn(usize, Key) -> Result<Batch, DataError> + 'a;
 
-/// The encoder's outputs for rows.
+/// The encoder's outputs for rows, or the centres of their posteriors.
 pub(crate) type Encoded<'a> = dyn Fn(&Weights, &Batch) -> Tensor<2> + 'a;
 
 /// Codes that some rows shall have, from the first step on.
@@ -82,6 +82,8 @@ pub struct Start<'a> {
     pub key: Key,
     pub(crate) rows: &'a SomeRows<'a>,
     pub(crate) encoded: &'a Encoded<'a>,
+    /// The centre of q of rows, `[n, dims]`, whole codes also for a member that has a part of them.
+    pub(crate) codes: &'a Encoded<'a>,
     pub(crate) teach: Option<&'a Teach<'a>>,
     pub(crate) filled: &'a [WeightId],
 }
@@ -122,6 +124,7 @@ impl Start<'_> {
             key: self.key,
             rows: self.rows,
             encoded: &encoded,
+            codes: self.codes,
             teach: None,
             filled: self.filled,
         })
@@ -141,6 +144,8 @@ pub struct Freeze<'a> {
     /// The weights that are kept.
     pub weights: &'a mut Weights,
     pub(crate) pass: &'a mut WholePass<'a>,
+    /// The centre of q of rows, `[n, dims]`.
+    pub(crate) codes: &'a Encoded<'a>,
 }
 
 impl Freeze<'_> {

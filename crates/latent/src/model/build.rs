@@ -1,7 +1,7 @@
 //! From the settings of members to a model: declarations first, from the data inwards, then each member is built.
 
 use crate::config::ConfigError;
-use crate::data::{Facts, SampleShape};
+use crate::data::{Data, Facts, SampleShape};
 use crate::device::Device;
 use crate::key::Key;
 use crate::member::{Context, Role, Settings, Wiring};
@@ -77,8 +77,22 @@ impl Parts {
         seed: u64,
         device: &Device,
     ) -> Result<(LatentModel, Weights), ConfigError> {
+        self.build_on(facts, None, seed, device)
+    }
+
+    /// The same to be trained on `data`, which members may look at.
+    ///
+    /// # Errors
+    /// As [`Parts::declare`]; what reading its rows says.
+    pub fn build_on(
+        &self,
+        facts: &Facts,
+        data: Option<&Data>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<(LatentModel, Weights), ConfigError> {
         let mut weights = Weights::new(device);
-        let model = self.init(facts, &mut Init::new(&mut weights, weights_key(seed)))?;
+        let model = self.init(facts, data, &mut Init::new(&mut weights, weights_key(seed)))?;
         Ok((model, weights))
     }
 
@@ -89,7 +103,7 @@ impl Parts {
     /// As [`Parts::declare`]; [`ConfigError::Value`] for a network of absurdly many layers.
     pub fn outline(&self, facts: &Facts) -> Result<Vec<(String, Vec<usize>)>, ConfigError> {
         let mut weights = Weights::outline();
-        self.init(facts, &mut Init::new(&mut weights, weights_key(0)))?;
+        self.init(facts, None, &mut Init::new(&mut weights, weights_key(0)))?;
         if weights.iter().count() >= MOST_OUTLINED {
             return Err(ConfigError::value(
                 "network",
@@ -101,11 +115,13 @@ impl Parts {
     }
 
     /// Builds the model's functions and makes their arrays.
-    ///
-    /// # Errors
-    /// As [`Parts::declare`].
-    pub fn init(&self, facts: &Facts, init: &mut Init<'_>) -> Result<LatentModel, ConfigError> {
-        let mut context = self.declare(facts)?;
+    fn init(
+        &self,
+        facts: &Facts,
+        data: Option<&Data>,
+        init: &mut Init<'_>,
+    ) -> Result<LatentModel, ConfigError> {
+        let mut context = Context { data, ..self.declare(facts)? };
         context.wiring = encoder_wiring(&context);
         let encoder = self.encoder.init(&mut context, &mut init.scope("encoder"))?;
         let posterior = self.posterior.init(&mut context, &mut init.scope("posterior"))?;

@@ -47,7 +47,7 @@ impl Checked {
     }
 
     /// Builds the model and what is minimised, whose arrays come after the model's. Terms look at the training rows' classes in
-    /// `data`; without it all are taken for known.
+    /// `data`, and an exemplar prior at the rows; without it all classes are taken for known, and exemplars are those of the weights.
     ///
     /// # Errors
     /// What only building shows.
@@ -56,7 +56,7 @@ impl Checked {
         data: Option<&Data>,
         device: &Device,
     ) -> Result<(LatentModel, Weights, Objective), ConfigError> {
-        let (model, mut weights) = self.build(device)?;
+        let (model, mut weights) = self.parts.build_on(&self.run.facts, data, self.run.seed, device)?;
         let mut context = self.parts.declare(&self.run.facts)?;
         context.data = data;
         self.objective.declare(&mut context)?;

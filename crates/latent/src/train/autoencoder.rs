@@ -109,6 +109,8 @@ impl Trainable for Autoencoder {
         let model = &self.model;
         let encoded =
             |weights: &Weights, batch: &Batch| View::evaluation(model, weights).encoder_outputs(batch);
+        let codes =
+            |weights: &Weights, batch: &Batch| View::evaluation(model, weights).encode(batch).centre().z;
         let teach = |weights: &mut Weights, filled: &[WeightId], batch: &Batch, lesson: &Lesson| {
             crate::model::teach(model, weights, filled, batch, lesson);
         };
@@ -119,6 +121,7 @@ impl Trainable for Autoencoder {
                 key: key.fold(index),
                 rows,
                 encoded: &encoded,
+                codes: &codes,
                 teach: Some(&teach),
                 filled: &self.filled,
             })?;
@@ -150,9 +153,11 @@ impl Trainable for Autoencoder {
             })?;
             Ok(all)
         };
+        let codes =
+            |weights: &Weights, batch: &Batch| View::evaluation(model, weights).encode(batch).centre().z;
         let lives = Self::lives(model).into_iter().chain(self.objective.lives());
         for life in lives {
-            life.freeze(&mut Freeze { weights: &mut self.weights, pass: &mut pass })?;
+            life.freeze(&mut Freeze { weights: &mut self.weights, pass: &mut pass, codes: &codes })?;
         }
         Ok(())
     }

@@ -16,13 +16,14 @@ const X: usize = 4;
 const ROWS: usize = 5;
 
 /// Pairs of a posterior and a prior that go together.
-const PAIRS: [(&str, &str); 29] = [
+const PAIRS: [(&str, &str); 33] = [
     ("kind = 'point', latent = 2", "kind = 'standard-normal'"),
     ("kind = 'point', latent = 2, unit_interval = true", "kind = 'uniform'"),
     ("kind = 'diagonal-normal', latent = 3", "kind = 'standard-normal'"),
     ("kind = 'diagonal-normal', latent = 3", "kind = 'mixture', components = 3"),
     ("kind = 'diagonal-normal', latent = 3", "kind = 'vamp', components = 4"),
     ("kind = 'diagonal-normal', latent = 1", "kind = 'vamp', components = 1"),
+    ("kind = 'diagonal-normal', latent = 3", "kind = 'exemplar', exemplars = 7"),
     ("kind = 'diagonal-normal', latent = 2", "kind = 'conditional-normal', hidden = [4]"),
     ("kind = 'diagonal-normal', latent = 3", "kind = 'real-nvp', layers = 3, hidden = [4]"),
     ("kind = 'full-normal', latent = 3", "kind = 'standard-normal'"),
@@ -39,6 +40,10 @@ const PAIRS: [(&str, &str); 29] = [
         "kind = 'flow', step = 'householder', base = { kind = 'full-normal', latent = 3 }",
         "kind = 'mixture', components = 2",
     ),
+    (
+        "kind = 'flow', step = 'sylvester', rank = 2, base = { kind = 'diagonal-normal', latent = 3 }",
+        "kind = 'vamp', components = 3",
+    ),
     ("kind = 'bits', latent = 3", "kind = 'bits', learned = true"),
     ("kind = 'bits', latent = 3, gradient = 'relaxed'", "kind = 'bits'"),
     ("kind = 'bits', latent = 3", "kind = 'vamp', components = 3"),
@@ -47,6 +52,8 @@ const PAIRS: [(&str, &str); 29] = [
         "kind = 'quantized', latent = 4, codes = 3, width = 2, distance = 'cosine', gradient = 'rotation'",
         "kind = 'categorical'",
     ),
+    ("kind = 'gumbel', latent = 2, categories = 3", "kind = 'categorical', learned = true"),
+    ("kind = 'gumbel', latent = 1, categories = 2, straight_through = true", "kind = 'categorical'"),
     ("kind = 'fsq', latent = 2, levels = [3, 4]", "kind = 'categorical', learned = true"),
     ("kind = 'lfq', latent = 2, signs = 3", "kind = 'categorical'"),
     ("kind = 'lfq', latent = 2, signs = 3, sphere = true", "kind = 'categorical', learned = true"),
@@ -194,6 +201,7 @@ fn maps_are_codes_like_any_other() {
             "kind = 'standard-normal'",
         ),
         (format!("kind = 'quantized', codes = 3, {map}"), "kind = 'categorical'"),
+        (format!("kind = 'gumbel', categories = 3, {map}"), "kind = 'categorical'"),
         (format!("kind = 'fsq', levels = [3, 4], {map}"), "kind = 'categorical'"),
         (format!("kind = 'lfq', signs = 3, {map}"), "kind = 'categorical'"),
         (format!("kind = 'simvq', codes = 3, {map}"), "kind = 'categorical'"),

@@ -11,14 +11,29 @@ use latent::model::Rate;
 
 use crate::common::*;
 
-const STEPS: [Step; 3] = [Step::Planar, Step::Radial, Step::Householder];
+/// Steps, each with its directions.
+const STEPS: [(Step, usize); 6] = [
+    (Step::Planar, 0),
+    (Step::Radial, 0),
+    (Step::Householder, 0),
+    (Step::Sylvester, 1),
+    (Step::Sylvester, 2),
+    (Step::Sylvester, 9),
+];
 
-const POSTERIORS: [&str; 5] = [
+/// How wild parameters are tried: both triangles of a Sylvester step multiply, so that it loses more digits.
+fn scales(step: Step) -> &'static [f64] {
+    if step == Step::Sylvester { &[0.3, 0.6, 1.0] } else { &[0.5, 3.0, 8.0] }
+}
+
+const POSTERIORS: [&str; 7] = [
     "kind = 'full-normal', latent = 2",
     "kind = 'flow', steps = 3, base = { kind = 'diagonal-normal', latent = 2 }",
     "kind = 'flow', step = 'radial', steps = 3, base = { kind = 'diagonal-normal', latent = 2 }",
     "kind = 'flow', step = 'householder', steps = 2, base = { kind = 'diagonal-normal', latent = 2 }",
     "kind = 'flow', steps = 2, amortised = false, base = { kind = 'full-normal', latent = 2 }",
+    "kind = 'flow', step = 'sylvester', steps = 2, base = { kind = 'diagonal-normal', latent = 2 }",
+    "kind = 'flow', step = 'sylvester', steps = 2, rank = 1, base = { kind = 'diagonal-normal', latent = 2 }",
 ];
 
 fn made(posterior: &str, prior: &str) -> Made {
@@ -42,12 +57,12 @@ fn determinant(m: &[Vec<f64>]) -> f64 {
 
 #[test]
 fn a_step_has_the_determinant_of_its_jacobian_and_a_way_back() {
-    for step in STEPS {
+    for (step, rank) in STEPS {
         let (mut worst, mut back): (f64, f64) = (0.0, 0.0);
         for dims in [1, 2, 4] {
             // Wild parameters too: what they say is kept invertible.
-            for (seed, scale) in [(1, 0.5), (2, 1.0), (3, 3.0), (4, 8.0)] {
-                let width = step.parameters(dims);
+            for (seed, &scale) in scales(step).iter().enumerate() {
+                let (seed, width) = (seed as u64, step.parameters(dims, rank));
                 let draw = |key: Key, n: usize| normals(key, n).into_iter().map(|v| scale * v).collect();
                 let parameters = matrix(draw(Key::from_seed(seed), width), width);
                 let z: Vec<f64> = normals(Key::from_seed(seed).fold("z"), dims);
@@ -71,29 +86,80 @@ fn a_step_has_the_determinant_of_its_jacobian_and_a_way_back() {
                 back = again.iter().zip(&z).map(|(a, b)| (a - b).abs()).fold(back, f64::max);
             }
         }
-        println!("{step:?}: ln |det| off by {worst:.1e}, the way back by {back:.1e}");
+        println!("{step:?} {rank}: ln |det| off by {worst:.1e}, the way back by {back:.1e}");
         assert!(worst < 1e-5 && back < 1e-6, "{step:?}: {worst:.1e} {back:.1e}");
     }
 }
 
+/// z + Q R tanh(R̃ Qᵀz + b) written out on the host.
+#[test]
+fn a_sylvester_step_is_its_formula() {
+    let (dims, rank, key) = (4, 3, Key::from_seed(21));
+    let all = normals(key, Step::Sylvester.parameters(dims, rank));
+    assert_eq!(all.len(), rank * dims + rank * (rank - 1) + 3 * rank);
+    let z = normals(key.fold("z"), dims);
+    // Q: the first columns of H_1 H_2 H_3.
+    let reflect = |v: &[f64], z: Vec<f64>| -> Vec<f64> {
+        let (dot, square): (f64, f64) =
+            (v.iter().zip(&z).map(|(a, b)| a * b).sum(), v.iter().map(|a| a * a).sum());
+        z.iter().zip(v).map(|(z, v)| z - 2.0 * v * dot / square).collect()
+    };
+    let mirrors: Vec<&[f64]> = all[..rank * dims].chunks(dims).collect();
+    let column = |j: usize| {
+        let unit = (0..dims).map(|i| f64::from(u8::from(i == j))).collect();
+        mirrors.iter().rev().fold(unit, |z, v| reflect(v, z))
+    };
+    let q: Vec<Vec<f64>> = (0..rank).map(column).collect();
+    for (i, a) in q.iter().enumerate() {
+        for (j, b) in q.iter().enumerate() {
+            let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+            close(dot, f64::from(u8::from(i == j)), 1e-12);
+        }
+    }
+    let most = (1.0 - 1e-3_f64).sqrt();
+    let rest = &all[rank * dims..];
+    let triangle = |above: &[f64], diagonal: &[f64], i: usize, j: usize| match (i, j) {
+        _ if i == j => most * diagonal[i].tanh(),
+        (0, 1) => above[0],
+        (0, 2) => above[1],
+        (1, 2) => above[2],
+        _ => 0.0,
+    };
+    let along: Vec<f64> = q.iter().map(|q| q.iter().zip(&z).map(|(q, z)| q * z).sum()).collect();
+    let apply = |above: &[f64], diagonal: &[f64], y: &[f64]| -> Vec<f64> {
+        (0..rank).map(|i| (0..rank).map(|j| triangle(above, diagonal, i, j) * y[j]).sum()).collect()
+    };
+    let t: Vec<f64> = apply(&rest[3..6], &rest[9..12], &along)
+        .iter()
+        .zip(&rest[12..15])
+        .map(|(a, b)| (a + b).tanh())
+        .collect();
+    let moved = apply(&rest[..3], &rest[6..9], &t);
+    let wanted: Vec<f64> =
+        (0..dims).map(|i| z[i] + (0..rank).map(|j| q[j][i] * moved[j]).sum::<f64>()).collect();
+    let width = all.len();
+    let (found, _) = Step::Sylvester.forth(&matrix(all, width), matrix(z, dims));
+    all_close(&host_f64(&found), &wanted, 1e-11);
+}
+
 #[test]
 fn a_way_back_holds_in_single_precision() {
-    for step in STEPS {
+    for (step, rank) in STEPS {
         let mut worst: f64 = 0.0;
-        for (seed, scale) in (0..40).flat_map(|seed| [(seed, 0.5), (seed, 3.0), (seed, 8.0)]) {
+        for (seed, scale) in (0..40).flat_map(|seed| scales(step).iter().map(move |&scale| (seed, scale))) {
             let draw = |what: &str, n: usize, scale: f64| -> Tensor<2> {
                 let values =
                     normals(Key::from_seed(seed).fold(what), n).into_iter().map(|v| scale * v).collect();
                 Device::cpu().tensor_f64(values, [1, n])
             };
-            let parameters = draw("parameters", step.parameters(4), scale);
+            let parameters = draw("parameters", step.parameters(4, rank), scale);
             let z = draw("z", 4, 1.0);
             let (moved, log_determinant) = step.forth(&parameters, z.clone());
             assert!(host_f64(&log_determinant)[0].is_finite(), "{step:?} {seed} {scale}");
             let again = host_f64(&step.back(&parameters, moved));
             worst = again.iter().zip(host_f64(&z)).map(|(a, b)| (a - b).abs()).fold(worst, f64::max);
         }
-        println!("{step:?}: the way back off by {worst:.1e}");
+        println!("{step:?} {rank}: the way back off by {worst:.1e}");
         // Where a step narrows to a thousandth, so much of what single precision holds is left.
         assert!(worst < 5e-3, "{step:?}: {worst:.1e}");
     }
@@ -184,6 +250,7 @@ fn what_makes_no_sense_is_refused() {
     let own = |own: &str| refused(&format!("posterior = {{ {own} }}"));
     assert!(own("kind = 'flow', steps = 0").starts_with("`posterior.steps`"));
     assert!(own("kind = 'flow', step = 'cubic'").contains("planar"));
+    assert!(own("kind = 'flow', step = 'sylvester', rank = 0").starts_with("`posterior.rank`"));
     assert!(own("kind = 'flow', base = { kind = 'bits', latent = 2 }").starts_with("`posterior.base`"));
     assert!(own("kind = 'full-normal', latent = 129").starts_with("`posterior.latent`"));
     assert!(refused("prior = { kind = 'real-nvp', layers = 0 }").starts_with("`prior.layers`"));

@@ -53,6 +53,13 @@ fn configuration(kind: &str) -> (&'static str, &'static str) {
             objective.terms.sharp={kind='patch-critic', channels=[4, 4], start=0.4, lead=0.1, moves_a_turn=2}
             train.ema=0.9",
         ),
+        // A subset of exemplars a step, whose codes are kept.
+        "exemplars" => (
+            "exemplar-vae",
+            "prior={kind='exemplar', exemplars=40, subset=6}
+            network={kind='mlp', hidden=[12]}
+            posterior.latent=3",
+        ),
         "statistics" => (
             "spatial-vae",
             "network={kind='spatial', channels=[4, 8], norm='batch'}
@@ -138,6 +145,11 @@ fn a_critic_of_patches_goes_on() {
         "patches",
         &["objective.sharp.critic0.direction", "first/sharp/objective.sharp.critic.weight"],
     );
+}
+
+#[test]
+fn codes_of_exemplars_go_on() {
+    ends_as_if_left_alone("exemplars", &["prior.codes"]);
 }
 
 #[test]

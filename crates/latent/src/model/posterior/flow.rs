@@ -2,10 +2,11 @@
 //!
 //! z_t = f(z_{t−1}; θ_t),  ln q(z_T|x) = ln q(z_0|x) − Σ_t ln |det ∂z_t/∂z_{t−1}|
 //!
-//! What f can be stands in `density/transformed.rs`: planar, radial and Householder steps.
+//! What f can be stands in `density/transformed.rs`: planar, radial, Householder and Sylvester steps.
 //!
 //! References: Rezende & Mohamed, *Variational Inference with Normalizing Flows* (arXiv 1505.05770); Tomczak & Welling, *Improving
-//! Variational Auto-Encoders using Householder Flow* (arXiv 1611.09630).
+//! Variational Auto-Encoders using Householder Flow* (arXiv 1611.09630); van den Berg et al., *Sylvester Normalizing Flows for
+//! Variational Inference* (arXiv 1803.05649).
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -32,6 +33,8 @@ pub struct FlowSettings {
     pub step: Step,
     /// T, the steps of the flow.
     pub steps: usize,
+    /// M, the directions in which a Sylvester step moves a code; all of them where a code has fewer.
+    pub rank: usize,
     /// Whether the encoder gives the steps' parameters for each x; otherwise they are the same for all.
     pub amortised: bool,
 }
@@ -39,7 +42,7 @@ pub struct FlowSettings {
 impl Default for FlowSettings {
     fn default() -> Self {
         let base = Nested::new(DiagonalNormalSettings::default());
-        Self { base, step: Step::default(), steps: 4, amortised: true }
+        Self { base, step: Step::default(), steps: 4, rank: 8, amortised: true }
     }
 }
 
@@ -51,7 +54,7 @@ const SPREAD: f32 = 0.1;
 
 impl Named for FlowSettings {
     const KIND: &'static str = "flow";
-    const ABOUT: &'static str = "planar, radial or Householder steps over a base posterior";
+    const ABOUT: &'static str = "planar, radial, Householder or Sylvester steps over a base posterior";
 
     fn nest(&mut self, registry: &Registry, path: &str) -> Result<(), ConfigError> {
         self.base.read(registry, &format!("{path}.base"))
@@ -68,7 +71,7 @@ impl FlowSettings {
 
     /// Parameters of all steps.
     fn parameters(&self, dims: usize) -> usize {
-        self.steps * self.step.parameters(dims)
+        self.steps * self.step.parameters(dims, self.rank)
     }
 }
 
@@ -77,6 +80,9 @@ impl Settings<dyn Posterior> for FlowSettings {
         if !(1..=MOST_STEPS).contains(&self.steps) {
             let remedy = format!("give 1 to {MOST_STEPS}");
             return Err(ConfigError::value("steps", format!("{} steps", self.steps), remedy));
+        }
+        if self.rank == 0 {
+            return Err(ConfigError::value("rank", "a step in 0 directions", "give at least 1"));
         }
         let base = self.base(context)?;
         if base.latent.support() != Some(Support::Reals) || !base.has_density {

@@ -10,6 +10,7 @@ mod diagonal_normal;
 mod flow;
 mod fsq;
 mod full_normal;
+mod gumbel;
 mod iaf;
 mod lfq;
 mod moving_book;
@@ -29,6 +30,7 @@ pub use diagonal_normal::DiagonalNormalSettings;
 pub use flow::FlowSettings;
 pub use fsq::FsqSettings;
 pub use full_normal::FullNormalSettings;
+pub use gumbel::GumbelSettings;
 pub use iaf::IafSettings;
 pub use lfq::LfqSettings;
 pub use point::PointSettings;
@@ -95,6 +97,7 @@ pub fn posteriors() -> Axis<PosteriorSettings> {
         .with::<diagonal_normal::DiagonalNormalSettings>()
         .with::<full_normal::FullNormalSettings>()
         .with::<bits::BitsSettings>()
+        .with::<gumbel::GumbelSettings>()
         .with::<blocks::BlocksSettings>()
         .with::<flow::FlowSettings>()
         .with::<iaf::IafSettings>()

@@ -69,6 +69,16 @@ impl Places {
         }
     }
 
+    /// Where each number of the outputs stands among the vectors; none where both have one order.
+    pub fn order(self) -> Option<Vec<i32>> {
+        let Self { groups, width, area } = self;
+        let place = |number: usize| {
+            let (channel, at) = (number / area, number % area);
+            ((channel / width * area + at) * width + channel % width) as i32
+        };
+        (area > 1).then(|| (0..groups * width * area).map(place).collect())
+    }
+
     /// [`Places::vectors`] in a graph, `[count, width]` of each row.
     pub fn trace_vectors(self, graph: &mut Graph, outputs: &Node) -> Node {
         let Self { groups, width, area } = self;

@@ -4,6 +4,7 @@ mod bits;
 mod blocks;
 mod categorical;
 mod conditional_normal;
+mod exemplar;
 mod mixture;
 mod real_nvp;
 mod standard_normal;
@@ -14,6 +15,7 @@ pub use bits::BitsPriorSettings;
 pub use blocks::BlocksPriorSettings;
 pub use categorical::CategoricalPriorSettings;
 pub use conditional_normal::ConditionalNormalSettings;
+pub use exemplar::ExemplarSettings;
 pub use mixture::MixtureSettings;
 pub use real_nvp::RealNvpPriorSettings;
 pub use standard_normal::StandardNormalSettings;
@@ -55,6 +57,7 @@ pub fn priors() -> Axis<PriorSettings> {
         .with::<categorical::CategoricalPriorSettings>()
         .with::<blocks::BlocksPriorSettings>()
         .with::<vamp::VampSettings>()
+        .with::<exemplar::ExemplarSettings>()
         .with::<real_nvp::RealNvpPriorSettings>()
         .with::<conditional_normal::ConditionalNormalSettings>()
 }
