@@ -366,7 +366,10 @@ fn each_block_is_held_at_a_capacity_of_its_own() {
     assert!(unknown.starts_with("`objective.terms.rate.block`") && unknown.contains("c, z"), "{unknown}");
     // ln 3 = 1.0986
     let most = refused("rate = { kind = 'capacity', block = 'c', capacity = 1.2 }");
-    assert!(most.starts_with("`objective.terms.rate.capacity`") && most.contains("give 1.098 or less"), "{most}");
+    assert!(
+        most.starts_with("`objective.terms.rate.capacity`") && most.contains("give 1.098 or less"),
+        "{most}"
+    );
     let split = joint("rate = { kind = 'capacity', block = 'z' }")
         .replace("kind = 'diagonal-normal', latent = 2", "kind = 'full-normal', latent = 2");
     assert!(refusal(&split, &facts).contains("split"));

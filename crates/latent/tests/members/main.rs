@@ -22,4 +22,5 @@ mod quantized;
 mod residual;
 mod simvq;
 mod spatial;
+mod trained;
 mod vamp;
