@@ -179,7 +179,7 @@ def theirs(row, seed, length, at, deadline):
         "asked": asked, "epochs": found["epochs"],
         "figures": {"nll": {"value": found["nll"], "se": found["se"], "rows": found["rows"]}},
         "train_seconds": round(seconds), "judge_seconds": round(time.monotonic() - begun),
-        "program": f"PyTorch {found['torch']}",
+        "program": f"PyTorch {found['torch']}, threads: {found['threads']}",
     }
 
 
@@ -344,7 +344,9 @@ def main():
     parser.add_argument("--arms", help="some of the row's models, such as vamp or pytorch")
     parser.add_argument("--minutes", type=float, help="trainings stop after so many minutes in all, and go on next time")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    # Also where a shell has started it in the background, with Ctrl-C ignored.
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, signal.default_int_handler)
     rows = tomllib.loads((HERE / "rows.toml").read_text())["row"]
     names = [row["name"] for row in rows]
     if args.row not in [*names, "all", "page"]:

@@ -8,6 +8,9 @@ the order of the file, 59,600 rows, binarised anew whenever they are seen; stage
 The optimiser is Adam with β₁ = 0.99, β₂ = 0.999, ε = 1e-4 and v₀ = 1 on gradients added up over the batch, and a step moves by
 the moments of the step before.
 
+Threads are PyTorch's own choice, or OMP_NUM_THREADS: on a busy machine with two cores one is far faster than two, which wait for
+each other in every product of these small matrices.
+
 Reference: Burda, Grosse & Salakhutdinov (arXiv 1509.00519) and yburda/iwae. Needs torch and numpy.
 """
 
@@ -127,7 +130,7 @@ def score(args):
         found.append(torch.logsumexp(model.log_weights(row[None], args.draws), 0).item() - math.log(args.draws))
     found = np.array(found)
     answer = dict(nll=-found.mean(), se=found.std(ddof=1) / math.sqrt(len(found)), rows=len(found), epochs=state["epoch"])
-    print(json.dumps({**answer, "torch": torch.__version__}))
+    print(json.dumps({**answer, "torch": torch.__version__, "threads": torch.get_num_threads()}))
 
 
 def main():
@@ -141,7 +144,6 @@ def main():
         command.add_argument("--epochs", type=int)
         command.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    torch.set_num_threads(os.cpu_count())
     torch.manual_seed(args.seed)
     try:
         args.run(args)
