@@ -22,6 +22,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -144,7 +145,7 @@ def judged(row, seed, is_whole, source, at):
         words = [LATENT, "score", at, "--data", file, "--k", ask["bound"], "--reference", 1, "--out", table, "--force"]
         run(words)
         found = [-float(line["log_p_lower"]) for line in csv.DictReader(table.open())]
-        return {"nll": {"value": fmean(found), "se": stdev(found) / math.sqrt(len(found)), "rows": len(found)}}
+        return {"nll": mean_of(found)}
     for sampler, *settings in ask.get("samplers", []):
         if not (at / f"samplers/{sampler}.safetensors").exists():
             run([LATENT, "fit-sampler", at, "--sampler", sampler, *(w for s in settings for w in ("--set", s))])
@@ -155,6 +156,15 @@ def judged(row, seed, is_whole, source, at):
         for m in section["measures"] if section["name"] in ask["sections"] else []:
             found[m["name"]] = {key: m[key] for key in ("value", "low", "high") if m[key] is not None} | {"rows": m["n"]}
     return found
+
+
+def mean_of(rows):
+    """A mean with its standard error, and the rows themselves, so that two models can be held against each other on them."""
+    return {"value": fmean(rows), "se": error_of(rows), "each": [round(row, 2) for row in rows]}
+
+
+def error_of(rows):
+    return stdev(rows) / math.sqrt(len(rows))
 
 
 def of_bits(row, seed, is_whole):
@@ -177,7 +187,7 @@ def theirs(row, seed, length, at, deadline):
     found = json.loads(run([TORCH, script, "score", at, file, "--draws", row["judge"]["bound"]]))
     return {
         "asked": asked, "epochs": found["epochs"],
-        "figures": {"nll": {"value": found["nll"], "se": found["se"], "rows": found["rows"]}},
+        "figures": {"nll": mean_of(found["nll"])},
         "train_seconds": round(seconds), "judge_seconds": round(time.monotonic() - begun),
         "program": f"PyTorch {found['torch']}, threads: {found['threads']}",
     }
@@ -200,6 +210,12 @@ def cell_path(row, seed):
 def cell_of(row, seed):
     path = cell_path(row, seed)
     return json.loads(path.read_text()) if path.exists() else {"row": row["name"], "seed": seed, "parts": {}}
+
+
+def json_of(cell):
+    """Indented, with lists of numbers on one line."""
+    text = json.dumps(cell, indent=1, ensure_ascii=False)
+    return re.sub(r"\[[-0-9.,\s]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
 
 
 def parts_of(row):
@@ -226,7 +242,7 @@ def make(row, seed, fraction, arms, work, deadline):
         cell["parts"][part] = found | machine()
         path = cell_path(row, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".part").write_text(json.dumps(cell, indent=1, ensure_ascii=False) + "\n")
+        path.with_suffix(".part").write_text(json_of(cell) + "\n")
         path.with_suffix(".part").rename(path)
         for figure in row["figure"]:
             value = value_of(figure, cell["parts"])
@@ -280,6 +296,16 @@ def with_error(figure, cells, part=None):
     return text, len(values)
 
 
+def difference(figure, cells):
+    """Ours less PyTorch's on the same rows, where there is one cell of both."""
+    arm, name = figure["of"].split(".", 1)
+    if len(cells) != 1:
+        return ""
+    both = [cells[0]["parts"][part]["figures"][name]["each"] for part in (arm, "pytorch")]
+    rows = [a - b for a, b in zip(*both, strict=True)]
+    return f"; ours less this {shown(fmean(rows))} ± {1.96 * error_of(rows):.2g}".replace("-", "−")
+
+
 def table(rows):
     lines = [
         "| row | figure | the paper's | ours | of the protocol | PyTorch's at the same length | minutes a seed: ours, PyTorch's |",
@@ -299,7 +325,7 @@ def table(rows):
             beside = "–"
             if "pytorch" in row:
                 same = [c for c in cells if arm in c["parts"] and c["parts"].get("pytorch", {}).get("asked") == c["parts"][arm]["asked"]]
-                beside = with_error(figure, same, "pytorch")[0]
+                beside = with_error(figure, same, "pytorch")[0] + difference(figure, same)
             times = [[c["parts"][p] for c in cells if p in c["parts"]] for p in [arm, *["pytorch"] * ("pytorch" in row)]]
             minutes = [f"{fmean(p['train_seconds'] + p['judge_seconds'] for p in some) / 60:.1f}" if some else "–" for some in times]
             name = f"`{row['name']}`" if place == 0 else ""
@@ -368,4 +394,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
