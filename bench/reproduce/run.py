@@ -329,7 +329,7 @@ def table(rows):
             times = [[c["parts"][p] for c in cells if p in c["parts"]] for p in [arm, *["pytorch"] * ("pytorch" in row)]]
             minutes = [f"{fmean(p['train_seconds'] + p['judge_seconds'] for p in some) / 60:.1f}" if some else "–" for some in times]
             name = f"`{row['name']}`" if place == 0 else ""
-            paper = str(figure.get("paper", "–"))
+            paper = shown(figure["paper"]) if "paper" in figure else "–"
             lines.append(f"| {name} | {figure['title']} | {paper} | {text} | {share} | {beside} | {', '.join(minutes)} |")
     return lines
 
@@ -345,7 +345,7 @@ def page(rows):
             about = " + ".join(map(str, row["minutes"]))
             missing.append(f"| {words} | `python3 bench/reproduce/run.py {row['name']}` | {about} |")
     if missing:
-        lines += ["", "Not run:", "", "| part | command | about, minutes a seed at its fraction |", "| --- | --- | ---: |", *missing]
+        lines += ["", "Not run:", "", "| part | command | about, minutes a seed on a busy machine |", "| --- | --- | ---: |", *missing]
     parts = [part for row in rows for seed in row["seeds"] for part in cell_of(row, seed)["parts"].values()]
     if parts:
         for key in ("machine", "program", "commit", "date"):
