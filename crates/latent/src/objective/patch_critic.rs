@@ -77,7 +77,7 @@ impl Default for PatchCriticSettings {
     fn default() -> Self {
         let optimizer = OptimizerSettings { learning_rate: 1e-3, beta1: 0.5, ..OptimizerSettings::default() };
         Self {
-            channels: vec![32, 64, 128],
+            channels: vec![32, 64],
             loss: CriticLoss::Hinge,
             adaptive: true,
             features: 0.0,
