@@ -35,7 +35,7 @@ SIZES = {
 
 def images(path):
     opened = gzip.open if str(path).endswith(".gz") else open
-    with opened(path) as file:
+    with opened(path, "rb") as file:
         return torch.from_numpy(np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784).astype(np.float32) / 255)
 
 
