@@ -6,8 +6,8 @@
 //! no detail; to a critic detail that is missing is what tells. λ = |∇ distortion| / |∇ D| makes both pull equally hard, so that
 //! the term's weight is the critic's share. Both gradients are taken at the decoder's outputs rather than at its last layer, whose
 //! own are linear in them: no second pass through the network, whichever it is, and that of the critic is used as it is found.
-//! A row of a table is a single place. The critic is heard late, once the model has found what errors of pixels can tell, and learns a little before. Validation leaves
-//! it out: a critic that moves is no measure.
+//! The critic is heard late, once the model has found what errors of pixels can tell, and learns a little before. Validation leaves it
+//! out: a critic that moves is no measure. A row of a table is a single place.
 //!
 //! With `features` the distance of the critic's last maps ½ |D_l(x) − D_l(g(z))|² counts too, in nats under N(D_l(g(z)), I).
 //!
