@@ -35,7 +35,7 @@ Array = npt.NDArray[Any]
 Conditions = Mapping[str, Any]
 
 #: Presets whose model is told the class of each row.
-TOLD_THE_CLASS = ("conditional-vae", "m2")
+TOLD_THE_CLASS = ("conditional-vae",)
 
 
 class _Given(NamedTuple):

@@ -130,7 +130,15 @@ impl Settings<dyn Term> for LabelSettings {
     }
 
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
-        check_share("labelled", self.labelled)?;
+        let share = self.labelled;
+        if !(share.is_finite() && share > 0.0) || (share > 1.0 && share.fract() != 0.0) {
+            let what = format!("{share} is neither a share of rows nor a number of them");
+            return Err(ConfigError::value(
+                "labelled",
+                what,
+                "give 0.05 for 5 %, 200 for 200 rows, 1 for all",
+            ));
+        }
         self.named(context.facts, &context.latent)?;
         if !context.posterior_factorises {
             return Err(ConfigError::combination(
@@ -183,17 +191,8 @@ impl Settings<dyn Term> for LabelSettings {
     }
 }
 
-/// Refuses what is neither a share of rows nor a number of them.
-pub(super) fn check_share(key: &str, share: f64) -> Result<(), ConfigError> {
-    if share.is_finite() && share > 0.0 && (share <= 1.0 || share.fract() == 0.0) {
-        return Ok(());
-    }
-    let what = format!("{share} is neither a share of rows nor a number of them");
-    Err(ConfigError::value(key, what, "give 0.05 for 5 %, 200 for 200 rows, 1 for all"))
-}
-
 /// `share` of the rows of each class (above 1 so many together), at least one of each: those that come first in a keyed order.
-pub(super) fn chosen(classes: Vec<Vec<u64>>, share: f64, key: Key) -> HashSet<u64> {
+fn chosen(classes: Vec<Vec<u64>>, share: f64, key: Key) -> HashSet<u64> {
     let all: usize = classes.iter().map(Vec::len).sum();
     let share = if share > 1.0 { share / all.max(1) as f64 } else { share };
     let mut rows = HashSet::new();

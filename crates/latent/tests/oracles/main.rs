@@ -28,7 +28,6 @@ mod papers;
 mod presets;
 mod regularised;
 mod schedules;
-mod semi_supervised;
 mod sharp;
 mod similarity;
 mod surrogates;

@@ -7,7 +7,6 @@ mod elbo;
 mod importance;
 mod partial;
 mod plain;
-mod semi_supervised;
 mod weights;
 
 use burn::tensor::Tensor;
@@ -16,7 +15,6 @@ pub use elbo::ElboSettings;
 pub use importance::ImportanceSettings;
 pub use partial::PartialSettings;
 pub use plain::PlainSettings;
-pub use semi_supervised::SemiSupervisedSettings;
 pub use weights::Gradient;
 
 use super::{Pass, Values};
@@ -49,7 +47,6 @@ pub fn estimators() -> Axis<EstimatorSettings> {
         .with::<elbo::ElboSettings>()
         .with::<importance::ImportanceSettings>()
         .with::<partial::PartialSettings>()
-        .with::<semi_supervised::SemiSupervisedSettings>()
 }
 
 /// The importance-weighted bound of so many draws in so many groups, as formulas write it.
