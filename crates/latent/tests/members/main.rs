@@ -21,5 +21,4 @@ mod quantized;
 mod residual;
 mod simvq;
 mod spatial;
-mod trained;
 mod vamp;
