@@ -5,7 +5,7 @@
 //! categories side by side, each has a term and a capacity of its own, and neither is passed over for the other.
 //!
 //! References: Burgess et al., *Understanding disentangling in β-VAE* (arXiv 1804.03599), equation 8; of blocks: Dupont, *Learning
-//! Disentangled Joint Continuous and Discrete Representations* (arXiv 1804.00104), equation 7.
+//! Disentangled Joint Continuous and Discrete Representations* (arXiv 1804.00104).
 
 use std::ops::Range;
 

@@ -22,5 +22,4 @@ mod quantized;
 mod residual;
 mod simvq;
 mod spatial;
-mod trained;
 mod vamp;

@@ -1,6 +1,6 @@
 //! Gumbel-softmax: each dimension of a code is one of K categories, drawn with a gradient.
 //!
-//! q(z|x) = Π_j softmax(ℓ_j(x))_{z_j},  τ(t) = τ_0 (τ_1 / τ_0)^min(1, t / (fall · T))
+//! τ(t) = τ_0 (τ_1 / τ_0)^min(1, t / (fall · T)),  q(z|x) = Π_j softmax(ℓ_j(x))_{z_j}
 //!
 //! While training the decoder sees soft draws at the temperature τ, which falls by the same factor each step; a model as it is used
 //! draws indices, and the decoder sees 1 in one place and 0 in the others. The rate is that of the indices, in closed form under a
