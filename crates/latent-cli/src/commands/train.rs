@@ -37,7 +37,7 @@ DATA is one of
   a folder of PNG or JPEG images (subfolders are classes)
   a folder of idx files, as MNIST's
   an .npy or .npz array, rows first
-  a .csv table (--set data.label=NAME names its column of classes)
+  a .csv or .parquet table (--set data.label=NAME names its column of classes)
   a name: embedded, fashion-mnist, mnist, shapes (dSprites' factors, made as needed)
 
 Without --preset, likelihood and network follow from the data and from what the
