@@ -143,7 +143,7 @@ fn a_text_file_is_written_with_types() {
         format!(
             "{},{},{},{},{}\n",
             row % 9,
-            if row % 5 == 0 { "?".into() } else { format!("{}.5", row % 7) },
+            if row.is_multiple_of(5) { "?".into() } else { format!("{}.5", row % 7) },
             ["yes", "no"][row % 2],
             ["True", "False"][row % 2],
             ["2020-01-02", "2020-02-29"][row % 2]
