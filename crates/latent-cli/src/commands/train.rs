@@ -211,7 +211,8 @@ pub fn train(
         false => format!("trained in {}: {}", duration(took), path(&model)),
     };
     if training.run.purpose == Some(Purpose::Samples) {
-        let minutes = minutes_for_sampler(asked, begun.elapsed().as_secs_f64() / 60.0);
+        let taken = begun.elapsed().as_secs_f64() / 60.0;
+        let minutes = minutes_for_sampler(asked, taken, training.run.share_of_model());
         out.note(format!("fitting a sampler on the codes, {} at most", duration(60.0 * minutes)));
         if let Some(choice) = fit_after_training(folder, &training.data, seed, minutes, out)? {
             let (said, table) = said_of_samplers(&choice, folder, training.run.facts.shape.is_image(), seed);
@@ -242,10 +243,11 @@ pub fn train(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is left of the minutes that a run was given, or as long as training took; never so little that nothing is learned.
-fn minutes_for_sampler(asked: f64, taken: f64) -> f64 {
+/// What is left of the minutes that a run was given, or as long as training leaves it by its share; never so little that nothing is learned.
+fn minutes_for_sampler(asked: f64, taken: f64, share_of_model: f64) -> f64 {
     const LEAST: f64 = 0.2;
-    if asked > 0.0 { (asked - taken).max(LEAST) } else { taken.clamp(LEAST, MOST_FOR_SAMPLER) }
+    let by_share = taken * (1.0 - share_of_model) / share_of_model;
+    if asked > 0.0 { (asked - taken).max(LEAST) } else { by_share.clamp(LEAST, MOST_FOR_SAMPLER) }
 }
 
 /// Minutes that a sampler takes at most where nobody said how long.

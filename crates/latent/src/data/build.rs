@@ -12,6 +12,7 @@ use super::array::MOST_FEATURES;
 use super::checks::{check_roles, check_shape, stub};
 use super::classes::Chosen;
 use super::dataset::{Dataset, Labels};
+use super::mirror::is_symmetric;
 use super::moments::Moments;
 use super::open::{Found, find};
 use super::opened::{Source, source_of};
@@ -371,8 +372,11 @@ impl Data {
             audit.constant =
                 columns.filter(|(_, (least, greatest))| least == greatest).map(|(n, _)| n).collect();
         }
-        let preparation =
+        let mut preparation =
             Preparation::new(facts.normalisation.clone(), facts.table.clone(), facts.shape, settings, key);
+        if settings.flip == Flip::Auto {
+            preparation.flip = Flip::None;
+        }
         let workers = settings.threads();
         let has_gaps = sources.iter().any(|source| source.rows.has_gaps());
         let is_weighted = sources.iter().any(|source| source.rows.weight().is_some());
@@ -380,6 +384,17 @@ impl Data {
             Self { sources, splits, preparation, facts, kept, audit, workers, has_gaps, is_weighted };
         if other.is_none() && matches!(settings.binarize, Binarize::Threshold | Binarize::Static) {
             data.measure_bits()?;
+        }
+        if settings.flip == Flip::Auto
+            && let Some(share) = data.mirrored_share()?
+            && is_symmetric(share, data.len(Split::Train))
+        {
+            log(format!(
+                "flip: training images are shown both ways round (in a mirror {:.0} % lie nearer to others; 50 % where it \
+                 makes no difference; data.flip = \"none\" otherwise)",
+                100.0 * share
+            ));
+            data.preparation.flip = Flip::Horizontal;
         }
         Ok(data)
     }

@@ -38,6 +38,7 @@ mod loader;
 mod matrix;
 mod memory;
 mod memory_rows;
+mod mirror;
 mod moments;
 mod normalise;
 mod npy;

@@ -6,6 +6,7 @@ use super::condition;
 use super::dataset::{Dataset, Labels};
 use super::rows::Preparation;
 use super::scan::Audit;
+use super::settings::Flip;
 use super::{DataError, Facts, Rows, Split, UNKNOWN_CLASS, known};
 
 /// A data set cut into train, validation and test.
@@ -53,6 +54,11 @@ impl Data {
     /// How many rows a split has.
     pub fn len(&self, split: Split) -> usize {
         self.ids(split).len()
+    }
+
+    /// In how many ways training rows are shown: twice as many where images are mirrored, in epochs 0 and 1.
+    pub fn views(&self) -> u64 {
+        if self.preparation.flip == Flip::Horizontal { 2 } else { 1 }
     }
 
     /// Whether a split has no row.

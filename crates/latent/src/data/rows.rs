@@ -91,8 +91,8 @@ impl Preparation {
             && let SampleShape::Image { width, .. } = self.shape
         {
             let mut coin = [0.0];
-            self.key.fold("flip").fold(epoch).fold(id).uniforms(&mut coin);
-            if coin[0] < 0.5 {
+            self.key.fold("flip").fold(epoch / 2).fold(id).uniforms(&mut coin);
+            if (coin[0] < 0.5) != (epoch % 2 == 1) {
                 x.chunks_exact_mut(width).for_each(<[f32]>::reverse);
                 mask.chunks_exact_mut(width).for_each(<[f32]>::reverse);
             }

@@ -277,7 +277,7 @@ pub enum Channels {
     Colour,
 }
 
-/// Mirroring of training images, by a coin for each row and epoch.
+/// Mirroring of training images: by a coin for each row and two epochs, so that both see it one way and the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flip {
@@ -286,6 +286,9 @@ pub enum Flip {
     None,
     /// Left and right are exchanged.
     Horizontal,
+    /// As `horizontal` where training images look like themselves in a mirror, which is tested; else as `none`. What images get
+    /// that a run for samples learns from.
+    Auto,
 }
 
 /// The order of axes of a four-dimensional array.
@@ -434,6 +437,8 @@ impl DataSettings {
     pub(crate) fn fingerprint(&self, is_split: bool) -> String {
         let Self { binarize, threshold, image, flip, layout, array, normalise, limit, label, group, .. } =
             self;
+        // What is found out follows from what is hashed.
+        let flip = if *flip == Flip::Auto { &Flip::None } else { flip };
         let [validation, test] = [&self.validation, &self.test].map(|part| match part {
             Some(Part::Fraction(fraction)) => Some(*fraction),
             Some(Part::Path(_)) | None => None,

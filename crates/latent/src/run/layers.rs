@@ -8,7 +8,7 @@ use super::hint::explain;
 use super::seed::seed_of;
 use super::{Purpose, older, preset};
 use crate::config::{ConfigError, likeness, merge, nearest, parse_table, table_of};
-use crate::data::DataSettings;
+use crate::data::{DataSettings, Flip};
 use crate::member::{Member, Registry};
 use crate::model::likelihood::LikelihoodSettings;
 use crate::model::posterior::PosteriorSettings;
@@ -186,7 +186,8 @@ impl Layers {
         Ok(())
     }
 
-    /// The `[data]` settings; data that is given no seed has [`DataSettings::SEED`].
+    /// The `[data]` settings; data that is given no seed has [`DataSettings::SEED`], and images that a run for samples learns from
+    /// are mirrored where they look the same in a mirror ([`Flip::Auto`]).
     ///
     /// # Errors
     /// Unknown keys and values that cannot be.
@@ -198,7 +199,17 @@ impl Layers {
             Some(other) => return Err(no_table("data", other)),
             None => DataSettings::default(),
         };
-        Ok(DataSettings { seed: settings.seed.or(Some(DataSettings::SEED)), ..settings })
+        let asked = self.table.get("data").is_some_and(|data| data.get("flip").is_some());
+        let flip = if asked || !self.may_be_for_samples()? { settings.flip } else { Flip::Auto };
+        Ok(DataSettings { seed: settings.seed.or(Some(DataSettings::SEED)), flip, ..settings })
+    }
+
+    /// Whether the run is for samples, which images say of themselves where nothing else does.
+    fn may_be_for_samples(&self) -> Result<bool, ConfigError> {
+        Ok(match self.purpose()? {
+            Some(purpose) => purpose == Purpose::Samples,
+            None => !self.table.contains_key("preset") && !self.choose_model(),
+        })
     }
 
     /// The seed, 1 unless asked otherwise.

@@ -103,6 +103,12 @@ impl Run {
         run
     }
 
+    /// The share of its minutes that goes to the model; the rest is the sampler's.
+    pub fn share_of_model(&self) -> f64 {
+        let has_maps = self.posterior.get("latent").is_some_and(toml::Value::is_table);
+        self.purpose.map_or(1.0, |purpose| purpose.share_of_model(has_maps))
+    }
+
     /// The text of `run.toml`.
     ///
     /// # Errors

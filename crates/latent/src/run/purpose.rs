@@ -38,9 +38,11 @@ impl Purpose {
         Self::ALL.into_iter().find(|purpose| purpose.name() == name)
     }
 
-    /// The share of a run's minutes that goes to the model; the rest is the sampler's.
-    pub fn share_of_model(self) -> f64 {
+    /// The share of a run's minutes that goes to the model; the rest is the sampler's, which has more to learn where codes have a
+    /// place.
+    pub fn share_of_model(self, has_maps: bool) -> f64 {
         match self {
+            Self::Samples if has_maps => 0.4,
             Self::Samples => 0.55,
             Self::Codes | Self::Likelihood | Self::Anomalies => 1.0,
         }

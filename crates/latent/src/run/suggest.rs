@@ -13,6 +13,7 @@ use crate::network::NetworkSettings;
 /// What the data itself asks for: likelihood, network and sizes, with the reasons.
 pub(super) fn suggestion(facts: &Facts, purpose: Option<Purpose>) -> (Table, Vec<Reason>) {
     match purpose {
+        Some(Purpose::Samples) if is_large(facts) => with_places(facts),
         Some(Purpose::Samples) if has_detail(facts) => lean(facts),
         _ => plain(facts),
     }
@@ -27,38 +28,94 @@ pub(super) fn has_detail(facts: &Facts) -> bool {
         && facts.kind != ValueKind::Real
 }
 
-/// For samples: a lean network, so that many images are seen in little time; more codes than a person would want to look at;
+/// Whether a code of maps pays: below, a few dozen numbers say as much.
+fn is_large(facts: &Facts) -> bool {
+    matches!(facts.shape, SampleShape::Image { height, width, .. } if height.min(width) >= 48)
+        && has_detail(facts)
+}
+
+/// For samples of large images: codes with a place, some 8×8 of them whatever the size, which keep what a vector blurs, and which a
+/// U-Net learns to draw. Nothing is worked at more than some 32 pixels a side: blocks of pixels enter and leave as channels. A straight
+/// way starts both networks as the principal components of blocks. docs/results/defaults.md has what each choice brings.
+fn with_places(facts: &Facts) -> (Table, Vec<Reason>) {
+    let side = match facts.shape {
+        SampleShape::Image { height, width, .. } => height.max(width),
+        SampleShape::Vector { columns } => columns,
+    };
+    let factor = side.div_ceil(8).next_power_of_two().clamp(8, 64);
+    let patch = (factor / 4).min(8);
+    let channels = factor;
+    let bits = facts.kind == ValueKind::Binary;
+    let (likelihood, edges) = match bits {
+        true => ("kind = 'bernoulli'", ""),
+        false => ("kind = 'laplace', mean = 'line'", "edges = {}\n"),
+    };
+    let text = format!(
+        "likelihood = {{ {likelihood} }}\n\
+         posterior = {{ kind = 'diagonal-normal', latent = {{ channels = {channels}, factor = {factor} }} }}\n\
+         prior = {{ kind = 'standard-normal' }}\n\
+         encoder = {{ kind = 'spatial', patch = {patch}, channels = [16, 48, 96], shortcut = {0} }}\n\
+         decoder = {{ kind = 'spatial', patch = {patch}, channels = [32, 64, 128], shortcut = {0} }}\n\
+         [objective.terms]\ndistortion = {{}}\nrate = {{ weight = 2.0 }}\n{edges}\
+         [train]\nsteps = 4000\nbatch = 32\nema = 0.998\npatience = 10\nvalidate_rows = 1000\n\
+         optimizer = {{ learning_rate = 1.5e-3 }}\nschedule = {{ kind = 'cosine', warmup = 100 }}\n",
+        !bits
+    );
+    let notes = vec![
+        likelihood_note(bits),
+        (
+            "network",
+            "kind",
+            format!(
+                "network: spatial, at most {} pixels a side are worked at (blocks of {patch}×{patch} enter and leave as channels)",
+                side.div_ceil(patch)
+            ),
+        ),
+        (
+            "posterior",
+            "latent",
+            format!(
+                "latent: {channels} channels at 1/{factor} of the size (detail keeps its place; a sampler learns where codes lie)"
+            ),
+        ),
+        steps_note(4000, 32),
+    ];
+    // Our own text: that it is sound is tested.
+    (text.parse().unwrap_or_default(), notes)
+}
+
+fn likelihood_note(bits: bool) -> Reason {
+    let text = match bits {
+        true => "likelihood: bernoulli (the values are 0 and 1)",
+        false => "likelihood: laplace, and a term for edges (squared errors blur them)",
+    };
+    ("likelihood", "kind", text.into())
+}
+
+fn steps_note(steps: usize, batch: usize) -> Reason {
+    let text = format!(
+        "steps: {steps} of {batch} images, fewer where validation no longer falls (--minutes N: as many as fit)"
+    );
+    ("train", "steps", text)
+}
+
+/// For samples of small images: a lean network, so that many images are seen in little time; more codes than a person would want to look at;
 /// absolute errors and edges, which keep contours where squared errors blur them; a sampler then learns where codes lie.
 /// docs/results/defaults.md has what each choice brings.
 fn lean(facts: &Facts) -> (Table, Vec<Reason>) {
-    let [channels, height, width] = match facts.shape {
-        SampleShape::Image { channels, height, width } => [channels, height, width],
-        SampleShape::Vector { columns } => [1, 1, columns],
+    let side = match facts.shape {
+        SampleShape::Image { height, width, .. } => height.max(width),
+        SampleShape::Vector { columns } => columns,
     };
-    let (small, colour) = (height.min(width) < 48, channels > 1);
-    let latent = if small {
-        32
-    } else if colour {
-        128
-    } else {
-        64
-    };
-    // Twice as many channels at each halving, down to some four pixels; few where the map is large.
-    let halvings = height.max(width).div_ceil(4).next_power_of_two().ilog2().max(1);
-    let first: usize = if small {
-        24
-    } else if height.max(width) < 96 {
-        16
-    } else {
-        8
-    };
-    let widths: Vec<String> = (0..halvings).map(|k| (first << k.min(8)).min(128).to_string()).collect();
+    // Twice as many channels at each halving, down to some four pixels.
+    let halvings = side.div_ceil(4).next_power_of_two().ilog2().max(1);
+    let widths: Vec<String> = (0..halvings).map(|k| (24usize << k.min(8)).min(128).to_string()).collect();
+    let (latent, batch, steps) = (32, 64, 4000);
     let bits = facts.kind == ValueKind::Binary;
     let (likelihood, edges) = match bits {
         true => ("kind = 'bernoulli'", ""),
         false => ("kind = 'laplace', mean = 'line'", "edges = { weight = 0.5 }\n"),
     };
-    let (batch, steps) = if small { (64, 4000) } else { (32, 6000) };
     let network = format!("{{ kind = 'conv', channels = [{}] }}", widths.join(", "));
     let text = format!(
         "likelihood = {{ {likelihood} }}\n\
@@ -70,14 +127,7 @@ fn lean(facts: &Facts) -> (Table, Vec<Reason>) {
          optimizer = {{ learning_rate = 1.5e-3 }}\nschedule = {{ kind = 'cosine', warmup = 100 }}\n"
     );
     let notes = vec![
-        (
-            "likelihood",
-            "kind",
-            match bits {
-                true => "likelihood: bernoulli (the values are 0 and 1)".into(),
-                false => "likelihood: laplace, and a term for edges (squared errors blur them)".into(),
-            },
-        ),
+        likelihood_note(bits),
         (
             "network",
             "kind",
@@ -88,13 +138,7 @@ fn lean(facts: &Facts) -> (Table, Vec<Reason>) {
             "latent",
             format!("latent: {latent} dimensions (detail; a sampler learns where codes lie)"),
         ),
-        (
-            "train",
-            "steps",
-            format!(
-                "steps: {steps} of {batch} images, fewer where validation no longer falls (--minutes N: as many as fit)"
-            ),
-        ),
+        steps_note(steps, batch),
     ];
     // Our own text: that it is sound is tested.
     (text.parse().unwrap_or_default(), notes)
@@ -265,7 +309,8 @@ mod tests {
 
     #[test]
     fn images_are_for_samples_unless_something_else_is_said_or_chosen() {
-        for (channels, height, width) in [(1, 28, 28), (3, 64, 64), (3, 16, 200), (3, 128, 96), (1, 256, 256)]
+        for (channels, height, width) in
+            [(1, 28, 28), (3, 64, 64), (3, 16, 200), (3, 128, 96), (3, 48, 48), (1, 256, 256), (3, 1000, 600)]
         {
             for kind in [ValueKind::Binary, ValueKind::Grey, ValueKind::Colour] {
                 let facts = facts(channels, height, width, kind);
@@ -274,9 +319,14 @@ mod tests {
                 assert!(run.objective["terms"].get("edges").is_some() == (kind != ValueKind::Binary));
                 assert!(run.train.steps > 0 && notes.iter().any(|note| note.starts_with("for: samples")));
                 // A map of a few pixels in the end, whatever the size: the head stays small.
-                let widths = run.encoder["channels"].as_array().unwrap().len();
-                let last = height.max(width).div_ceil(1 << widths);
-                assert!((2..=4).contains(&last), "{height}×{width}: {last}");
+                let last = match &run.posterior["latent"] {
+                    Value::Table(maps) => {
+                        assert!(height.min(width) >= 48 && run.encoder["kind"].as_str() == Some("spatial"));
+                        height.max(width).div_ceil(maps["factor"].as_integer().unwrap() as usize)
+                    }
+                    _ => height.max(width).div_ceil(1 << run.encoder["channels"].as_array().unwrap().len()),
+                };
+                assert!((2..=8).contains(&last), "{height}×{width}: {last}");
             }
         }
         let facts = facts(3, 64, 64, ValueKind::Colour);

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use latent_kernels::instructions;
 use toml::{Table, Value};
 
-use super::{Checked, Layers, Purpose, Run, resolve, splits};
+use super::{Checked, Layers, Run, resolve, splits};
 use crate::config::{merge, parse_table, table_of};
 use crate::data::Data;
 use crate::device::Device;
@@ -298,8 +298,7 @@ const CAP: f64 = 1.25;
 
 /// The model's share of the minutes that a run is given, where nothing says how many steps it has.
 fn minutes_of(run: &Run, layers: &Layers) -> Option<f64> {
-    let share = run.purpose.map_or(1.0, Purpose::share_of_model);
-    Some(share * run.train.minutes).filter(|minutes| *minutes > 0.0 && !layers.count_steps())
+    Some(run.share_of_model() * run.train.minutes).filter(|minutes| *minutes > 0.0 && !layers.count_steps())
 }
 
 /// Writes `run.toml`, unless it says the same already.

@@ -190,9 +190,7 @@ pub fn auto_kinds(model: &Model) -> &'static [&'static str] {
     match support(model) {
         Support::Bits => &["prior", "autoregressive-bits"],
         Support::Index(_) => &["prior", "autoregressive"],
-        Support::Reals | Support::UnitInterval if has_maps(model) => {
-            &["prior", "normal", "flow-matching", "flow-unet"]
-        }
+        Support::Reals | Support::UnitInterval if has_maps(model) => &["prior", "normal", "flow-unet"],
         // A model that is told something has codes that depend on it: only samplers that know classes.
         Support::Reals | Support::UnitInterval if model.functions.condition > 0 => {
             &["prior", "normal", "gaussian-mixture", "flow-matching"]

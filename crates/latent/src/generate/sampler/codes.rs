@@ -31,13 +31,13 @@ const PART: usize = 512;
 
 impl CodeSet {
     /// One draw of q(z|x) for each row of the training and the validation split, at most `most` of each in a keyed order;
-    /// the code itself where q is a point. Test rows are not read.
+    /// the code itself where q is a point. Training rows that are mirrored count both ways round. Test rows are not read.
     ///
     /// # Errors
     /// What reading rows says; [`SamplerError::NotFinite`] for a code that is no number.
     pub fn of(model: &Model, data: &Data, most: usize, key: Key, progress: &dyn Fn(f64)) -> Result<Self> {
         let counts = [Split::Train, Split::Validation].map(|split| data.len(split).min(most));
-        let all = (counts[0] + counts[1]).max(1) as f64;
+        let all = (counts[0] * data.views() as usize + counts[1]).max(1) as f64;
         let mut set = Self::default();
         let mut done = 0;
         for (split, count) in [Split::Train, Split::Validation].into_iter().zip(counts) {
@@ -46,12 +46,16 @@ impl CodeSet {
             // In the order of the files, which is the quickest to read.
             positions.sort_unstable();
             let (mut values, mut labels, mut told) = (Vec::new(), Vec::new(), Rows::default());
-            for part in positions.chunks(PART) {
-                let mut rows = data.rows(split, part, 0)?;
+            let views = if split == Split::Train { data.views() } else { 1 };
+            for (view, part) in
+                (0..views).flat_map(|view| positions.chunks(PART).map(move |part| (view, part)))
+            {
+                let mut rows = data.rows(split, part, view)?;
                 labels.append(&mut rows.labels);
                 told.ids.extend_from_slice(&rows.ids);
                 told.condition.extend_from_slice(&rows.condition);
-                let codes = model.draw_codes(&rows, key.fold("codes"))?;
+                let key = key.fold("codes");
+                let codes = model.draw_codes(&rows, if view == 0 { key } else { key.fold(view) })?;
                 if let Some(at) = codes.values.iter().position(|v| !v.is_finite()) {
                     return Err(SamplerError::NotFinite { row: rows.ids[at / codes.width().max(1)] }.into());
                 }

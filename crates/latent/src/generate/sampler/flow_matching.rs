@@ -6,6 +6,9 @@
 //! v is the velocity to the [normal](super::normal_flow) that codes have the covariance of, plus a network that starts at 0: what
 //! is drawn is no worse than from that normal however short the fit, and the network learns what the normal lacks.
 //!
+//! The normal's velocity is a worse model at hand, away from which draws can be guided as by a condition that is not told
+//! (autoguidance): v_w = v_normal + w (v − v_normal), at no cost.
+//!
 //! In codes this is latent diffusion's deterministic kin (the probability flow of a linear noise schedule). v is told c: what a
 //! conditional model is told of the row, or else its class where rows have classes (a draw of no class in particular takes one
 //! as often as training rows have it). A share of rows has c hidden in the fit, so that draws can be guided by w:
@@ -15,7 +18,7 @@
 //! No density is given: it would need the divergence of v along each path.
 //!
 //! References: Lipman et al., *Flow Matching for Generative Modeling* (arXiv 2210.02747); Liu et al., *Rectified flow*
-//! (arXiv 2209.03003); Rombach et al., *Latent diffusion* (arXiv 2112.10752); Ho and Salimans, *Classifier-free diffusion
+//! (arXiv 2209.03003); Karras et al., *Guiding a diffusion model with a bad version of itself* (arXiv 2406.02507); Rombach et al., *Latent diffusion* (arXiv 2112.10752); Ho and Salimans, *Classifier-free diffusion
 //! guidance* (arXiv 2207.12598).
 
 use burn::tensor::Tensor;
@@ -48,11 +51,18 @@ pub struct FlowMatchingSettings {
     pub solver_steps: usize,
     /// The share of rows whose class or condition is hidden in the fit, so that draws can be guided; 0 for no guidance.
     pub condition_dropout: f64,
+    /// How far draws go along what was learned beyond the normal: 1 is what was learned, more is more typical and less diverse.
+    pub autoguidance: f64,
 }
 
 impl Default for FlowMatchingSettings {
     fn default() -> Self {
-        Self { hidden: vec![256; 3], solver_steps: 40, condition_dropout: CONDITION_DROPOUT }
+        Self {
+            hidden: vec![256; 3],
+            solver_steps: 40,
+            condition_dropout: CONDITION_DROPOUT,
+            autoguidance: 1.0,
+        }
     }
 }
 
@@ -120,9 +130,19 @@ struct Led<V> {
 }
 
 impl<V: Velocity> Led<V> {
-    /// v at `x [n, dims]`, times `[n, 1]` and c of each row.
-    fn velocity(&self, weights: &Weights, x: Tensor<2>, t: Tensor<2>, c: Option<Tensor<2>>) -> Tensor<2> {
+    /// v at `x [n, dims]`, times `[n, 1]` and c of each row; what was learned counts `w` times.
+    fn velocity(
+        &self,
+        weights: &Weights,
+        x: Tensor<2>,
+        t: Tensor<2>,
+        c: Option<Tensor<2>>,
+        w: f64,
+    ) -> Tensor<2> {
         let learned = self.network.apply(weights, x.clone(), told(t.clone(), c));
+        // Without a normal there is nothing to go beyond.
+        let w = if self.normal.is_some() { w } else { 1.0 };
+        let learned = if w == 1.0 { learned } else { learned * w };
         match &self.normal {
             Some(normal) => normal.velocity(x, t) + learned,
             None => learned,
@@ -137,7 +157,7 @@ impl<V: Velocity> RowLoss for Led<V> {
         let t = self.network.times(Noise::new(key.fold("time"), &batch.ids), &device);
         let way = batch.x.clone() - start.clone();
         let c = self.told.some_hidden(batch, key.fold("hidden"));
-        let error = self.velocity(weights, start + way.clone() * t.clone(), t, c) - way;
+        let error = self.velocity(weights, start + way.clone() * t.clone(), t, c, 1.0) - way;
         (error.clone() * error).mean_dim(1).squeeze_dim(1)
     }
 }
@@ -153,7 +173,7 @@ impl LearnedSettings for FlowMatchingSettings {
 
     fn check(&self, space: &Space) -> Result<()> {
         needs_reals("flow-matching", space)?;
-        check_flow(self.solver_steps, self.condition_dropout)
+        check_flow(self.solver_steps, self.condition_dropout, self.autoguidance)
     }
 
     fn fit(&self, pace: Pace, fitting: &Fitting<'_>) -> Result<Arrays> {
@@ -164,12 +184,16 @@ impl LearnedSettings for FlowMatchingSettings {
 
     fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String> {
         let build = |told: usize, init: &mut Init<'_>| Rows::new(space.dims, told, &self.hidden, init);
-        restored(space, arrays, self.solver_steps, build)
+        restored(space, arrays, (self.solver_steps, self.autoguidance), build)
     }
 }
 
-/// Refuses a solver of no step, one that would never end, and a share that leaves no row its condition.
-pub(super) fn check_flow(steps: usize, dropout: f64) -> Result<()> {
+/// Refuses a solver of no step, one that would never end, a share that leaves no row its condition, and guidance backwards.
+pub(super) fn check_flow(steps: usize, dropout: f64, autoguidance: f64) -> Result<()> {
+    if !(0.0..=10.0).contains(&autoguidance) {
+        let what = format!("{autoguidance} times what was learned");
+        return Err(ConfigError::value("sampler.autoguidance", what, "give 0 to 10, such as 1.3").into());
+    }
     if !(1..=10_000).contains(&steps) {
         let what = format!("{steps} steps of a solver");
         return Err(ConfigError::value("sampler.solver_steps", what, "give 1 to 10000, such as 40").into());
@@ -206,13 +230,14 @@ pub(super) fn fit<V: Velocity + 'static>(
 pub(super) fn restored<V: Velocity + 'static>(
     space: &Space,
     mut arrays: Arrays,
-    steps: usize,
+    (steps, autoguidance): (usize, f64),
     build: impl Fn(usize, &mut Init<'_>) -> V,
 ) -> Result<Box<dyn Sampler>, String> {
     let told = Conditioning::take(&mut arrays, space)?;
     let normal = NormalFlow::take(&mut arrays, space.dims, &Device::cpu())?;
     let (network, weights) = restore(&mut arrays, |init: &mut Init<'_>| build(told_width(&told), init))?;
-    Ok(Box::new(Flow { velocity: Led { network, told, normal }, weights, dims: space.dims, steps }))
+    let velocity = Led { network, told, normal };
+    Ok(Box::new(Flow { velocity, weights, dims: space.dims, steps, autoguidance }))
 }
 
 struct Flow<V> {
@@ -220,6 +245,7 @@ struct Flow<V> {
     weights: Weights,
     dims: usize,
     steps: usize,
+    autoguidance: f64,
 }
 
 impl<V: Velocity> Flow<V> {
@@ -249,7 +275,8 @@ impl<V: Velocity> Sampler for Flow<V> {
         let mut x = device.tensor(how.normals(noise, self.dims), [n, self.dims]);
         let v = |x: &Tensor<2>, t: f64| {
             let t = device.tensor(vec![t as f32; n], [n, 1]);
-            let v = |c| self.velocity.velocity(&self.weights, x.clone(), t.clone(), c);
+            let w = self.autoguidance;
+            let v = |c| self.velocity.velocity(&self.weights, x.clone(), t.clone(), c, w);
             match &hidden {
                 None => v(c.clone()),
                 Some(hidden) => v(c.clone()) * how.guidance + v(hidden.clone()) * (1.0 - how.guidance),

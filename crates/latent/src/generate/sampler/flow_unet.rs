@@ -31,11 +31,13 @@ pub struct FlowUNetSettings {
     pub solver_steps: usize,
     /// The share of rows whose class or condition is hidden in the fit, so that draws can be guided; 0 for no guidance.
     pub condition_dropout: f64,
+    /// How far draws go along what was learned beyond the normal: 1 is what was learned, more is more typical and less diverse.
+    pub autoguidance: f64,
 }
 
 impl Default for FlowUNetSettings {
     fn default() -> Self {
-        Self { channels: 48, solver_steps: 12, condition_dropout: CONDITION_DROPOUT }
+        Self { channels: 48, solver_steps: 12, condition_dropout: CONDITION_DROPOUT, autoguidance: 1.5 }
     }
 }
 
@@ -75,7 +77,7 @@ fn maps(space: &Space) -> Result<[usize; 3], SamplerError> {
 impl LearnedSettings for FlowUNetSettings {
     const KIND: &'static str = "flow-unet";
     const ABOUT: &'static str = "flow matching whose velocity is a U-Net, for codes with a place";
-    const PACE: Pace = Pace { steps: 4000, batch: 128, learning_rate: 1e-3, ema: 0.999 };
+    const PACE: Pace = Pace { steps: 12_000, batch: 128, learning_rate: 1e-3, ema: 0.999 };
 
     fn hidden(&self) -> &[usize] {
         &[]
@@ -89,7 +91,7 @@ impl LearnedSettings for FlowUNetSettings {
             let remedy = format!("give 1 to {MOST_CHANNELS}, such as 64");
             return Err(ConfigError::value("sampler.channels", what, remedy).into());
         }
-        check_flow(self.solver_steps, self.condition_dropout)
+        check_flow(self.solver_steps, self.condition_dropout, self.autoguidance)
     }
 
     fn fit(&self, pace: Pace, fitting: &Fitting<'_>) -> Result<Arrays> {
@@ -100,6 +102,6 @@ impl LearnedSettings for FlowUNetSettings {
     fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String> {
         let shape = maps(space).map_err(|error| error.to_string())?;
         let build = |told: usize, init: &mut Init<'_>| self.build(shape, told, init);
-        restored(space, arrays, self.solver_steps, build)
+        restored(space, arrays, (self.solver_steps, self.autoguidance), build)
     }
 }
