@@ -142,7 +142,7 @@ pub fn judge_files(
     detached(py, || {
         let mut paths: Vec<&Path> = vec![&real, &synthetic];
         paths.extend(test.as_deref());
-        verdict(&read(&paths, &Kinds { numbers, categories })?, target, work, seed)
+        verdict(&read(&paths, &Kinds { numbers, categories }, &mut |_| {})?, target, work, seed)
     })
 }
 

@@ -23,7 +23,8 @@ REAL are the rows that the maker of SYNTHETIC has learned from; no model is need
 trees tell both apart. Every number stands beside what fresh real rows, copies of training rows and a Gaussian copula
 have. With --test come utility, membership inference and everything against rows that nobody has learned from.
 
-What columns hold is found out from REAL: numbers, or categories where they are words or at most ten whole numbers.
+What columns hold is found out from REAL: numbers, dates, or categories where they are words or at most ten whole
+numbers; a column whose words name rows is left out.
 Both files have a line of names; cells like NA, ? or nothing are gaps.";
 
 /// Judge a synthetic table beside the real one: can it be told, is it useful, does it leak? Needs no model
@@ -79,7 +80,7 @@ impl Judge {
         let kinds = Kinds { numbers: self.numbers.clone(), categories: self.categories.clone() };
         let mut paths: Vec<&Path> = vec![&self.real, &self.synthetic];
         paths.extend(self.test.as_deref());
-        let tables = read(&paths, &kinds)?;
+        let tables = read(&paths, &kinds, &mut |line| out.note(line))?;
         let [real, synthetic, rest @ ..] = tables.as_slice() else { unreachable!("two files were read") };
         let effort = Effort { neighbours: self.rows, baselines: !self.no_baselines, ..Effort::default() };
         let key = key(self.seeded.seed, "judge");

@@ -43,7 +43,7 @@ struct Read {
 
 impl DateFormat {
     /// The format of these words, if they are all dates of one.
-    pub(super) fn of(words: &[&str], wanted: Option<&str>) -> Option<Self> {
+    pub(crate) fn of(words: &[&str], wanted: Option<&str>) -> Option<Self> {
         let first = words.first()?;
         let mut patterns: Vec<String> = Vec::new();
         match wanted {

@@ -1,13 +1,15 @@
 //! Tables from text, with kinds found out: enough to judge files that no model of ours has seen.
 //!
-//! The real table says what a column holds, the others are read alike. Kinds are decided in [`is_numeric`] alone.
+//! The real table says what a column holds, the others are read alike. Kinds are decided in [`Kind::of`] alone: dates are numbers
+//! (days, or seconds), and a column of words that are nearly all different names rows: nothing of it can be compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::columns::{Column, Columns, GAP};
+use crate::data::table::DateFormat;
 use crate::data::table::arrow::{self, Typed, TypedColumns};
 use crate::data::{DataError, DataSettings};
 
@@ -23,11 +25,11 @@ pub struct Kinds {
     pub categories: Vec<String>,
 }
 
-/// Reads tables of the same columns; kinds are those of the first.
+/// Reads tables of the same columns; kinds are those of the first. `note` hears which columns are left out, and why.
 ///
 /// # Errors
 /// Where a file cannot be read or is no table, a cell of a column of numbers is none, or a name of `kinds` is no column.
-pub fn read(paths: &[&Path], kinds: &Kinds) -> Result<Vec<Columns>, DataError> {
+pub fn read(paths: &[&Path], kinds: &Kinds, note: &mut dyn FnMut(String)) -> Result<Vec<Columns>, DataError> {
     let raw = paths.iter().map(|path| Raw::read(path)).collect::<Result<Vec<_>, _>>()?;
     let Some(first) = raw.first() else { return Ok(Vec::new()) };
     for name in kinds.numbers.iter().chain(&kinds.categories) {
@@ -36,17 +38,56 @@ pub fn read(paths: &[&Path], kinds: &Kinds) -> Result<Vec<Columns>, DataError> {
             return Err(malformed(paths[0], format!("has no column {name:?}"), &remedy));
         }
     }
-    let numeric: BTreeMap<&str, bool> = first
-        .header
-        .iter()
-        .zip(&first.cells)
-        .map(|(name, cells)| {
-            let said = |names: &[String]| names.iter().any(|said| said == name);
-            let numeric = said(&kinds.numbers) || (!said(&kinds.categories) && is_numeric(cells));
-            (name.as_str(), numeric)
-        })
-        .collect();
-    raw.iter().zip(paths).map(|(raw, path)| raw.typed(path, &numeric)).collect()
+    let named = first.header.iter().zip(&first.cells);
+    let found: BTreeMap<&str, Kind> =
+        named.map(|(name, cells)| (name.as_str(), Kind::of(name, cells, kinds))).collect();
+    for (name, _) in found.iter().filter(|(_, kind)| **kind == Kind::Identifiers) {
+        note(format!(
+            "{name}: names rows (nearly every cell is another), so it is left out (--categories {name:?} otherwise)"
+        ));
+    }
+    if found.values().all(|kind| *kind == Kind::Identifiers) {
+        let remedy = "give a file that has other columns, or name them by --categories";
+        return Err(malformed(paths[0], "has only columns that name rows".into(), remedy));
+    }
+    raw.iter().zip(paths).map(|(raw, path)| raw.typed(path, &found)).collect()
+}
+
+/// What a column holds.
+#[derive(Debug, PartialEq)]
+enum Kind {
+    Numbers,
+    Dates(DateFormat),
+    Categories,
+    /// Names of rows.
+    Identifiers,
+}
+
+/// Of fewer words none are taken for names of rows.
+const LEAST_NAMES: usize = 50;
+
+impl Kind {
+    fn of(name: &str, cells: &[String], kinds: &Kinds) -> Self {
+        let said = |names: &[String]| names.iter().any(|said| said == name);
+        if said(&kinds.categories) {
+            return Self::Categories;
+        }
+        if said(&kinds.numbers) || is_numeric(cells) {
+            return Self::Numbers;
+        }
+        let words: Vec<&str> = cells.iter().map(String::as_str).filter(|cell| !is_gap(cell)).collect();
+        let distinct: HashSet<&str> = words.iter().copied().collect();
+        if words.iter().all(|word| number(word).is_some()) {
+            return Self::Categories;
+        }
+        if let Some(format) = DateFormat::of(&distinct.iter().copied().collect::<Vec<_>>(), None) {
+            return Self::Dates(format);
+        }
+        match words.len() >= LEAST_NAMES && 20 * distinct.len() >= 19 * words.len() {
+            true => Self::Identifiers,
+            false => Self::Categories,
+        }
+    }
 }
 
 /// Whether these cells are quantities: all that are no gaps are numbers, and not just a few whole ones.
@@ -139,28 +180,37 @@ impl Raw {
         Ok(Self { header, cells, lines: (1..=rows as u64).collect() })
     }
 
-    fn typed(&self, path: &Path, numeric: &BTreeMap<&str, bool>) -> Result<Columns, DataError> {
-        let columns = self.header.iter().zip(&self.cells).map(|(name, cells)| {
-            if !numeric.get(name.as_str()).copied().unwrap_or_default() {
-                return Ok(categories(cells));
-            }
-            let value = |(cell, line): (&String, &u64)| match number(cell) {
+    fn typed(&self, path: &Path, found: &BTreeMap<&str, Kind>) -> Result<Columns, DataError> {
+        let columns = self.header.iter().zip(&self.cells).filter_map(|(name, cells)| {
+            let format = match found.get(name.as_str()) {
+                Some(Kind::Numbers) => None,
+                Some(Kind::Dates(format)) => Some(format),
+                Some(Kind::Identifiers) => return None,
+                Some(Kind::Categories) | None => return Some(Ok((name, categories(cells)))),
+            };
+            let read = |cell: &String| format.map_or_else(|| number(cell), |format| format.value(cell));
+            let value = |(cell, line): (&String, &u64)| match read(cell) {
                 Some(value) => Ok(value),
                 None if is_gap(cell) => Ok(f64::NAN),
                 None => Err(DataError::Cell {
                     path: path.into(),
                     line: *line,
                     column: name.clone(),
-                    what: format!("{cell:?} is no number"),
+                    what: match format {
+                        Some(format) => format!("{cell:?} is no date like {}", format.pattern),
+                        None => format!("{cell:?} is no number"),
+                    },
                     remedy: format!(
                         "mend it, or say that the column holds categories: --categories {name:?}"
                     ),
                 }),
             };
-            Ok(Column::Numbers(cells.iter().zip(&self.lines).map(value).collect::<Result<_, _>>()?))
+            let values = cells.iter().zip(&self.lines).map(value).collect::<Result<_, _>>();
+            Some(values.map(|values| (name, Column::Numbers(values))))
         });
-        let columns = columns.collect::<Result<_, DataError>>()?;
-        Columns::new(self.header.clone(), columns).map_err(|error| malformed(path, error.what, &error.remedy))
+        let columns = columns.collect::<Result<Vec<_>, DataError>>()?;
+        let (names, columns) = columns.into_iter().map(|(name, column)| (name.clone(), column)).unzip();
+        Columns::new(names, columns).map_err(|error| malformed(path, error.what, &error.remedy))
     }
 }
 
@@ -191,7 +241,7 @@ mod tests {
         let paths: Vec<_> =
             (0..texts.len()).map(|place| folder.path().join(format!("{place}.csv"))).collect();
         paths.iter().zip(texts).for_each(|(path, text)| std::fs::write(path, text).unwrap());
-        read(&paths.iter().map(|path| path.as_path()).collect::<Vec<_>>(), kinds)
+        read(&paths.iter().map(|path| path.as_path()).collect::<Vec<_>>(), kinds, &mut |_| {})
     }
 
     #[test]
@@ -209,6 +259,29 @@ mod tests {
         let kinds = Kinds { numbers: vec!["grade".into()], categories: vec!["age".into()] };
         let tables = read_texts(&[&text], &kinds).unwrap();
         assert!(tables[0].columns()[1].is_numeric() && !tables[0].columns()[0].is_numeric());
+    }
+
+    #[test]
+    fn dates_are_numbers_and_names_of_rows_are_left_out() {
+        let rows: String =
+            (0..60).map(|i| format!("row {i},{}.3.2020,{}\n", 1 + i % 28, ["x", "y"][i % 2])).collect();
+        let text = format!("id,day,word\n{rows}");
+        let tables = read_texts(&[&text, "day,id,word\n2.3.2020,new,x\n"], &Kinds::default()).unwrap();
+        assert_eq!(
+            (tables[0].names(), tables[1].names()),
+            (&["day".into(), "word".into()][..], &["day".into(), "word".into()][..])
+        );
+        let Column::Numbers(days) = &tables[0].columns()[0] else { panic!() };
+        assert_eq!((days[1] - days[0], tables[1].columns()[0].is_numeric()), (1.0, true));
+        let error =
+            read_texts(&[&text, "day,id,word\nMay,new,x\n"], &Kinds::default()).unwrap_err().to_string();
+        assert!(error.contains("\"May\" is no date like d.m.Y"), "{error}");
+        // What the user says holds.
+        let kinds = Kinds { categories: vec!["id".into(), "day".into()], ..Kinds::default() };
+        assert!(read_texts(&[&text], &kinds).unwrap()[0].columns().iter().all(|column| !column.is_numeric()));
+        let only: String = (0..60).map(|i| format!("row {i}\n")).collect();
+        let error = read_texts(&[&format!("id\n{only}")], &Kinds::default()).unwrap_err().to_string();
+        assert!(error.contains("only columns that name rows"), "{error}");
     }
 
     #[test]
