@@ -96,12 +96,11 @@ impl Constraint {
 
     /// `age in 0..120`
     fn range(text: &str) -> Result<Self, Wrong> {
-        let (parts, found) = cut(text, &[" in "]);
-        let (Some(span), false) = (parts.last(), found.is_empty()) else {
+        // The last one: `check in in 0..5`.
+        let Some((column, span)) = text.rsplit_once(" in ") else {
             return Err(wrong(text, "it has none of <=, <, =, -> and in"));
         };
-        // The last one: `check in in 0..5`.
-        let column = name(text, &text[..text.len() - span.len() - " in ".len()])?;
+        let column = name(text, column)?;
         let Some((least, most)) = span.split_once("..") else {
             return Err(wrong(text, "a range has two dots between its ends"));
         };
