@@ -430,12 +430,12 @@ fn reduced(looks: &[Look], all: Vec<Candidate>, sample: &[Vec<f64>]) -> Vec<Cand
             let through = |at: usize| {
                 all.iter().any(|one| matches!(&one.rule, Found::Sum(total, parts) if *total == at || parts.contains(&at)))
             };
-            match is_same(*a, *b) {
-                // Both ways are said at once.
+            // Both ways are said at once.
+            let is_said = match is_same(*a, *b) {
                 true => stands(*a) != *a,
                 false => stands(*a) != *a || stands(*b) != *b || (0..looks.len()).any(between),
-            }
-            || through(*b) || through(*a)
+            };
+            is_said || through(*a) || through(*b)
         }
         _ => false,
     };

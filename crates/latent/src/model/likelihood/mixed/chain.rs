@@ -144,7 +144,7 @@ impl Mixed {
                     .iter()
                     .zip(&choices)
                     .map(|(made, choice)| f32::from(u8::from(*made && choice.is_some())));
-                own = own + sum_dimensions(all * device.tensor(counts.collect(), [rows, 1]));
+                own = own + sum_dimensions(all * device.tensor(counts.collect::<Vec<f32>>(), [rows, 1]));
             }
             total = Some(match total {
                 Some(total) => total + own,

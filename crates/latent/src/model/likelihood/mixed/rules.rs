@@ -125,7 +125,7 @@ impl Rules {
         while order.len() < count {
             let before = order.len();
             let ready = (0..count).filter(|at| {
-                let own: &[usize] = parts.get(at).map_or(&[], |own| own);
+                let own: &[usize] = parts.get(at).map_or(&[][..], Vec::as_slice);
                 !order.contains(at) && own.iter().all(|part| order.contains(part))
             });
             let ready: Vec<usize> = ready.collect();
