@@ -99,7 +99,7 @@ fn every_row_that_is_made_keeps_the_constraints() {
         .for_each(|line| wanted.set(line).unwrap());
     train(&wanted, &at("run"), false, |_| false);
     // From the file: constraints are part of it.
-    let model = Model::load(&at("run")).unwrap();
+    let model = Model::load(at("run")).unwrap();
     let table = model.table().unwrap();
     assert_eq!(table.constraints.len(), 5);
     let key = Key::from_seed(3);

@@ -166,12 +166,11 @@ fn adds_up(total: f64, parts: impl Iterator<Item = f64>) -> Option<bool> {
     (!sum.is_nan() && !total.is_nan()).then(|| (total - sum).abs() <= 1e-9 * size.max(1e-6))
 }
 
-/// What holds in all of some rows, which are read by their number.
-pub(crate) fn suggestions(
-    looks: &[Look],
-    rows: u64,
-    read: &mut dyn FnMut(u64, &mut [f64]) -> Result<(), DataError>,
-) -> Result<Vec<Suggestion>, DataError> {
+/// What reads a row of values by its number.
+pub(crate) type Read<'a> = &'a mut dyn FnMut(u64, &mut [f64]) -> Result<(), DataError>;
+
+/// What holds in all of some rows.
+pub(crate) fn suggestions(looks: &[Look], rows: u64, read: Read<'_>) -> Result<Vec<Suggestion>, DataError> {
     if rows < 50 {
         return Ok(Vec::new());
     }
@@ -273,12 +272,12 @@ fn sums(looks: &[Look], own: &[usize], sample: &[Vec<f64>]) -> Vec<Candidate> {
     // Rows in which no part is 0: elsewhere a sum is a copy.
     let holds = |total: usize, parts: &[usize]| -> bool {
         let (mut full, mut values) = (0, HashSet::new());
-        for row in 0..n {
-            match adds_up(sample[total][row], parts.iter().map(|part| sample[*part][row])) {
+        for (row, whole) in sample[total].iter().enumerate() {
+            match adds_up(*whole, parts.iter().map(|part| sample[*part][row])) {
                 Some(false) => return false,
                 Some(true) if parts.iter().all(|part| sample[*part][row] != 0.0) => {
                     full += 1;
-                    values.insert(sample[total][row].to_bits());
+                    values.insert(whole.to_bits());
                 }
                 _ => {}
             }
@@ -389,10 +388,12 @@ fn reduced(looks: &[Look], all: Vec<Candidate>, sample: &[Vec<f64>]) -> Vec<Cand
         })
         .collect();
     let is_same = |a: usize, b: usize| a == b || (maps.contains(&(a, b)) && maps.contains(&(b, a)));
-    // Of columns that decide each other the first of words stands for all.
+    // Where a column is empty nothing goes through it.
+    let has_gaps = |at: usize| sample[at].iter().any(|value| value.is_nan());
+    // Of columns that decide each other one stands for all.
     let stands = |at: usize| {
         let mut same: Vec<usize> = (0..looks.len()).filter(|other| is_same(at, *other)).collect();
-        same.sort_by_key(|other| (looks[*other].sort != Sort::Words, *other));
+        same.sort_by_key(|other| (has_gaps(*other), looks[*other].sort != Sort::Words, *other));
         same.first().copied().unwrap_or(at)
     };
     let orders: HashSet<(usize, usize)> = all
@@ -413,7 +414,8 @@ fn reduced(looks: &[Look], all: Vec<Candidate>, sample: &[Vec<f64>]) -> Vec<Cand
     };
     let follows = |one: &Candidate| match &one.rule {
         Found::Order(a, b) => {
-            let between = |at: usize| orders.contains(&(*a, at)) && orders.contains(&(at, *b));
+            let between =
+                |at: usize| !has_gaps(at) && orders.contains(&(*a, at)) && orders.contains(&(at, *b));
             (0..looks.len()).any(between)
                 || of_sums(*a, *b)
                 || maps.contains(&(*a, *b))
@@ -422,18 +424,23 @@ fn reduced(looks: &[Look], all: Vec<Candidate>, sample: &[Vec<f64>]) -> Vec<Cand
         Found::Map(a, b) => {
             let between = |at: usize| {
                 at == stands(at)
+                    && !has_gaps(at)
                     && !is_same(at, *a)
                     && !is_same(at, *b)
                     && maps.contains(&(*a, at))
                     && maps.contains(&(at, *b))
             };
             let through = |at: usize| {
-                all.iter().any(|one| matches!(&one.rule, Found::Sum(total, parts) if *total == at || parts.contains(&at)))
+                all.iter().any(|one| match &one.rule {
+                    Found::Sum(total, parts) => *total == at || parts.contains(&at),
+                    _ => false,
+                })
             };
+            let other = |at: usize| stands(at) != at && !has_gaps(stands(at));
             // Both ways are said at once.
             let is_said = match is_same(*a, *b) {
                 true => stands(*a) != *a,
-                false => stands(*a) != *a || stands(*b) != *b || (0..looks.len()).any(between),
+                false => other(*a) || other(*b) || (0..looks.len()).any(between),
             };
             is_said || through(*a) || through(*b)
         }

@@ -95,12 +95,10 @@ impl Mixed {
         let mut sum = outputs + self.embedding.apply(view.weights, &seen);
         let mut total: Option<Tensor<1>> = None;
         for digit in self.digits_in_turn() {
-            // A sum that is not empty and whose parts are known.
-            let is_made = |row: usize| {
-                matches!(cell(row, digit.column), Seen::Level(_))
-                    && self.is_made(digit.column, &seen[row * columns..(row + 1) * columns])
-            };
+            // A sum whose parts are known: it is empty or made.
+            let is_made = |row: usize| self.is_made(digit.column, &seen[row * columns..(row + 1) * columns]);
             let made: Vec<bool> = (0..rows).map(is_made).collect();
+            let is_value = |row: usize| made[row] && matches!(cell(row, digit.column), Seen::Level(_));
             let choices: Vec<Option<usize>> = (0..rows)
                 .map(|row| self.layout.choice(*digit, cell(row, digit.column)))
                 .enumerate()
@@ -129,7 +127,7 @@ impl Mixed {
             // One number a row: a product with a mask of zeros and ones.
             let mut mask = vec![0.0; rows * digit.count];
             for (row, choice) in choices.iter().enumerate() {
-                if let (Some(choice), false) = (choice, made[row]) {
+                if let (Some(choice), false) = (choice, is_value(row)) {
                     mask[row * digit.count + choice] = 1.0;
                 }
             }
@@ -140,11 +138,8 @@ impl Mixed {
                 let some = shares.narrow(1, 0, digit.count - 1);
                 let most = some.clone().max_dim(1);
                 let all = (some - most.clone()).exp().sum_dim(1).log() + most;
-                let counts = made
-                    .iter()
-                    .zip(&choices)
-                    .map(|(made, choice)| f32::from(u8::from(*made && choice.is_some())));
-                own = own + sum_dimensions(all * device.tensor(counts.collect::<Vec<f32>>(), [rows, 1]));
+                let counts = (0..rows).map(|row| f32::from(u8::from(is_value(row)))).collect();
+                own = own + sum_dimensions(all * device.tensor(counts, [rows, 1]));
             }
             total = Some(match total {
                 Some(total) => total + own,

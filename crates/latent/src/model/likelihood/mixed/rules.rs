@@ -217,7 +217,8 @@ impl Rules {
             is_void: false,
             bounds_only: false,
         };
-        let is_open = matches!(cell, Cell::Seen(Seen::Unknown | Seen::Group(_)) | Cell::Made);
+        // A level that has been drawn is still cut by what is asked.
+        let is_open = !matches!(cell, Cell::Value(_) | Cell::Seen(Seen::Gap));
         let mut domain = match cell {
             Cell::Value(value) => {
                 let level = scale.level_of(value);

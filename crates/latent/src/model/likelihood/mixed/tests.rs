@@ -315,8 +315,8 @@ fn conditions_weigh_by_the_share_of_rows_that_obey_and_meet_them() {
         Some(Allowed { levels, range: None, gap })
     };
     let q = bound.table.columns[4].value("q").unwrap();
-    type Meets = fn(&[f64; 6], f64) -> bool;
-    let cases: [(Vec<(usize, Option<Allowed>)>, Meets); 4] = [
+    type Case = (Vec<(usize, Option<Allowed>)>, fn(&[f64; 6], f64) -> bool);
+    let cases: [Case; 4] = [
         // A sum with a hole in it; what an order leaves; the words of a group; all at once.
         (vec![(0, only(0, &[2.0, 4.0], false))], |row, _| row[0] == 2.0 || row[0] == 4.0),
         (vec![(2, only(2, &[1.0, 2.0], false))], |row, _| row[2] == 1.0 || row[2] == 2.0),
