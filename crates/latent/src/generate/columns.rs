@@ -317,7 +317,9 @@ impl Table {
         let columns: Vec<_> = self.modelled().collect();
         let is_even = |at: usize| columns[at].scale.as_ref().is_some_and(|scale| scale.low == scale.high);
         let deciding = |kept: &Kept| match &kept.rule {
-            Rule::Sum { total, parts, .. } if asked[*total].is_some() => parts.clone(),
+            Rule::Sum { made, .. } if asked[*made].is_some() => {
+                kept.rule.made().into_iter().flat_map(|(_, others)| others).map(|(at, _)| at).collect()
+            }
             // A level of one value says it all.
             Rule::Map { from, to, .. } if asked[*to].is_some() && !is_even(*to) => vec![*from],
             _ => Vec::new(),

@@ -3,7 +3,7 @@
 //! Rows that break a constraint are no rows of what is to be learned: they are in no split, and it is said how many they
 //! are and where the first stands. More than a few are an error: then the constraint is wrong, not the rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Constraint, Kept, Rule};
 use crate::data::DataError;
@@ -43,8 +43,9 @@ pub(in crate::data::table) fn resolve(
             }
         }
     }
-    check_together(&kept, table)?;
     let width = table.modelled().count().max(1);
+    kept.iter_mut().for_each(|one| choose_made(&mut one.rule, values, width));
+    check_together(&kept, table)?;
     let mut broken = vec![false; values.len() / width];
     for one in &mut kept {
         learn(&mut one.rule, values.chunks_exact(width));
@@ -110,19 +111,34 @@ fn learn<'a>(rule: &mut Rule, rows: impl Iterator<Item = &'a [f64]>) {
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
 }
 
-/// Sums have as many decimals as what is added.
+/// A sum is made of its parts, unless a part has many more values: a limit of a few levels is no sum of what is used and what is
+/// free, but what is free is the rest of it.
+fn choose_made(rule: &mut Rule, values: &[f64], width: usize) {
+    let Rule::Sum { total, parts, made, .. } = rule else { return };
+    let distinct = |at: usize| {
+        let own = values.iter().skip(at).step_by(width).filter(|value| !value.is_nan());
+        own.map(|value| value.to_bits()).collect::<HashSet<_>>().len()
+    };
+    let most = parts.iter().map(|part| (distinct(*part), *part)).max_by_key(|(count, _)| *count);
+    *made = match most {
+        Some((count, part)) if 2 * count > 3 * distinct(*total) => part,
+        _ => *total,
+    };
+}
+
+/// What a sum makes has as many decimals as what it is made of.
 fn widen(kept: &[Kept], table: &mut Table) {
     for one in kept {
-        let Rule::Sum { total, parts, .. } = &one.rule else { continue };
+        let Some((made, others)) = one.rule.made() else { continue };
         let decimals = |column: &Column| match &column.kind {
             Kind::Number(format) => format.decimals,
             Kind::Date(format) => Some(format.decimals),
             _ => None,
         };
         let columns: Vec<&Column> = table.modelled().collect();
-        let of_parts: Option<Vec<usize>> = parts.iter().map(|at| decimals(columns[*at])).collect();
+        let of_parts: Option<Vec<usize>> = others.iter().map(|(at, _)| decimals(columns[*at])).collect();
         let most = of_parts.and_then(|all| all.into_iter().max());
-        let column = table.columns.iter_mut().filter(|column| column.is_modelled()).nth(*total);
+        let column = table.columns.iter_mut().filter(|column| column.is_modelled()).nth(made);
         if let Some(Kind::Number(format)) = column.map(|column| &mut column.kind) {
             format.widen(most);
         }
@@ -182,6 +198,10 @@ fn rule_of(constraint: &Constraint, table: &Table, origin: &Origin<'_>) -> Resul
                 let what = format!("{:?}: {} is part of itself", constraint.to_string(), columns[total].name);
                 return Err(refused(what, "write the whole on the left and its parts on the right"));
             }
+            if let Some(twice) = parts.iter().enumerate().find(|(at, part)| parts[..*at].contains(part)) {
+                let what = format!("{:?} adds {} twice", constraint.to_string(), columns[*twice.1].name);
+                return Err(refused(what, "name each part once"));
+            }
             let is_date = |at: &usize| matches!(columns[*at].kind, Kind::Date(_));
             let dates: Vec<usize> = parts.iter().copied().filter(is_date).collect();
             if dates.len() != usize::from(is_date(&total)) {
@@ -198,7 +218,7 @@ fn rule_of(constraint: &Constraint, table: &Table, origin: &Origin<'_>) -> Resul
             }
             let units: Option<Vec<f64>> = parts.iter().chain([&total]).map(|at| unit(columns[*at])).collect();
             let least = units.map(|units| units.into_iter().fold(f64::INFINITY, f64::min));
-            Ok(Rule::Sum { total, parts, tolerance: least.map_or(0.0, |least| 0.5 * least) })
+            Ok(Rule::Sum { total, parts, made: total, tolerance: least.map_or(0.0, |least| 0.5 * least) })
         }
         Constraint::Map { from, to } => {
             let (from, to) = (place(from)?, place(to)?);
@@ -303,10 +323,10 @@ fn check_together(kept: &[Kept], table: &Table) -> Result<(), DataError> {
     let names: Vec<&str> = table.modelled().map(|column| column.name.as_str()).collect();
     let mut made: HashMap<usize, &str> = HashMap::new();
     for one in kept {
-        if let Rule::Sum { total, .. } = &one.rule
-            && let Some(other) = made.insert(*total, &one.text)
+        if let Rule::Sum { made: place, .. } = &one.rule
+            && let Some(other) = made.insert(*place, &one.text)
         {
-            let what = format!("{other:?} and {:?} both make {}", one.text, names[*total]);
+            let what = format!("{other:?} and {:?} both make {}", one.text, names[*place]);
             return Err(refused(what, "leave one of them out"));
         }
     }
@@ -319,12 +339,10 @@ fn check_together(kept: &[Kept], table: &Table) -> Result<(), DataError> {
         }
     }
     let sums = |at: usize| {
-        kept.iter().find_map(move |one| match &one.rule {
-            Rule::Sum { total, parts, .. } if *total == at => Some(parts.clone()),
-            _ => None,
-        })
+        let of = kept.iter().filter_map(|one| one.rule.made()).find(|(made, _)| *made == at);
+        of.map(|(_, others)| others.into_iter().map(|(other, _)| other).collect()).unwrap_or_default()
     };
-    if let Some(circle) = circle(names.len(), &|at| sums(at).unwrap_or_default()) {
+    if let Some(circle) = circle(names.len(), &sums) {
         let what = format!("{} is, by sums of sums, part of itself", names[circle[0]]);
         return Err(refused(what, "leave one of the sums out"));
     }

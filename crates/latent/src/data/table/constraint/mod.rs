@@ -52,8 +52,10 @@ pub enum Rule {
     Sum {
         /// The place of the sum.
         total: usize,
-        /// The places of what is added.
+        /// The places of what is added, each once.
         parts: Vec<usize>,
+        /// Which of them is made of the others: the sum, or a part where that has more values than the sum.
+        made: usize,
         /// Half of the last decimal that any of them has.
         tolerance: f64,
     },
@@ -88,6 +90,15 @@ impl Rule {
         }
     }
 
+    /// The place that a sum makes, and the places that it is made of with their signs.
+    pub fn made(&self) -> Option<(usize, Vec<(usize, f64)>)> {
+        let Self::Sum { total, parts, made, .. } = self else { return None };
+        let sign = if made == total { 1.0 } else { -1.0 };
+        let others = parts.iter().filter(|part| *part != made).map(|part| (*part, sign));
+        let total = (made != total).then_some((*total, 1.0));
+        Some((*made, total.into_iter().chain(others).collect()))
+    }
+
     /// The value of `to` for a value of `from`, where there is one.
     pub fn mapped(&self, value: f64) -> Option<f64> {
         let Self::Map { pairs, .. } = self else { return None };
@@ -99,7 +110,7 @@ impl Rule {
     pub fn is_broken(&self, row: &[f64]) -> bool {
         match self {
             Self::Order { low, high, margin } => row[*low] + 0.999 * margin > row[*high],
-            Self::Sum { total, parts, tolerance } => {
+            Self::Sum { total, parts, tolerance, .. } => {
                 let sum: f64 = parts.iter().map(|part| row[*part]).sum();
                 // Doubles of large sums are no exact decimals.
                 (row[*total] - sum).abs() > tolerance.max(1e-9 * sum.abs())
@@ -120,8 +131,10 @@ impl Rule {
         let inside = places.iter().all(|place| *place < width);
         let sound = match self {
             Self::Order { low, high, margin } => low != high && *margin >= 0.0,
-            Self::Sum { total, parts, tolerance } => {
-                !parts.is_empty() && !parts.contains(total) && *tolerance >= 0.0
+            Self::Sum { total, parts, made, tolerance } => {
+                let is_once = parts.iter().enumerate().all(|(at, part)| !parts[..at].contains(part));
+                let is_one = made == total || parts.contains(made);
+                !parts.is_empty() && !parts.contains(total) && is_once && is_one && *tolerance >= 0.0
             }
             Self::Map { from, to, pairs } => {
                 from != to

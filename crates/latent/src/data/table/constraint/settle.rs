@@ -2,8 +2,8 @@
 //!
 //! A cell of x is a level and how far into it, in single precision: two values of one wide level may change places by a
 //! step of their grid, a sum may miss its last cent. So values are first what their words say; then what others decide is
-//! taken from them: the value of a map, a sum of its parts (or, where the sum is known, the last part that is not), and of
-//! two in the wrong order the one is moved to the other.
+//! taken from them: the value of a map, what a sum makes (or, where that is known, the last part that is not), and of two in
+//! the wrong order the one is moved to the other.
 
 use super::Rule;
 use crate::data::table::{Column, Kind, Table};
@@ -31,16 +31,16 @@ impl Table {
                             row[*to] = value;
                         }
                     }
-                    Rule::Sum { total, parts, .. } => {
-                        let sum: f64 = parts.iter().map(|part| row[*part]).sum();
-                        if sum.is_nan() || row[*total].is_nan() {
-                            continue;
-                        }
-                        if !fixed(*total) {
-                            row[*total] = printed(columns[*total], sum);
-                        } else if let Some(last) = parts.iter().rev().find(|part| !fixed(**part)) {
-                            row[*last] = printed(columns[*last], row[*total] - (sum - row[*last]));
-                        }
+                    Rule::Sum { total, parts, made, .. } => {
+                        let all = || std::iter::once(total).chain(parts);
+                        // Where what is made is known, the last that is not.
+                        let free =
+                            if fixed(*made) { all().rev().find(|at| !fixed(**at)) } else { Some(made) };
+                        let (Some(free), false) = (free, all().any(|at| row[*at].is_nan())) else { continue };
+                        let others: f64 =
+                            parts.iter().filter(|part| *part != free).map(|part| row[*part]).sum();
+                        let value = if free == total { others } else { row[*total] - others };
+                        row[*free] = printed(columns[*free], value);
                     }
                     Rule::Order { low, high, margin } if kept.rule.is_broken(row) => {
                         // What others decide is not moved.
@@ -70,7 +70,7 @@ impl Table {
 fn decided(rule: &Rule) -> Option<usize> {
     match rule {
         Rule::Map { to, .. } => Some(*to),
-        Rule::Sum { total, .. } => Some(*total),
+        Rule::Sum { made, .. } => Some(*made),
         Rule::Order { .. } | Rule::Range { .. } => None,
     }
 }

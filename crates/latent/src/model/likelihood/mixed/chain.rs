@@ -99,12 +99,19 @@ impl Mixed {
             let is_made = |row: usize| self.is_made(digit.column, &seen[row * columns..(row + 1) * columns]);
             let made: Vec<bool> = (0..rows).map(is_made).collect();
             let is_value = |row: usize| made[row] && matches!(cell(row, digit.column), Seen::Level(_));
+            // Where no sum would obey, it is empty for sure.
+            let is_empty = |row: usize| {
+                let own = &seen[row * columns..(row + 1) * columns];
+                made[row] && !is_value(row) && !self.can_be_made(digit.column, &|at| Cell::Seen(own[at]))
+            };
+            let empty: Vec<bool> = (0..rows).map(is_empty).collect();
             let choices: Vec<Option<usize>> = (0..rows)
                 .map(|row| self.layout.choice(*digit, cell(row, digit.column)))
                 .enumerate()
                 // Of a sum that its parts make, only that it is not empty remains to be said.
                 .map(|(row, choice)| {
-                    choice.filter(|_| !made[row] || (!digit.is_place && self.layout.has_gaps(digit.column)))
+                    let is_open = !digit.is_place && self.layout.has_gaps(digit.column) && !empty[row];
+                    choice.filter(|_| !made[row] || is_open)
                 })
                 .collect();
             if choices.iter().all(Option::is_none) {
@@ -285,7 +292,21 @@ impl Mixed {
                                     }
                                 }
                             }
-                        } else if let Some(asked) = asked {
+                        } else {
+                            let known =
+                                self.known(&seen[own], &given[row * columns..], &evidence.x[row * columns..]);
+                            let may_be_empty = self.layout.has_gaps(column) && !evidence.no_gaps;
+                            if is_made && may_be_empty && !self.can_be_made(column, &known) {
+                                let levels = vec![false; self.layout.scale(column).levels()];
+                                self.confine(
+                                    digit,
+                                    group,
+                                    &Allowed { levels, range: None, gap: true },
+                                    shares,
+                                );
+                            }
+                        }
+                        if let (Some(asked), false) = (asked, self.rules.binds(column) && !is_made) {
                             let held = match is_made {
                                 // Which value a sum has is its parts' matter.
                                 true => {
@@ -335,7 +356,7 @@ impl Mixed {
                 let asked = evidence.allowed[column].as_ref();
                 if self.is_made(column, seen) {
                     let parts = self.rules.parts(column).unwrap_or_default();
-                    let sum: f64 = parts.iter().map(|part| values[*part]).sum();
+                    let sum: f64 = parts.iter().map(|(part, sign)| sign * values[*part]).sum();
                     x[column] = scale.x_from_value(sum);
                     values[column] = sum;
                     let slack = 1e-9 * sum.abs();
@@ -385,18 +406,24 @@ impl Mixed {
         all
     }
 
-    /// Whether a column is a sum whose parts all have values.
+    /// Whether a column is made by a sum, and all that it is made of has values.
     fn is_made(&self, column: usize, seen: &[Seen]) -> bool {
         let parts = self.rules.parts(column);
-        parts.is_some_and(|parts| parts.iter().all(|part| matches!(seen[*part], Seen::Level(_))))
+        parts.is_some_and(|parts| parts.iter().all(|(part, _)| matches!(seen[*part], Seen::Level(_))))
     }
 
-    /// The level of a sum, by the middles of its parts' levels, until they have values.
+    /// Whether a column that others make may have a value by what is known of them.
+    fn can_be_made(&self, column: usize, known: &dyn Fn(usize) -> Cell) -> bool {
+        let cell = |at: usize| if at == column { Cell::Made } else { known(at) };
+        self.rules.allowed(column, &cell, &[], false).is_some()
+    }
+
+    /// The level of what a sum makes, by the middles of the others' levels, until they have values.
     fn made(&self, column: usize, seen: &[Seen]) -> usize {
-        let middle = |part: &usize| match seen[*part] {
+        let middle = |(part, sign): &(usize, f64)| match seen[*part] {
             Seen::Level(level) => {
                 let scale = self.layout.scale(*part);
-                0.5 * (scale.low[level] + scale.high[level])
+                0.5 * sign * (scale.low[level] + scale.high[level])
             }
             _ => 0.0,
         };

@@ -28,7 +28,7 @@ pub(super) enum Cell {
     Seen(Seen),
     /// Its value.
     Value(f64),
-    /// That it is the sum of its parts, and so not empty.
+    /// That others make it by a sum, and so that it is not empty.
     Made,
 }
 
@@ -39,9 +39,9 @@ pub(super) struct Rules {
     gaps: Vec<bool>,
     /// The columns that are tied to each by constraints, itself among them; none for one that is free.
     tied: Vec<Vec<usize>>,
-    /// The parts of each column that is a sum.
-    parts: HashMap<usize, Vec<usize>>,
-    /// Columns in the order in which they get values: sums after their parts.
+    /// What each column that is made by a sum is made of, with signs.
+    parts: HashMap<usize, Vec<(usize, f64)>>,
+    /// Columns in the order in which they get values: what is made after what it is made of.
     order: Vec<usize>,
 }
 
@@ -114,19 +114,15 @@ impl Rules {
             all.dedup();
             all.iter().for_each(|place| tied[*place].clone_from(&all));
         }
-        let mut parts = HashMap::new();
-        for rule in &rules {
-            if let Bound::Sum { total, parts: own } = rule {
-                parts.insert(*total, own.clone());
-            }
-        }
+        let parts: HashMap<usize, Vec<(usize, f64)>> =
+            table.constraints.iter().filter_map(|kept| kept.rule.made()).collect();
         let mut order: Vec<usize> = (0..count).filter(|column| !parts.contains_key(column)).collect();
         // Sums are in no circle, so that each turn places one at least.
         while order.len() < count {
             let before = order.len();
             let ready = (0..count).filter(|at| {
-                let own: &[usize] = parts.get(at).map_or(&[][..], Vec::as_slice);
-                !order.contains(at) && own.iter().all(|part| order.contains(part))
+                let own = parts.get(at).map_or(&[][..], Vec::as_slice);
+                !order.contains(at) && own.iter().all(|(part, _)| order.contains(part))
             });
             let ready: Vec<usize> = ready.collect();
             order.extend(ready);
@@ -147,8 +143,8 @@ impl Rules {
         !self.tied[column].is_empty()
     }
 
-    /// The parts of a column that is a sum.
-    pub(super) fn parts(&self, column: usize) -> Option<&[usize]> {
+    /// What a column that is made by a sum is made of, with signs.
+    pub(super) fn parts(&self, column: usize) -> Option<&[(usize, f64)]> {
         self.parts.get(&column).map(Vec::as_slice)
     }
 
@@ -237,7 +233,11 @@ impl Rules {
                     && asked.is_none_or(|asked| asked.gap);
                 let mut domain = of_levels(0, last, gap);
                 if self.parts.contains_key(&column) {
-                    (domain.low, domain.high, domain.bounds_only) = (f64::NEG_INFINITY, f64::INFINITY, true);
+                    // It keeps to the range of the training rows where it is never empty; else it may be out of it as well as empty.
+                    if self.gaps[column] {
+                        (domain.low, domain.high) = (f64::NEG_INFINITY, f64::INFINITY);
+                    }
+                    domain.bounds_only = true;
                 }
                 domain
             }

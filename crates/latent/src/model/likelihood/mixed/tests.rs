@@ -384,6 +384,57 @@ fn known_cells_bind_the_others() {
     }
 }
 
+/// A sum of few values is no sum of its parts: the last part is the rest, and where no rest would obey it is empty.
+#[test]
+fn the_rest_of_a_sum_is_made_and_obeys() {
+    let nan = f64::NAN;
+    let some = [0.0, 1.0, 2.0, 3.0, 4.0];
+    let (mut rows, mut seen) = (Vec::new(), Vec::new());
+    for (top, used) in [2.0, 4.0, nan].into_iter().flat_map(|top| some.map(|used| (top, used))) {
+        let rest = top - used;
+        let free = match () {
+            () if top.is_nan() => [&some[..], &[nan]].concat(),
+            () if rest < 0.0 => vec![nan],
+            () => vec![rest, nan],
+        };
+        for free in free {
+            rows.push([top, used, free]);
+            if top.is_nan() || rest >= 0.0 {
+                seen.push([top, used, free]);
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    let cell = |value: &f64| if value.is_nan() { String::new() } else { format!("{value}") };
+    let line = |row: &[f64; 3]| row.iter().map(cell).collect::<Vec<_>>().join(",");
+    let lines: Vec<String> = seen.iter().cycle().take(6 * seen.len()).map(line).collect();
+    std::fs::write(&path, format!("top,used,free\n{}\n", lines.join("\n"))).unwrap();
+    let (model, weights, table) = built_with(&path, &["top = used + free", "free in 0.."]);
+    assert_eq!(table.constraints[0].rule.made(), Some((2, vec![(0, 1.0), (1, -1.0)])));
+    let view = View::evaluation(&model, &weights);
+    let mut x = vec![0.0; 3 * rows.len()];
+    table.x_from_value(&rows.concat(), &mut x);
+    let p = host_f64(&model.likelihood.log_density(&view, outputs(rows.len()), &batch(&x, 3)));
+    let p: Vec<f64> = p.into_iter().map(f64::exp).collect();
+    let all: f64 = p.iter().sum();
+    assert!((all - 1.0).abs() < 1e-4, "{all}");
+    let n = 20_000;
+    let ids: Vec<u64> = (0..n as u64).collect();
+    let drawn = host(&model.likelihood.draw(&view, outputs(n), Noise::new(Key::from_seed(4), &ids)));
+    let mut counts = vec![0.0; rows.len()];
+    for drawn in drawn.chunks(3) {
+        let level = |x: f32| if x < 0.0 { GAP } else { x.floor() };
+        let is_same = |known: &[f32]| known.iter().zip(drawn).all(|(a, b)| level(*a) == level(*b));
+        let row = x.chunks(3).position(is_same).unwrap_or_else(|| panic!("{drawn:?} breaks a constraint"));
+        counts[row] += 1.0;
+    }
+    for ((row, count), p) in rows.iter().zip(counts).zip(p) {
+        let expected = p * n as f64;
+        assert!((count - expected).abs() < 6.0 * expected.sqrt() + 4.0, "{row:?}: {count} {expected}");
+    }
+}
+
 /// Within a level that both columns share, the lesser lies anywhere and the greater evenly above it.
 #[test]
 fn the_density_of_ordered_real_columns_integrates_to_1() {
