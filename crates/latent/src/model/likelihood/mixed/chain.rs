@@ -340,7 +340,12 @@ impl Mixed {
             let seen = &seen[own.clone()];
             let given = &given[own.clone()];
             let x = &mut x[own.clone()];
-            let mut values = vec![f64::NAN; columns];
+            // What is given binds the others from the start.
+            let value = |(column, given): (usize, &Seen)| match given {
+                Seen::Level(_) => self.layout.scale(column).value_from_x(evidence.x[own.start + column]),
+                _ => f64::NAN,
+            };
+            let mut values: Vec<f64> = given.iter().enumerate().map(value).collect();
             for &column in self.rules.order() {
                 if seen[column] == Seen::Unknown {
                     x[column] = UNKNOWN;
@@ -349,7 +354,6 @@ impl Mixed {
                 let scale = self.layout.scale(column);
                 if given[column] != Seen::Unknown {
                     x[column] = evidence.x[own.start + column];
-                    values[column] = scale.value_from_x(x[column]);
                     continue;
                 }
                 let u = uniforms.as_ref().map_or(0.5, |u| u[row * wide + digits.len() + column]);
