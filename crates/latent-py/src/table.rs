@@ -146,30 +146,22 @@ pub fn fill_rows<'py>(
         let (data, engine) = (model.data(rows)?, model.engine());
         let (count, width) = (data.len(Split::Test), engine.facts.shape.features());
         let key = Key::from_seed(seed).fold("impute");
-        let (mut x, mut with_gaps) = (Vec::new(), Vec::new());
-        for start in (0..count).step_by(PART) {
-            let positions: Vec<usize> = (start..count.min(start + PART)).collect();
-            let part = data.rows(Split::Test, &positions, 0)?.x;
-            let has_gap = |row: &[f32]| row.iter().any(|x| *x < 0.0);
-            let own = part.chunks_exact(width).zip(&positions).filter(|(row, _)| has_gap(row));
-            with_gaps.extend(own.map(|(_, position)| *position));
-            x.extend(part);
-        }
+        let mut values = data.values(Split::Test, &(0..count).collect::<Vec<_>>())?;
+        let has_gap =
+            |(row, values): (usize, &[f64])| values.iter().any(|value| value.is_nan()).then_some(row);
+        let with_gaps: Vec<usize> = values.chunks_exact(width).enumerate().filter_map(has_gap).collect();
         // Only rows with empty cells go through the model.
         for part in with_gaps.chunks(PART) {
-            let filled = engine.impute(&data.rows(Split::Test, part, 0)?, passes, key)?.x;
+            let known = data.values(Split::Test, part)?;
+            let filled = engine.filled(&data.rows(Split::Test, part, 0)?, &known, passes, key)?;
             for (row, filled) in part.iter().zip(filled.chunks_exact(width)) {
-                x[row * width..(row + 1) * width].copy_from_slice(filled);
+                values[row * width..(row + 1) * width].copy_from_slice(filled);
             }
         }
         let table = engine.table()?;
-        let columns = table.modelled().enumerate().filter_map(|(at, column)| {
-            let scale = column.scale.as_ref()?;
-            let word = |x: &f32| match *x >= 0.0 {
-                true => column.word(scale.value_from_x(*x)),
-                false => String::new(),
-            };
-            Some(WordColumn::of_each(&column.name, x.iter().skip(at).step_by(width).map(word)))
+        let columns = table.modelled().enumerate().map(|(at, column)| {
+            let word = |value: &f64| if value.is_nan() { String::new() } else { column.word(*value) };
+            WordColumn::of_each(&column.name, values.iter().skip(at).step_by(width).map(word))
         });
         Ok(columns.collect())
     })?;

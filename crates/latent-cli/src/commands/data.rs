@@ -55,7 +55,8 @@ impl Data {
         }
         let settings = layers.data()?;
         let data = latent::data::Data::open(&settings, Key::from_seed(1), &mut |line| out.told(line))?;
-        let summary = data.summary(&settings);
+        let mut summary = data.summary(&settings);
+        summary.suggestions = data.suggestions(&settings)?;
         out.result(summary.to_string(), &summary);
         Ok(ExitCode::SUCCESS)
     }

@@ -77,10 +77,11 @@ impl Impute {
         for (draw, path) in paths.iter().enumerate() {
             bar.show("filling", draw as f64 / paths.len() as f64);
             let key = self.files.key("impute").fold(draw as u64);
-            let mut x = Vec::with_capacity(with_gaps.len() * width);
+            let mut values = Vec::with_capacity(with_gaps.len() * width);
             for part in with_gaps.chunks(4096) {
                 let rows = chosen.data.rows(Split::Test, part, 0)?;
-                x.extend(model.impute(&rows, self.passes, key)?.x);
+                let known = chosen.data.values(Split::Test, part)?;
+                values.extend(model.filled(&rows, &known, self.passes, key)?);
             }
             let columns: Vec<_> = table.modelled().collect();
             let word = |row: usize, column: usize| {
@@ -88,8 +89,7 @@ impl Impute {
                 if place == usize::MAX || rows.x[row * width + column] >= 0.0 {
                     return None;
                 }
-                let scale = columns[column].scale.as_ref()?;
-                Some(columns[column].word(scale.value_from_x(x[place * width + column])))
+                Some(columns[column].word(values[place * width + column]))
             };
             filled = fill_gaps(Path::new(&self.data), path, table, &word)?;
         }

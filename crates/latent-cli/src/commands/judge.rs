@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use latent::data::table::{Breach, breaches};
 use latent::evaluate::tables::{Effort, Kinds, judge, page, read};
+use latent::words::shown;
 use serde_json::json;
 
 use crate::failure::{Done, Failure};
@@ -87,13 +89,26 @@ impl Judge {
         let report = judge(real, rest.first(), synthetic, self.target.as_deref(), effort, key)
             .map_err(|error| Failure::path(&self.synthetic, error.what, error.remedy))?;
         let mut text = report.text();
+        let breaches = match breaches(&self.real, &self.synthetic) {
+            Ok(breaches) => breaches,
+            Err(error) => {
+                out.note(format!("what holds in all real rows was not looked for: {error}"));
+                Vec::new()
+            }
+        };
+        for Breach { constraint, rows, broken } in &breaches {
+            let share = 100.0 * *broken as f64 / (*rows).max(1) as f64;
+            text.push_str(&shown(&format!(
+                "holds in all real rows: {constraint}; {share:.2} % of synthetic ones break it"
+            )));
+            text.push('\n');
+        }
         if let Some(target) = &target {
             page(&report, real, synthetic)?.save(&target.path)?;
             text.push_str(&format!("report: {}\n", path(&target.path)));
         }
         let file = target.as_ref().map(|target| json_path(&target.path));
-        let value =
-            json!({ "report": report, "findings": report.findings(), "out": file, "seed": self.seeded.seed });
+        let value = json!({ "report": report, "findings": report.findings(), "constraints": breaches, "out": file, "seed": self.seeded.seed });
         out.result(text.trim_end(), &value);
         Ok(ExitCode::SUCCESS)
     }

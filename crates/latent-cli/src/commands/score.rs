@@ -138,7 +138,16 @@ impl Score {
         if let Some(sheet) = &sheet {
             self.draw(sheet, &model, &chosen, &table, &p_values)?;
         }
-        let mean = table.first.iter().sum::<f64>() / table.first.len().max(1) as f64;
+        let whole: Vec<f64> = table.first.iter().copied().filter(|score| score.is_finite()).collect();
+        let mean = whole.iter().sum::<f64>() / whole.len().max(1) as f64;
+        let broken = table.first.len() - whole.len();
+        if broken > 0 {
+            let all = table.first.len();
+            out.told(format!(
+                "{broken} of {all} rows break a constraint of the model: their log P is minus infinity, and the mean is of \
+                 the others"
+            ));
+        }
         let (shown, sign) = if table.has_density { ("log_p_lower", 1.0) } else { ("distortion", -1.0) };
         let under = self.prior_in_words(&model)?;
         let reason = match &table.reason {
@@ -208,6 +217,17 @@ impl Score {
             } else {
                 scores.first.extend(model.distortion(&rows)?.into_iter().map(|d| -d));
             }
+            let bound = |table: &&latent::data::Table| scores.has_density && !table.constraints.is_empty();
+            if let Some(table) = model.facts.table.as_deref().filter(bound) {
+                // The model gives such rows no probability at all.
+                let values = chosen.data.values(chosen.split, part)?;
+                let first = scores.first.len() - part.len();
+                for (row, values) in values.chunks_exact(model.facts.shape.features().max(1)).enumerate() {
+                    if table.broken(values).next().is_some() {
+                        scores.first[first + row] = f64::NEG_INFINITY;
+                    }
+                }
+            }
         }
         Ok(scores)
     }
@@ -219,19 +239,25 @@ impl Score {
         let names = &model.facts.columns;
         let columns: Vec<_> = table.modelled().collect();
         let mut reasons = Vec::with_capacity(chosen.len());
+        let mut start = 0;
         chosen.each(|rows| {
+            let own: Vec<usize> = (start..start + rows.len()).collect();
+            start += rows.len();
+            let values = chosen.data.values(chosen.split, &own)?;
             let found = model.surprises(&without_gaps(&rows), self.files.key("surprises"))?;
             for row in 0..rows.len() {
                 let own = found.row(row);
                 let mut order: Vec<usize> = (0..own.len()).collect();
                 order.sort_by(|&a, &b| own[a].total_cmp(&own[b]));
+                let breaks = table.broken(&values[row * names.len()..(row + 1) * names.len()]);
+                let breaks: Vec<String> = breaks.map(|kept| format!("breaks {}", kept.text)).collect();
                 let said = order.iter().take(BLAMED).filter(|&&at| own[at] < 0.0).map(|&at| {
                     let x = rows.x[row * names.len() + at];
                     let word =
                         columns[at].scale.as_ref().map(|scale| columns[at].word(scale.value_from_x(x)));
                     format!("{}={} ({:.1})", names[at], word.unwrap_or_default(), own[at])
                 });
-                reasons.push(said.collect::<Vec<_>>().join("; "));
+                reasons.push(breaks.into_iter().chain(said).collect::<Vec<_>>().join("; "));
             }
             Ok(())
         })?;

@@ -9,6 +9,7 @@ mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
+mod constraints;
 mod examples;
 mod programs;
 mod safety;

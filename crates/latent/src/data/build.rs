@@ -120,13 +120,13 @@ impl Data {
         };
         let chosen = Chosen::of(&*found.main, found.fashion, &settings.classes)?;
         let splits = settings.key().unwrap_or(key);
-        let used = split::used(chosen.rows(&*found.main, found.fashion)?, settings.limit, splits);
+        let used = split::used(wanted(&chosen, &*found.main, found.fashion)?, settings.limit, splits);
         let roles = split::assign(&used, found.main.groups(), fractions, splits)?;
         drop(used);
         let mut parts = vec![Assigned { rows: found.main, roles, fashion: found.fashion }];
         for (role, part) in [(1, given_validation), (2, given_test)] {
             if let Some((rows, fashion)) = part {
-                let wanted = chosen.rows(&*rows, fashion)?;
+                let wanted = wanted(&chosen, &*rows, fashion)?;
                 let roles = wanted.into_iter().map(|wanted| if wanted { role } else { UNUSED }).collect();
                 parts.push(Assigned { rows, roles, fashion });
             }
@@ -418,6 +418,13 @@ impl Data {
         self.facts.variance = self.facts.mean.iter().map(|mean| mean * (1.0 - mean)).collect();
         Ok(())
     }
+}
+
+/// Whether each row is one of a class that is kept and breaks no constraint.
+fn wanted(chosen: &Chosen, rows: &dyn Dataset, fashion: bool) -> Result<Vec<bool>, DataError> {
+    let mut wanted = chosen.rows(rows, fashion)?;
+    wanted.iter_mut().zip(rows.broken()).for_each(|(wanted, broken)| *wanted &= !broken);
+    Ok(wanted)
 }
 
 /// Finds other data for a model. Images of another size or of other channels are brought to the model's, and it is said; the

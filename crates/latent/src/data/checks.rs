@@ -26,6 +26,13 @@ pub(crate) fn check_roles(settings: &DataSettings, rows: &dyn Dataset) -> Result
         let remedy = "name the table of attributes in data.attributes, or read file names by data.pattern";
         return Err(DataError::setting("label", what, remedy));
     }
+    if !settings.constraints.is_empty() && rows.table().is_none() {
+        return Err(DataError::setting(
+            "constraints",
+            format!("{} is {}, no table of mixed columns", rows.path().display(), rows.format()),
+            "leave data.constraints out, or give a csv, Parquet or Arrow file",
+        ));
+    }
     Ok(())
 }
 

@@ -81,6 +81,11 @@ pub(crate) trait Dataset: Send + Sync {
         None
     }
 
+    /// Whether each row breaks a constraint of the table; nothing where none does.
+    fn broken(&self) -> &[bool] {
+        &[]
+    }
+
     /// Whether values are missing: those are NaN in what is read.
     fn has_gaps(&self) -> bool {
         false

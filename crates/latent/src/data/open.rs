@@ -229,7 +229,11 @@ fn table(
     let mixed = |log: &mut dyn FnMut(String)| table::read(path, text_of(path)?, roles, settings, log);
     let is_mixed = match wanted {
         Some(facts) => facts.table.is_some(),
-        None => settings.table == TableAs::Mixed || !settings.columns.is_empty(),
+        None => {
+            settings.table == TableAs::Mixed
+                || !settings.columns.is_empty()
+                || !settings.constraints.is_empty()
+        }
     };
     if is_mixed {
         return Ok(Found::only(mixed(log)?));

@@ -175,6 +175,21 @@ impl Data {
         Ok(rows)
     }
 
+    /// The values of x of the rows at these positions of a split, in the user's units, NaN where cells are empty.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn values(&self, split: Split, positions: &[usize]) -> Result<Vec<f64>, DataError> {
+        let features = self.features();
+        let (mut whole, mut all) = (Vec::new(), vec![0.0; positions.len() * features]);
+        let ids = self.ids(split);
+        for (&position, values) in positions.iter().zip(all.chunks_exact_mut(features.max(1))) {
+            let &id = ids.get(position).ok_or(DataError::Position { split, position, rows: ids.len() })?;
+            self.read(id, &mut whole, values)?;
+        }
+        Ok(all)
+    }
+
     /// The name of the column of identifiers of a mixed table, and those of a split's rows.
     pub fn identifiers(&self, split: Split) -> Option<(String, Vec<String>)> {
         let ids = self.ids(split);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DataError;
 use super::condition::is_label;
+use super::table::Constraint;
 use crate::Key;
 
 /// Where x comes from and what is done to it before the model sees it.
@@ -60,6 +61,11 @@ pub struct DataSettings {
     /// What single columns of a mixed table are, where it is not found out rightly: `[data.columns.age] kind = "number"`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, ColumnSettings>,
+    /// What holds in every row of a mixed table, and in every row that is made: `"start <= end"` (numbers or dates; `<` too),
+    /// `"total = net + tax"`, `"city -> country"` (one country for each city), `"age in 0..120"`. A name that holds an operator
+    /// stands in double quotes or backticks. `latent data inspect` suggests some.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<String>,
     /// How images are brought to one shape.
     pub image: ImageSettings,
     /// Random mirroring of training images.
@@ -95,6 +101,7 @@ impl Default for DataSettings {
             header: Header::Auto,
             table: TableAs::Auto,
             columns: BTreeMap::new(),
+            constraints: Vec::new(),
             image: ImageSettings::default(),
             flip: Flip::None,
             layout: Layout::Auto,
@@ -384,6 +391,17 @@ impl DataSettings {
                 "set data.normalise = \"unit\" or data.binarize = \"none\"",
             ));
         }
+        for text in &self.constraints {
+            Constraint::parse(text)
+                .map_err(|(what, remedy)| DataError::setting("constraints", what, remedy))?;
+        }
+        if !self.constraints.is_empty() && self.table == TableAs::Numbers {
+            return Err(DataError::setting(
+                "constraints",
+                "they are kept in tables of mixed columns, and data.table = \"numbers\" asks for another",
+                "leave data.table out",
+            ));
+        }
         if let Some(size) = self.image.size {
             check_sides("image.size", size.sides())?;
         }
@@ -469,6 +487,9 @@ impl DataSettings {
         if !self.columns.is_empty() {
             text.push_str(&format!(" columns {:?}", self.columns));
         }
+        if !self.constraints.is_empty() {
+            text.push_str(&format!(" constraints {:?}", self.constraints));
+        }
         let draws = is_split || matches!(binarize, Binarize::Static | Binarize::Dynamic);
         if let Some(seed) = self.seed.filter(|_| draws) {
             text.push_str(&format!(" seed {seed}"));
@@ -533,6 +554,8 @@ mod tests {
             ("source = 'x'\nbinarize = 'static'\nnormalise = 'standardise'", "data.binarize"),
             ("source = 'x'\nimage.size = 0", "data.image.size"),
             ("source = 'x'\nlimit = 0", "data.limit"),
+            ("source = 'x'\nconstraints = ['a <= b', 'a ? b']", "data.constraints"),
+            ("source = 'x'\nconstraints = ['a <= b']\ntable = 'numbers'", "data.constraints"),
         ] {
             let settings: DataSettings = toml::from_str(text).unwrap();
             let message = settings.check().unwrap_err().to_string();

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::constant::{Constant, some_of};
 use super::settings::Binarize;
-use super::{Attribute, Data, DataSettings, SampleShape, Split, Table, ValueKind};
+use super::table::constraint::{Look, suggestions};
+use super::table::{Constraint, Suggestion};
+use super::{Attribute, Data, DataError, DataSettings, SampleShape, Split, Table, ValueKind};
 use crate::words::shown;
 
 /// A data set in a page.
@@ -35,6 +37,9 @@ pub struct Summary {
     pub kind: ValueKind,
     /// Why they are taken for that, and how they become x, in words.
     pub reading: String,
+    /// What holds in all rows and could be a constraint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suggestions: Vec<Suggestion>,
     /// What deserves a second look.
     pub warnings: Vec<String>,
     /// Well-known data sets that rows for training belong to.
@@ -79,6 +84,15 @@ impl std::fmt::Display for Summary {
         if !self.condition.is_empty() {
             let told: Vec<String> = self.condition.iter().map(ToString::to_string).collect();
             line(format!("given    {}", told.join("; ")))?;
+        }
+        for (index, one) in self.suggestions.iter().enumerate() {
+            let head = if index == 0 { "holds" } else { "" };
+            line(format!("{head:8} {}  {}", one.constraint, one.evidence))?;
+        }
+        if !self.suggestions.is_empty() {
+            let all: Vec<String> =
+                self.suggestions.iter().map(|one| format!("{:?}", one.constraint)).collect();
+            line(format!("         to keep them: --set 'data.constraints=[{}]'", all.join(", ")))?;
         }
         for warning in &self.warnings {
             line(format!("warning  {warning}"))?;
@@ -208,10 +222,36 @@ impl Data {
             mean: means.iter().sum::<f64>() / means.len() as f64,
             kind: facts.kind,
             reading: self.reading(settings),
+            suggestions: Vec::new(),
             warnings: self.warnings(),
             overlaps: facts.overlaps.clone(),
             hash: facts.hash.clone(),
         }
+    }
+
+    /// What holds in all rows of a table with names, and is no constraint yet; `settings` are those that it was opened with.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn suggestions(&self, settings: &DataSettings) -> Result<Vec<Suggestion>, DataError> {
+        let rows = &self.sources[0].rows;
+        let looks = match &self.facts.table {
+            Some(table) => Look::of_table(table),
+            None if self.facts.shape.is_image() => return Ok(Vec::new()),
+            None => Look::of_numbers(rows.columns()),
+        };
+        if looks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let broken = rows.broken();
+        let kept: Vec<u64> =
+            (0..rows.rows()).filter(|row| !broken.get(*row as usize).is_some_and(|is| *is)).collect();
+        let mut read = |at: u64, values: &mut [f64]| rows.read(kept[at as usize], values);
+        let mut found = suggestions(&looks, kept.len() as u64, &mut read)?;
+        let parsed = |text: &String| Constraint::parse(text).unwrap_or_default();
+        let declared: Vec<Constraint> = settings.constraints.iter().flat_map(parsed).collect();
+        found.retain(|one| !parsed(&one.constraint).iter().all(|one| declared.contains(one)));
+        Ok(found)
     }
 
     /// That held-out rows are equal to training rows, and what to do about it; none where none are. Said by whoever splits the

@@ -16,12 +16,12 @@ use super::sampler::{FittedSampler, How};
 use super::{Samples, Told, given};
 use crate::array::Array;
 use crate::batch::{Latent, Noise};
-use crate::data::table::{GAP, UNKNOWN};
+use crate::data::table::{GAP, Kept, Rule, Scale, UNKNOWN};
 use crate::data::{Rows, Table};
 use crate::device::{host, host_f64};
 use crate::generate::Result;
 use crate::key::Key;
-use crate::model::likelihood::mixed::{Completed, Evidence};
+use crate::model::likelihood::mixed::{Allowed, Completed, Evidence};
 use crate::model::{Model, log_weights};
 
 /// Rows that meet conditions.
@@ -98,6 +98,10 @@ impl Model {
         for condition in conditions {
             evidence.allowed[condition.column] = Some(condition.allowed.clone());
         }
+        // What is asked of a value that others decide is asked of those.
+        while let Some(more) = self.table()?.deciding(&evidence.allowed) {
+            more.into_iter().for_each(|at| evidence.allowed[at] = Some(Allowed::anything()));
+        }
         evidence.only_given = true;
         evidence.weigh = true;
         let (mut codes, mut x, mut weights): (Vec<f32>, Vec<f32>, Vec<f64>) = Default::default();
@@ -122,7 +126,7 @@ impl Model {
             }
             batch = weights.len().min(MOST_CANDIDATES - weights.len());
         }
-        if share < 1e-9 {
+        if share.is_nan() || share < 1e-9 {
             let asked: Vec<&str> = conditions.iter().map(|condition| condition.text.as_str()).collect();
             return Err(refused(
                 format!("the model knows no rows with {}", asked.join(", ")),
@@ -242,6 +246,28 @@ impl Model {
         Ok(Samples::new(found.x, &self.facts))
     }
 
+    /// The values of rows with their empty cells drawn as by [`Model::impute`]; `known` are their values, NaN where empty, which
+    /// stay as they are. Constraints of the table are kept where the cells that are known can keep them.
+    ///
+    /// # Errors
+    /// As [`Model::impute`].
+    pub fn filled(&self, rows: &Rows, known: &[f64], passes: usize, key: Key) -> Result<Vec<f64>> {
+        let table = self.table()?;
+        let x = self.impute(rows, passes, key)?.x;
+        let scales: Vec<Option<&Scale>> = table.modelled().map(|column| column.scale.as_ref()).collect();
+        let width = scales.len().max(1);
+        let mut values = known.to_vec();
+        for (index, (value, x)) in values.iter_mut().zip(&x).enumerate() {
+            if let (true, Some(scale)) = (value.is_nan() && *x >= 0.0, scales[index % width]) {
+                *value = scale.value_from_x(*x);
+            }
+        }
+        for (row, known) in values.chunks_exact_mut(width).zip(known.chunks_exact(width)) {
+            table.settle(row, &|at| !known[at].is_nan());
+        }
+        Ok(values)
+    }
+
     /// One code for each row, drawn from a few of q(z|x) by p(x|z) p(z) / q(z|x).
     fn likely_codes(&self, rows: &Rows, key: Key) -> Result<Array> {
         let dims = self.dims();
@@ -282,6 +308,25 @@ impl Model {
             Ok(())
         })?;
         Ok(Array::matrix(all, columns))
+    }
+}
+
+impl Table {
+    /// The columns that decide values of which something is asked and of which nothing is asked yet; none where there are none.
+    fn deciding(&self, asked: &[Option<Allowed>]) -> Option<Vec<usize>> {
+        let columns: Vec<_> = self.modelled().collect();
+        let is_even = |at: usize| columns[at].scale.as_ref().is_some_and(|scale| scale.low == scale.high);
+        let deciding = |kept: &Kept| match &kept.rule {
+            Rule::Sum { made, .. } if asked[*made].is_some() => {
+                kept.rule.made().into_iter().flat_map(|(_, others)| others).map(|(at, _)| at).collect()
+            }
+            // A level of one value says it all.
+            Rule::Map { from, to, .. } if asked[*to].is_some() && !is_even(*to) => vec![*from],
+            _ => Vec::new(),
+        };
+        let mut found: Vec<usize> = self.constraints.iter().flat_map(deciding).collect();
+        found.retain(|at| asked[*at].is_none());
+        (!found.is_empty()).then_some(found)
     }
 }
 

@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod constraints;
 mod disentanglement;
 mod edit;
 mod intervals;

@@ -18,10 +18,12 @@
 //! read       from words to columns; rows as a data set
 //! write      rows of x back into a file
 //! fill       a file as it was, its empty cells filled in
+//! constraint what holds in every row
 //! ```
 
 pub(crate) mod arrow;
 mod cells;
+pub(crate) mod constraint;
 mod date;
 mod fill;
 mod identifier;
@@ -36,6 +38,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 pub use cells::WordColumn;
+pub use constraint::{Breach, Constraint, Kept, Rule, Suggestion, breaches};
 pub use date::DateFormat;
 pub use fill::fill_gaps;
 pub use identifier::Pattern;
@@ -62,6 +65,9 @@ pub struct Table {
     pub separator: char,
     /// Whether the first line names the columns.
     pub header: bool,
+    /// What holds in every row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Kept>,
 }
 
 /// One column of a file.
@@ -155,7 +161,7 @@ impl Table {
         }
     }
 
-    /// Rows of x as values, NaN where cells are empty.
+    /// Rows of x as values, NaN where cells are empty, constraints kept.
     pub fn value_from_x(&self, x: &[f32], values: &mut [f64]) {
         let columns: Vec<&Column> = self.modelled().collect();
         let width = columns.len().max(1);
@@ -165,6 +171,9 @@ impl Table {
                 Some(scale) if *x >= 0.0 => scale.value_from_x(*x),
                 _ => f64::NAN,
             };
+        }
+        if !self.constraints.is_empty() {
+            values.chunks_exact_mut(width).for_each(|row| self.settle(row, &|_| false));
         }
     }
 
@@ -176,9 +185,11 @@ impl Table {
             };
             scale.check().map_err(|what| format!("the column {:?}: {what}", column.name))?;
         }
-        if self.modelled().next().is_none() {
+        let width = self.modelled().count();
+        if width == 0 {
             return Err("no column is modelled".into());
         }
+        self.constraints.iter().try_for_each(|kept| kept.rule.check(width))?;
         Ok(())
     }
 

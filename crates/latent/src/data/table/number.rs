@@ -66,6 +66,19 @@ impl NumberFormat {
         format
     }
 
+    /// Gives room for more decimals, those of numbers that are added up to one of these; none where those have exponents.
+    pub(super) fn widen(&mut self, decimals: Option<usize>) {
+        let (Some(own), Some(wanted)) = (self.decimals, decimals) else {
+            self.decimals = None;
+            return;
+        };
+        if wanted > own {
+            let more = 10i64.checked_pow((wanted - own) as u32).unwrap_or(0);
+            (self.step, self.first) = (self.step.saturating_mul(more), self.first.saturating_mul(more));
+            (self.decimals, self.fixed) = (Some(wanted), false);
+        }
+    }
+
     /// The value of a word.
     pub fn value(&self, word: &str) -> Option<f64> {
         parse(word, self.comma)

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::arrow::{self, Typed, TypedColumns};
 use super::cells::{self, WordColumn, Written};
+use super::constraint::{Origin, Rule, resolve};
 use super::kind::{Found, Refused, is_gap};
 use super::{Column, Kind, Scale, Table, nothing_left};
 use crate::data::classes::nearest;
@@ -34,6 +35,8 @@ pub(crate) struct MixedRows {
     numbers: Vec<(String, Vec<f64>)>,
     /// The name of the first column of identifiers, and that of each row.
     identifiers: Option<(String, Vec<String>)>,
+    /// Whether each row breaks a constraint; nothing where none does.
+    broken: Vec<bool>,
 }
 
 /// Reads a whole table; `wanted` in the roles are the facts of a model whose columns it must have.
@@ -181,7 +184,7 @@ fn meant(
         .chain(roles.numbers.iter().map(String::as_str))
         .collect();
     let format = form.name;
-    let table = match model {
+    let mut table = match model {
         Some(table) => {
             let more: Vec<&str> = header
                 .iter()
@@ -201,6 +204,14 @@ fn meant(
     };
     let values = columns.values(&table, model.is_some(), log)?;
     let identifiers = columns.identifiers(&table);
+    let broken = match model {
+        Some(_) => broken_of(path, &table, &values, lines, log),
+        None if settings.constraints.is_empty() => Vec::new(),
+        None => {
+            let origin = Origin { header: &header, lines };
+            resolve(&settings.constraints, &mut table, &values, &origin, log)?
+        }
+    };
     Ok(MixedRows {
         path: path.into(),
         format,
@@ -212,7 +223,36 @@ fn meant(
         groups,
         numbers,
         identifiers,
+        broken,
     })
+}
+
+/// Whether each row breaks a constraint of the model's, which is said; nothing where none does.
+fn broken_of(
+    path: &Path,
+    table: &Table,
+    values: &[f64],
+    lines: &[u32],
+    log: &mut dyn FnMut(String),
+) -> Vec<bool> {
+    let width = table.modelled().count().max(1);
+    let mut broken = vec![false; values.len() / width];
+    for kept in &table.constraints {
+        let rows = values.chunks_exact(width).enumerate().filter(|(_, row)| kept.rule.is_broken(row));
+        let rows: Vec<usize> = rows.map(|(row, _)| row).collect();
+        if let Some(first) = rows.first() {
+            let line = lines.get(*first).map_or(format!("row {first}"), |line| format!("line {line}"));
+            log(format!(
+                "{}: {:?} does not hold in {} of {} rows, the first in {line}",
+                path.display(),
+                kept.text,
+                rows.len(),
+                broken.len()
+            ));
+        }
+        rows.into_iter().for_each(|row| broken[row] = true);
+    }
+    if broken.contains(&true) { broken } else { Vec::new() }
 }
 
 /// What was read, before it means anything.
@@ -324,7 +364,7 @@ impl Columns<'_> {
         log: &mut dyn FnMut(String),
     ) -> Result<Table, DataError> {
         let Form { separator, header, types, .. } = form;
-        let mut table = Table { columns: Vec::new(), separator, header };
+        let mut table = Table { columns: Vec::new(), separator, header, constraints: Vec::new() };
         for (at, name) in self.header.iter().enumerate() {
             if aside.contains(&name.as_str()) {
                 continue;
@@ -476,6 +516,24 @@ impl Table {
                 _ => Scale::of_values(values, column.grid().map_or(0.0, |(step, _)| step)),
             });
         }
+        self.check_maps()
+    }
+
+    /// What decides another column has a level for each value.
+    fn check_maps(&self) -> Result<(), DataError> {
+        let columns: Vec<&Column> = self.modelled().collect();
+        for kept in &self.constraints {
+            let Rule::Map { from, .. } = kept.rule else { continue };
+            let column = columns[from];
+            if column.scale.as_ref().is_some_and(|scale| scale.low != scale.high) {
+                let what = format!("{:?}: {} has too many values for each to decide", kept.text, column.name);
+                let remedy = format!(
+                    "make words of them (--set 'data.columns.{0}.kind=category'), or leave the constraint out",
+                    column.name
+                );
+                return Err(DataError::setting("constraints", what, remedy));
+            }
+        }
         Ok(())
     }
 }
@@ -519,6 +577,10 @@ impl Dataset for MixedRows {
 
     fn table(&self) -> Option<&Arc<Table>> {
         Some(&self.table)
+    }
+
+    fn broken(&self) -> &[bool] {
+        &self.broken
     }
 
     fn identifiers(&self) -> Option<(&str, &[String])> {

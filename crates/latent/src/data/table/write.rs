@@ -21,6 +21,8 @@ impl Table {
     pub fn words(&self, x: &[f32], key: Key) -> Words {
         let width = self.modelled().count().max(1);
         let rows = x.len() / width;
+        let mut values = vec![0.0; x.len()];
+        self.value_from_x(x, &mut values);
         let mut place = 0;
         let mut columns = Vec::new();
         for column in &self.columns {
@@ -32,13 +34,9 @@ impl Table {
                 Kind::Identifier(pattern) => columns.push(pattern.made(rows, key.fold(column.name.as_str()))),
                 _ => {
                     let spelled = self.spellings(column, rows, key);
+                    let own = values.iter().skip(place).step_by(width).zip(spelled);
                     let words =
-                        x.iter().skip(place).step_by(width).zip(spelled).map(|(x, gap)| {
-                            match &column.scale {
-                                Some(scale) if *x >= 0.0 => column.word(scale.value_from_x(*x)),
-                                _ => gap,
-                            }
-                        });
+                        own.map(|(value, gap)| if value.is_nan() { gap } else { column.word(*value) });
                     columns.push(words.collect());
                     place += 1;
                 }

@@ -10,12 +10,16 @@
 //! more choice of its column. Cells of a column of real numbers are stretches of the line, within which the density is
 //! even: log P is a density in the units of the file, times probabilities for all else.
 //!
+//! Constraints of the table (rules) take away what no row may be, digit by digit; shares of the rest are divided by their
+//! sum, so that all probability lies on rows that obey. What is trained is the product without them, a lower bound.
+//!
 //! References: Uria, Murray & Larochelle, *A Deep and Tractable Density Estimator* (arXiv 1310.1757); Hoogeboom et al.,
 //! *Autoregressive Diffusion Models* (arXiv 2110.02037); Gulrajani et al., *PixelVAE* (arXiv 1611.05013) for a decoder that
 //! sees x.
 
 mod chain;
 mod digits;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chain::{Allowed, Completed, Evidence};
 use digits::{Digit, Layout};
+use rules::Rules;
 
 use super::{BaseMeasure, Likelihood};
 use crate::batch::{Batch, Noise};
@@ -86,12 +91,14 @@ impl Settings<dyn Likelihood> for MixedSettings {
         let trunk = Trunk::new(self.width, self.depth, init);
         let last = DenseConfig::new(self.width, layout.outputs()).with_bias(Some(layout.bias()));
         let last = last.init(init, "last");
-        Ok(Box::new(Mixed { layout, embedding, trunk, last, in_order: self.in_order }))
+        let rules = Rules::new(table);
+        Ok(Box::new(Mixed { layout, rules, embedding, trunk, last, in_order: self.in_order }))
     }
 }
 
 struct Mixed {
     layout: Layout,
+    rules: Rules,
     embedding: Embedding,
     trunk: Trunk,
     last: Dense,
