@@ -1,12 +1,12 @@
 """Rulers of pictures: features that no method here is trained on, and what two sets of pictures are apart on them.
 
-    python bench/sharp/judge.py MADE.npy … --reference REFERENCE.npy [--train TRAIN.npy] [--face FOLDER] [--classifier FILE]
+    python bench/sharp/judge.py MADE.npy … --reference REFERENCE.npy [--train TRAIN.npy] [--face FOLDER]
 
 Arrays are u8, [n, height, width, channels] or channels second. As many pictures of each are used as the smallest has. The floor, real pictures that
 nobody learned from, is held against the same reference: no method can be expected to do better.
 
 Rulers: EfficientNet-Lite0 (the weights that Latent embeds); a descriptor of faces (face-api's, where FOLDER has its weights); random
-filters (an untrained network, which nobody can have optimised for); a classifier of the data's own classes (run.py trains it).
+filters (an untrained network, which nobody can have optimised for).
 Distances: Fréchet's, and of kernels (x·y/d + 1)³, unbiased; precision, recall, density, coverage with k = 5 neighbours. Power is of
 frequencies of ¼ to ½ cycle a pixel under Hann's window, over the reference's. C_T is the test of Meehan et al. (arXiv 2004.05675) in
 one cell: are samples nearer to training rows than the reference's rows are (strongly negative: copies)?
@@ -144,18 +144,6 @@ class RandomFilters:
         return torch.cat(found, 1)
 
 
-class Classifier:
-    """A small network that knows the data's classes: the layer before its last."""
-
-    name = "its classes"
-
-    def __init__(self, file):
-        self.network = torch.load(file, weights_only=False)
-
-    def __call__(self, x):
-        return self.network[:-1](x)
-
-
 def pictures(path):
     """u8 with channels last or second, or grey without, as [n, c, h, w] in [0, 1]."""
     x = np.load(path)
@@ -227,12 +215,10 @@ def closeness(made, reference, train):
     return float((u - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
 
 
-def rulers(channels, face=None, classifier=None):
+def rulers(channels, face=None):
     found = [EfficientNet(), RandomFilters(channels)]
     if face:
         found.append(Face(face))
-    if classifier:
-        found.append(Classifier(classifier))
     return found
 
 
@@ -258,11 +244,10 @@ def main():
     parser.add_argument("--reference", required=True)
     parser.add_argument("--train")
     parser.add_argument("--face")
-    parser.add_argument("--classifier")
     parser.add_argument("--count", type=int, default=2000)
     given = parser.parse_args()
     reference = pictures(given.reference)[: given.count]
-    all_rulers = rulers(reference.shape[1], given.face, given.classifier)
+    all_rulers = rulers(reference.shape[1], given.face)
     train = pictures(given.train) if given.train else None
     for path in given.made:
         print(path, json.dumps(judged(pictures(path)[: given.count], reference, all_rulers, train, given.count)), flush=True)

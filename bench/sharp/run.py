@@ -41,6 +41,7 @@ COUNT = 2000
 COUNTS = {"EfficientNet-Lite0": 1000, "random filters": COUNT, "faces": COUNT}
 # What `latent train --data IMAGES` resolved to before codes with a place.
 VECTOR = """purpose = "samples"
+data.flip = "none"
 likelihood = { kind = "laplace", mean = "line" }
 posterior = { kind = "diagonal-normal", latent = 128 }
 network = { kind = "conv", channels = [16, 32, 64, 128] }
@@ -77,7 +78,7 @@ def prepared(path, work):
 
 
 def ours(method, train, minutes, seed, run, out):
-    words = ["train", "--data", train, "--out", run, "--minutes", minutes, "--seed", seed, "--no-report"]
+    words = ["train", "--data", train, "--out", run, "--minutes", minutes, "--seed", seed, "--no-report", "--resume"]
     if method == "latent-vector":
         (config := run.with_suffix(".toml")).write_text(VECTOR)
         words += ["--config", config]

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import judge
+
 
 def augmented(x):
     """Colour, translation by an eighth, cutout of a half: each picture its own, differentiable."""
@@ -91,6 +93,7 @@ def of_pythae(kind, x, deadline, rate, count, out):
         per_device_eval_batch_size=100, steps_saving=None, no_cuda=True, optimizer_params=None,
     )
     from pythae.data.datasets import BaseDataset
+    x = torch.cat([x, x.flip(3)]) if MIRRORED else x
     data = BaseDataset(x, torch.ones(len(x)))
     trainer = BaseTrainer(model, train_dataset=data, training_config=settings, callbacks=[Clock()])
     try:
@@ -116,8 +119,7 @@ given = parser.parse_args()
 MIRRORED = given.mirrored
 torch.manual_seed(given.seed)
 torch.set_num_threads(2)
-images = np.load(given.train)
-images = torch.from_numpy(images if images.ndim == 4 else images[..., None]).permute(0, 3, 1, 2).float() / 127.5 - 1
+images = 2 * judge.pictures(given.train) - 1
 # What is left after sampling and, for pythae, fitting the mixture.
 deadline = time.time() + 60 * given.minutes * 0.95
 if given.method == "gan":

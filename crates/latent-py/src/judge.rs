@@ -13,7 +13,7 @@ use latent::evaluate::{Estimate, Evaluation};
 use latent::generate::Samples;
 use latent::generate::sampler::two_sample;
 use numpy::PyReadonlyArray1;
-use pyo3::exceptions::{PyFileNotFoundError, PyValueError};
+use pyo3::exceptions::{PyFileNotFoundError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 
 use crate::arrays::Rows;
@@ -139,11 +139,18 @@ pub fn judge_files(
     work: Work,
     seed: u64,
 ) -> PyResult<Verdict> {
-    detached(py, || {
+    let mut notes = Vec::new();
+    let found = detached(py, || {
         let mut paths: Vec<&Path> = vec![&real, &synthetic];
         paths.extend(test.as_deref());
-        verdict(&read(&paths, &Kinds { numbers, categories }, &mut |_| {})?, target, work, seed)
-    })
+        let tables = read(&paths, &Kinds { numbers, categories }, &mut |line| notes.push(line))?;
+        verdict(&tables, target, work, seed)
+    })?;
+    for note in notes {
+        let text = std::ffi::CString::new(note).unwrap_or_default();
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 1)?;
+    }
+    Ok(found)
 }
 
 fn columns(table: JudgedTable<'_>) -> PyResult<Columns> {

@@ -373,7 +373,7 @@ impl Data {
                 columns.filter(|(_, (least, greatest))| least == greatest).map(|(n, _)| n).collect();
         }
         let mut preparation =
-            Preparation::new(facts.normalisation.clone(), facts.table.clone(), facts.shape, settings, key);
+            Preparation::new(facts.normalisation.clone(), facts.table.clone(), settings, key);
         if settings.flip == Flip::Auto {
             preparation.flip = Flip::None;
         }
@@ -386,7 +386,7 @@ impl Data {
             data.measure_bits()?;
         }
         if settings.flip == Flip::Auto
-            && let Some(share) = data.mirrored_share()?
+            && let Some(share) = data.mirrored_share(settings.key().unwrap_or(key))?
             && is_symmetric(share, data.len(Split::Train))
         {
             log(format!(

@@ -245,7 +245,7 @@ impl std::fmt::Display for Split {
     }
 }
 
-/// Some rows on the host, normalised and, where asked for, flipped and binarised.
+/// Some rows on the host, normalised and, where asked for, binarised.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
     /// `[rows, features]`, row-major.
@@ -277,5 +277,16 @@ impl Rows {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    /// Exchanges left and right of the images `width` wide of the rows of which `which` says so, by their ids.
+    pub(crate) fn mirror(&mut self, width: usize, which: impl Fn(u64) -> bool) {
+        let features = self.x.len() / self.ids.len().max(1);
+        for (row, _) in self.ids.iter().enumerate().filter(|(_, id)| which(**id)) {
+            for numbers in [&mut self.x, &mut self.mask] {
+                let own = numbers.get_mut(row * features..(row + 1) * features).unwrap_or_default();
+                own.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            }
+        }
     }
 }

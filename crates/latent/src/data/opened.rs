@@ -7,7 +7,7 @@ use super::dataset::{Dataset, Labels};
 use super::rows::Preparation;
 use super::scan::Audit;
 use super::settings::Flip;
-use super::{DataError, Facts, Rows, Split, UNKNOWN_CLASS, known};
+use super::{DataError, Facts, Rows, SampleShape, Split, UNKNOWN_CLASS, known};
 
 /// A data set cut into train, validation and test.
 pub struct Data {
@@ -56,9 +56,9 @@ impl Data {
         self.ids(split).len()
     }
 
-    /// In how many ways training rows are shown: twice as many where images are mirrored, in epochs 0 and 1.
-    pub fn views(&self) -> u64 {
-        if self.preparation.flip == Flip::Horizontal { 2 } else { 1 }
+    /// Whether training images are shown in a mirror, too.
+    pub fn is_mirrored(&self) -> bool {
+        self.preparation.flip == Flip::Horizontal
     }
 
     /// Whether a split has no row.
@@ -99,7 +99,7 @@ impl Data {
         source.told.iter().filter_map(|values| values.get((id - source.first) as usize).copied()).collect()
     }
 
-    /// Rows to train on: as [`rows`](Self::rows), with each attribute of the condition hidden by chance, as
+    /// Rows to train on: as [`rows`](Self::rows), mirrored by chance where `data.flip` says so, with each attribute of the condition hidden by chance, as
     /// `data.condition_dropout` has it, and with the classes that are known where not all are. What is hidden is a function of the
     /// row and the epoch.
     pub(super) fn rows_to_learn(
@@ -109,6 +109,12 @@ impl Data {
         epoch: u64,
     ) -> Result<Rows, DataError> {
         let mut rows = self.rows(split, positions, epoch)?;
+        if split == Split::Train
+            && self.is_mirrored()
+            && let SampleShape::Image { width, .. } = self.facts.shape
+        {
+            rows.mirror(width, |id| self.preparation.is_mirrored(id, epoch));
+        }
         if split == Split::Train && rows.labels.is_empty() && !self.facts.classes.is_empty() {
             rows.labels = rows.ids.iter().map(|&id| self.label(id).unwrap_or(UNKNOWN_CLASS)).collect();
         }
@@ -135,8 +141,8 @@ impl Data {
         Ok(rows)
     }
 
-    /// The rows at these positions of a split, prepared for the model: normalised, binarised, and, in training,
-    /// flipped. `epoch` selects flips and dynamic bits of training rows and changes nothing elsewhere.
+    /// The rows at these positions of a split, prepared for the model: normalised and binarised.
+    /// `epoch` selects dynamic bits of training rows and changes nothing elsewhere.
     ///
     /// # Errors
     /// [`DataError::Position`] beyond the split's end; [`DataError::Changed`] if a file is not what it was when the

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::content::content;
 use super::settings::{Binarize, DataSettings, Flip};
-use super::{Normalisation, SampleShape, Split, Table};
+use super::{Normalisation, Split, Table};
 use crate::Key;
 
 /// How rows are prepared.
@@ -17,7 +17,6 @@ pub(crate) struct Preparation {
     pub normalisation: Normalisation,
     /// The levels of a mixed table, in the normalisation's place.
     pub table: Option<Arc<Table>>,
-    pub shape: SampleShape,
     pub binarize: Binarize,
     pub threshold: f32,
     pub flip: Flip,
@@ -32,14 +31,13 @@ impl Preparation {
     pub(crate) fn new(
         normalisation: Normalisation,
         table: Option<Arc<Table>>,
-        shape: SampleShape,
         settings: &DataSettings,
         key: Key,
     ) -> Self {
         let DataSettings { binarize, threshold, flip, .. } = *settings;
         let once = settings.seed.zip(settings.key());
         let condition_dropout = settings.condition_dropout.unwrap_or(0.0) as f32;
-        Self { normalisation, table, shape, binarize, threshold, flip, condition_dropout, key, once }
+        Self { normalisation, table, binarize, threshold, flip, condition_dropout, key, once }
     }
 
     /// The number of what a row holds, where the data has a seed of its own.
@@ -86,17 +84,13 @@ impl Preparation {
                 *x = 0.0;
             }
         }
-        if self.flip == Flip::Horizontal
-            && split == Split::Train
-            && let SampleShape::Image { width, .. } = self.shape
-        {
-            let mut coin = [0.0];
-            self.key.fold("flip").fold(epoch / 2).fold(id).uniforms(&mut coin);
-            if (coin[0] < 0.5) != (epoch % 2 == 1) {
-                x.chunks_exact_mut(width).for_each(<[f32]>::reverse);
-                mask.chunks_exact_mut(width).for_each(<[f32]>::reverse);
-            }
-        }
+    }
+
+    /// Whether the training row with that id is shown in a mirror in an epoch.
+    pub(crate) fn is_mirrored(&self, id: u64, epoch: u64) -> bool {
+        let mut coin = [0.0];
+        self.key.fold("flip").fold(epoch).fold(id).uniforms(&mut coin);
+        self.flip == Flip::Horizontal && coin[0] < 0.5
     }
 }
 

@@ -284,7 +284,7 @@ pub enum Channels {
     Colour,
 }
 
-/// Mirroring of training images: by a coin for each row and two epochs, so that both see it one way and the other.
+/// Mirroring of training images, by a coin for each row and epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flip {
@@ -293,8 +293,8 @@ pub enum Flip {
     None,
     /// Left and right are exchanged.
     Horizontal,
-    /// As `horizontal` where training images look like themselves in a mirror, which is tested; else as `none`. What images get
-    /// that a run for samples learns from.
+    /// `horizontal` where training images look the same in a mirror, which is tested, and have no classes and no condition; else
+    /// `none`, and `run.toml` says which. What images have that a run for samples learns from.
     Auto,
 }
 
@@ -453,10 +453,9 @@ impl DataSettings {
     /// The settings that change x, in a fixed order, as part of the data's hash. Paths are no part of it:
     /// what they hold is hashed, and where it lies changes nothing. `is_split` is whether rows were drawn into splits.
     pub(crate) fn fingerprint(&self, is_split: bool) -> String {
-        let Self { binarize, threshold, image, flip, layout, array, normalise, limit, label, group, .. } =
-            self;
-        // What is found out follows from what is hashed.
-        let flip = if *flip == Flip::Auto { &Flip::None } else { flip };
+        let Self { binarize, threshold, image, layout, array, normalise, limit, label, group, .. } = self;
+        // Mirrors change what training sees and not what there is; the word stands so that older hashes do.
+        let flip = Flip::None;
         let [validation, test] = [&self.validation, &self.test].map(|part| match part {
             Some(Part::Fraction(fraction)) => Some(*fraction),
             Some(Part::Path(_)) | None => None,

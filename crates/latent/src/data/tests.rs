@@ -446,7 +446,9 @@ fn bits_are_keyed_by_row_and_epoch() {
     let key = Key::from_seed(4);
     let dynamic = Data::open(&settings(Binarize::Dynamic), key, &mut |_| {}).unwrap();
     assert_eq!(dynamic.facts().kind, ValueKind::Binary);
-    let rows = |data: &Data, split, positions: &[usize], epoch| data.rows(split, positions, epoch).unwrap().x;
+    let rows = |data: &Data, split, positions: &[usize], epoch| {
+        data.rows_to_learn(split, positions, epoch).unwrap().x
+    };
     let both = rows(&dynamic, Split::Train, &[3, 5], 1);
     assert!(both.iter().all(|x| *x == 0.0 || *x == 1.0));
     assert_eq!(both[784..], rows(&dynamic, Split::Train, &[5], 1));
@@ -571,7 +573,10 @@ fn the_loader_gives_what_direct_reading_gives() {
         let mut loader = Loader::new(data.clone(), (0..60).map(plan), workers).unwrap();
         for step in 0..60 {
             let PlanItem { split, positions, epoch, .. } = plan(step);
-            assert_eq!(loader.next().unwrap().unwrap(), data.rows(split, &positions, epoch).unwrap());
+            assert_eq!(
+                loader.next().unwrap().unwrap(),
+                data.rows_to_learn(split, &positions, epoch).unwrap()
+            );
         }
         assert!(loader.next().is_none());
     }

@@ -100,7 +100,12 @@ fn resolve_layers(
     let mut notes = Vec::new();
     let mut table = layers.table.clone();
     let purpose = purpose_of(layers, facts, &mut notes)?;
-    let (suggested, reasons) = suggestion(facts, purpose);
+    let is_vector =
+        layers.table.get("posterior").is_some_and(|own| own.get("latent").is_some_and(Value::is_integer));
+    let has_network = ["network", "encoder", "decoder"]
+        .iter()
+        .any(|part| layers.table.get(*part).is_some_and(|own| own.get("kind").is_some()));
+    let (suggested, reasons) = suggestion(facts, purpose, is_vector || has_network);
     if table.get("preset").is_none() && facts.kind == ValueKind::Mixed {
         // A table of mixed columns has a preset of its own.
         let asked = std::mem::replace(&mut table, preset(MIXED)?.table()?);

@@ -11,9 +11,10 @@ use crate::model::posterior::PosteriorSettings;
 use crate::network::NetworkSettings;
 
 /// What the data itself asks for: likelihood, network and sizes, with the reasons.
-pub(super) fn suggestion(facts: &Facts, purpose: Option<Purpose>) -> (Table, Vec<Reason>) {
+/// Codes of large images have a place, unless the size of a vector or a network was `chosen`.
+pub(super) fn suggestion(facts: &Facts, purpose: Option<Purpose>, chosen: bool) -> (Table, Vec<Reason>) {
     match purpose {
-        Some(Purpose::Samples) if is_large(facts) => with_places(facts),
+        Some(Purpose::Samples) if is_large(facts) && !chosen => with_places(facts),
         Some(Purpose::Samples) if has_detail(facts) => lean(facts),
         _ => plain(facts),
     }
@@ -35,16 +36,17 @@ fn is_large(facts: &Facts) -> bool {
 }
 
 /// For samples of large images: codes with a place, some 8×8 of them whatever the size, which keep what a vector blurs, and which a
-/// U-Net learns to draw. Nothing is worked at more than some 32 pixels a side: blocks of pixels enter and leave as channels. A straight
+/// U-Net learns to draw. Up to 256 pixels nothing is worked at more than 32 a side: blocks of pixels enter and leave as channels. A straight
 /// way starts both networks as the principal components of blocks. docs/results/defaults.md has what each choice brings.
 fn with_places(facts: &Facts) -> (Table, Vec<Reason>) {
     let side = match facts.shape {
         SampleShape::Image { height, width, .. } => height.max(width),
         SampleShape::Vector { columns } => columns,
     };
-    let factor = side.div_ceil(8).next_power_of_two().clamp(8, 64);
+    let factor = side.div_ceil(8).next_power_of_two().max(8);
     let patch = (factor / 4).min(8);
-    let channels = factor;
+    // As many numbers as the sampler starts from a normal of.
+    let channels = factor.min(32);
     let bits = facts.kind == ValueKind::Binary;
     let (likelihood, edges) = match bits {
         true => ("kind = 'bernoulli'", ""),
@@ -99,18 +101,33 @@ fn steps_note(steps: usize, batch: usize) -> Reason {
     ("train", "steps", text)
 }
 
-/// For samples of small images: a lean network, so that many images are seen in little time; more codes than a person would want to look at;
+/// For samples where codes are vectors: a lean network, so that many images are seen in little time; more codes than a person would want to look at;
 /// absolute errors and edges, which keep contours where squared errors blur them; a sampler then learns where codes lie.
 /// docs/results/defaults.md has what each choice brings.
 fn lean(facts: &Facts) -> (Table, Vec<Reason>) {
-    let side = match facts.shape {
-        SampleShape::Image { height, width, .. } => height.max(width),
-        SampleShape::Vector { columns } => columns,
+    let [channels, height, width] = match facts.shape {
+        SampleShape::Image { channels, height, width } => [channels, height, width],
+        SampleShape::Vector { columns } => [1, 1, columns],
     };
-    // Twice as many channels at each halving, down to some four pixels.
-    let halvings = side.div_ceil(4).next_power_of_two().ilog2().max(1);
-    let widths: Vec<String> = (0..halvings).map(|k| (24usize << k.min(8)).min(128).to_string()).collect();
-    let (latent, batch, steps) = (32, 64, 4000);
+    let (small, colour) = (height.min(width) < 48, channels > 1);
+    let latent = if small {
+        32
+    } else if colour {
+        128
+    } else {
+        64
+    };
+    // Twice as many channels at each halving, down to some four pixels; few where the map is large.
+    let halvings = height.max(width).div_ceil(4).next_power_of_two().ilog2().max(1);
+    let first: usize = if small {
+        24
+    } else if height.max(width) < 96 {
+        16
+    } else {
+        8
+    };
+    let widths: Vec<String> = (0..halvings).map(|k| (first << k.min(8)).min(128).to_string()).collect();
+    let (batch, steps) = if small { (64, 4000) } else { (32, 6000) };
     let bits = facts.kind == ValueKind::Binary;
     let (likelihood, edges) = match bits {
         true => ("kind = 'bernoulli'", ""),
@@ -330,6 +347,12 @@ mod tests {
             }
         }
         let facts = facts(3, 64, 64, ValueKind::Colour);
+        let vector = resolved(&facts, &["purpose=samples", "posterior.latent=64"]).0;
+        assert_eq!(vector.encoder["kind"].as_str(), Some("conv"));
+        assert_eq!(
+            resolved(&facts, &["purpose=samples", "network.kind=conv"]).0.posterior["latent"].as_integer(),
+            Some(128)
+        );
         for settings in [&["purpose=codes"][..], &["network.kind=mlp"], &["posterior.latent=3"]] {
             let (run, _) = resolved(&facts, settings);
             assert!(run.purpose != Some(Purpose::Samples) && run.objective["terms"].get("edges").is_none());

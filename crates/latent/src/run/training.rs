@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::{Checked, Layers, Run, resolve, splits};
 use crate::config::{merge, parse_table, table_of};
-use crate::data::Data;
+use crate::data::{Data, Flip};
 use crate::device::Device;
 use crate::error::Result;
 use crate::files::write_whole;
@@ -70,8 +70,9 @@ impl Training {
         options: Options<'_>,
         note: &mut dyn FnMut(String),
     ) -> Result<Self> {
-        let (checked, notes) = resolve(layers, data.facts(), &options.registry)?;
+        let (mut checked, notes) = resolve(layers, data.facts(), &options.registry)?;
         notes.into_iter().for_each(&mut *note);
+        settle_flip(&mut checked.run, &data);
         let mut task = built(&checked, &data, &options.device, note)?;
         if let Some(path) = options.init_from {
             init_from((&mut task, &checked.run, &data), path, &options.registry, note)?;
@@ -114,8 +115,9 @@ impl Training {
             let settings = layers.data()?;
             let data = Data::open(&settings, Key::from_seed(layers.seed()?), note)?;
             data.leaked().into_iter().for_each(&mut *note);
-            let (checked, notes) = resolve(layers, data.facts(), &options.registry)?;
+            let (mut checked, notes) = resolve(layers, data.facts(), &options.registry)?;
             notes.into_iter().for_each(&mut *note);
+            settle_flip(&mut checked.run, &data);
             (checked, data)
         };
         let mut task = built(&checked, &data, &options.device, note)?;
@@ -299,6 +301,13 @@ const CAP: f64 = 1.25;
 /// The model's share of the minutes that a run is given, where nothing says how many steps it has.
 fn minutes_of(run: &Run, layers: &Layers) -> Option<f64> {
     Some(run.share_of_model() * run.train.minutes).filter(|minutes| *minutes > 0.0 && !layers.count_steps())
+}
+
+/// What was found out about mirrors is part of the run.
+fn settle_flip(run: &mut Run, data: &Data) {
+    if run.data.flip == Flip::Auto {
+        run.data.flip = if data.is_mirrored() { Flip::Horizontal } else { Flip::None };
+    }
 }
 
 /// Writes `run.toml`, unless it says the same already.

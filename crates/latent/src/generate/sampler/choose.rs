@@ -190,7 +190,9 @@ pub fn auto_kinds(model: &Model) -> &'static [&'static str] {
     match support(model) {
         Support::Bits => &["prior", "autoregressive-bits"],
         Support::Index(_) => &["prior", "autoregressive"],
-        Support::Reals | Support::UnitInterval if has_maps(model) => &["prior", "normal", "flow-unet"],
+        // The U-Net starts from the normal and learns what that lacks, which no comparison of some hundred codes of so many dimensions
+        // sees, and pictures show.
+        Support::Reals | Support::UnitInterval if has_maps(model) => &["prior", "flow-unet"],
         // A model that is told something has codes that depend on it: only samplers that know classes.
         Support::Reals | Support::UnitInterval if model.functions.condition > 0 => {
             &["prior", "normal", "gaussian-mixture", "flow-matching"]

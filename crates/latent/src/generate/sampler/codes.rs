@@ -1,7 +1,7 @@
 //! The codes that samplers are fitted on: of training rows, with those of validation rows to judge by.
 
 use crate::array::Array;
-use crate::data::{Data, Rows, Split};
+use crate::data::{Data, Rows, SampleShape, Split};
 use crate::generate::Result;
 use crate::key::Key;
 use crate::model::Model;
@@ -37,7 +37,7 @@ impl CodeSet {
     /// What reading rows says; [`SamplerError::NotFinite`] for a code that is no number.
     pub fn of(model: &Model, data: &Data, most: usize, key: Key, progress: &dyn Fn(f64)) -> Result<Self> {
         let counts = [Split::Train, Split::Validation].map(|split| data.len(split).min(most));
-        let all = (counts[0] * data.views() as usize + counts[1]).max(1) as f64;
+        let all = (counts[0] * if data.is_mirrored() { 2 } else { 1 } + counts[1]).max(1) as f64;
         let mut set = Self::default();
         let mut done = 0;
         for (split, count) in [Split::Train, Split::Validation].into_iter().zip(counts) {
@@ -46,16 +46,20 @@ impl CodeSet {
             // In the order of the files, which is the quickest to read.
             positions.sort_unstable();
             let (mut values, mut labels, mut told) = (Vec::new(), Vec::new(), Rows::default());
-            let views = if split == Split::Train { data.views() } else { 1 };
-            for (view, part) in
-                (0..views).flat_map(|view| positions.chunks(PART).map(move |part| (view, part)))
+            let ways: &[bool] =
+                if split == Split::Train && data.is_mirrored() { &[false, true] } else { &[false] };
+            for (part, &in_mirror) in
+                positions.chunks(PART).flat_map(|part| ways.iter().map(move |way| (part, way)))
             {
-                let mut rows = data.rows(split, part, view)?;
+                let mut rows = data.rows(split, part, 0)?;
+                if in_mirror && let SampleShape::Image { width, .. } = data.facts().shape {
+                    rows.mirror(width, |_| true);
+                }
                 labels.append(&mut rows.labels);
                 told.ids.extend_from_slice(&rows.ids);
                 told.condition.extend_from_slice(&rows.condition);
-                let key = key.fold("codes");
-                let codes = model.draw_codes(&rows, if view == 0 { key } else { key.fold(view) })?;
+                let codes =
+                    model.draw_codes(&rows, key.fold(if in_mirror { "mirrored" } else { "codes" }))?;
                 if let Some(at) = codes.values.iter().position(|v| !v.is_finite()) {
                     return Err(SamplerError::NotFinite { row: rows.ids[at / codes.width().max(1)] }.into());
                 }

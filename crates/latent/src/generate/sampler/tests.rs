@@ -432,6 +432,7 @@ fn each_refusal_says_what_to_do() {
     assert!(said("kind='gausian-mixture'").contains("did you mean `gaussian-mixture`?"));
     assert!(said("kind='gaussian-mixture'\ncomponent=2").contains("did you mean `sampler.components`?"));
     assert!(said("kind='flow-matching'\nsolver_steps=0").contains("give 1 to 10000"));
+    assert!(said("kind='flow-matching'\nautoguidance=-1").contains("give 0 to 10"));
     assert!(said("kind='maf'\nhidden=[0]").contains("16 layers of 1 to 4096"));
     assert!(said("kind='kernel-density'\nbandwidth=-1").contains("give a positive number"));
     let few = CodeSet { validation: blobs(3, 1).0, ..codes.clone() };
@@ -542,6 +543,22 @@ fn guidance_goes_from_all_rows_to_those_of_a_class_and_beyond() {
             fitted(&model, &codes, text).unwrap().draw(&model, 3, &how, Key::from_seed(1)).unwrap_err();
         assert!(said.to_string().contains("fit a flow anew"), "{said}");
     }
+}
+
+/// What was learned is left out at 0, so that draws are the normal's, which lie between the clusters too; and counts more above 1.
+#[test]
+fn autoguidance_goes_from_the_normal_to_what_was_learned_and_beyond() {
+    let (model, codes) = (model(&[]), codes(1500, 500));
+    let drawn = |w: f64| {
+        let text = format!("kind='flow-matching'\nsteps=500\nhidden=[64, 64]\nbatch=128\nautoguidance={w:?}");
+        let sampler = fitted(&model, &codes, &text).unwrap();
+        sampler.draw(&model, 600, &How::default(), Key::from_seed(3)).unwrap()
+    };
+    let between = |codes: &Array| (0..600).filter(|&i| codes.row(i)[0].abs() < 1.5).count() as f64 / 600.0;
+    let [none, plain, more] = [0.0, 1.0, 1.5].map(&drawn);
+    assert!(between(&none) > 0.15, "{}", between(&none));
+    assert!(between(&plain) < 0.05, "{}", between(&plain));
+    assert!(between(&more) <= between(&plain) && more != plain, "{}", between(&more));
 }
 
 /// Codes lie where the number that rows are told says: a flow puts each row's there.

@@ -112,8 +112,9 @@ impl Rule {
             Self::Order { low, high, margin } => row[*low] + 0.999 * margin > row[*high],
             Self::Sum { total, parts, tolerance, .. } => {
                 let sum: f64 = parts.iter().map(|part| row[*part]).sum();
-                // Doubles of large sums are no exact decimals.
-                (row[*total] - sum).abs() > tolerance.max(1e-9 * sum.abs())
+                // Doubles are no exact decimals, the less so the larger what is added.
+                let largest = parts.iter().map(|part| row[*part].abs()).fold(0.0, f64::max);
+                (row[*total] - sum).abs() > tolerance.max(1e-9 * largest)
             }
             Self::Map { from, to, .. } => {
                 !row[*to].is_nan() && self.mapped(row[*from]).is_some_and(|value| value != row[*to])
