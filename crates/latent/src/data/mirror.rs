@@ -96,7 +96,7 @@ mod tests {
             Key::from_seed(row).uniforms(&mut u);
             let lean = if either && u[2] < 0.5 { -1.0 } else { 1.0 };
             for (y, x) in (0..20).flat_map(|y| (0..20).map(move |x| (y, x))) {
-                let across = x as f32 - 7.0 - 6.0 * u[0] - lean * (y as f32 - 10.0) * (0.4 + 0.2 * u[1]);
+                let across = x as f32 - 6.5 - 6.0 * u[0] - lean * (y as f32 - 9.5) * (0.4 + 0.2 * u[1]);
                 pixels.push(255.0 * (-across * across / 8.0).exp());
             }
         }

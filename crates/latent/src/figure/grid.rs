@@ -244,10 +244,8 @@ impl Layout<'_> {
                 "hand over at least one image",
             ));
         };
-        // A heading may be wider than a narrow grid.
-        let needed = text_width(title, super::frame::TITLE, true).min(420.0);
         let inset = (self.room(cell) - cell.width) / 2.0;
-        let width = (last_x + cell.width + inset).max(MARGIN + needed) + MARGIN;
+        let width = (last_x + cell.width + inset).max(MARGIN + title_width(title)) + MARGIN;
         let bottom = last_y + self.pitch(cell)[1] - GAP;
         let mut canvas = Canvas::new(width, bottom + MARGIN);
         heading(Some(&mut canvas), [MARGIN, MARGIN], width - 2.0 * MARGIN, title, caption);
@@ -283,9 +281,7 @@ impl Layout<'_> {
                 + across * column as f64
                 + apart * (f64::from(u8::from(column > 0)) + f64::from(u8::from(last)))
         };
-        let inner = (x(self.columns - 1) + cell.width + inset)
-            .max(MARGIN + text_width(title, super::frame::TITLE, true).min(420.0))
-            - MARGIN;
+        let inner = (x(self.columns - 1) + cell.width + inset).max(MARGIN + title_width(title)) - MARGIN;
         let top = MARGIN
             + heading(None, [0.0, 0.0], inner, title, caption)
             + if column_labels.is_empty() { 0.0 } else { 22.0 };
@@ -328,6 +324,12 @@ fn caption_lines(caption: &str, room: f64) -> Vec<String> {
         caption.lines().flat_map(|line| wrapped(line, CAPTION, false, room)).collect();
     lines.truncate(3);
     lines
+}
+
+/// A heading may be wider than a narrow grid. A pixel more than its width, lest rounding wraps it where it is drawn and not where it
+/// is measured.
+fn title_width(title: &str) -> f64 {
+    text_width(title, super::frame::TITLE, true).ceil().min(420.0) + 1.0
 }
 
 #[cfg(test)]

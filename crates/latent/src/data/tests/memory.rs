@@ -176,7 +176,7 @@ fn masks_of_images_turn_with_them() {
     let turned = ([1.0, 1.0, 0.0, 1.0, 1.0, 0.0], [80.0, 40.0, 0.0, 200.0, 160.0, 0.0]);
     let mut seen = [0, 0];
     for epoch in 0..30 {
-        let rows = data.rows(Split::Train, &[0], epoch).unwrap();
+        let rows = data.rows_to_learn(Split::Train, &[0], epoch).unwrap();
         let levels: Vec<f32> = rows.x.iter().map(|x| (x * 255.0).round()).collect();
         assert!(
             (rows.mask == straight.0 && levels == straight.1)
