@@ -28,6 +28,13 @@ pub struct Progress {
     pub total: u64,
 }
 
+impl Progress {
+    /// How much of the run is still to come, from 1 to 0.
+    pub fn left(&self) -> f64 {
+        1.0 - (self.step as f64 / self.total.max(1) as f64).min(1.0)
+    }
+}
+
 /// What a member does beside being called. Nothing, unless it says so.
 pub trait Life: Any + Send + Sync {
     /// Before the first step of a run (never on resume): sets its own arrays from training rows.
@@ -139,6 +146,9 @@ impl Start<'_> {
 /// Every training row once, through the model in that mode.
 pub(crate) type WholePass<'a> = dyn FnMut(&Weights, Mode) -> Result<Kept, DataError> + 'a;
 
+/// The decoder's outputs for the codes of so many training rows.
+pub(crate) type Decoded<'a> = dyn Fn(&Weights, usize) -> Result<Option<Tensor<2>>, DataError> + 'a;
+
 /// What a member may look at after the last step.
 pub struct Freeze<'a> {
     /// The weights that are kept.
@@ -146,9 +156,19 @@ pub struct Freeze<'a> {
     pub(crate) pass: &'a mut WholePass<'a>,
     /// The centre of q of rows, `[n, dims]`.
     pub(crate) codes: &'a Encoded<'a>,
+    pub(crate) decoded: &'a Decoded<'a>,
 }
 
 impl Freeze<'_> {
+    /// What the decoder gives for the codes of some training rows, one draw of q each, `[n, outputs]`: of all of them, or of
+    /// `most` at least, evenly from the first to the last.
+    ///
+    /// # Errors
+    /// What reading rows says.
+    pub fn decoded(&self, most: usize) -> Result<Option<Tensor<2>>, DataError> {
+        (self.decoded)(self.weights, most)
+    }
+
     /// Every training row once, one draw of q each, through the model in that mode: what was recorded on the way.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ use crate::batch::{Batch, Draw, Given, Latent, LatentShape, Noise};
 use crate::data::SampleShape;
 use crate::density::Density;
 use crate::key::Key;
-use crate::member::{Call, Mode, Recorder};
+use crate::member::{Call, Mode, Progress, Recorder};
 use crate::network::Network;
 use crate::weights::Weights;
 
@@ -87,12 +87,14 @@ pub struct View<'a> {
     pub key: Key,
     /// Where members put what they follow.
     pub record: Option<&'a Recorder>,
+    /// How far the run is; none outside of one.
+    pub progress: Option<Progress>,
 }
 
 impl<'a> View<'a> {
     /// A model as it is used once trained.
     pub fn evaluation(model: &'a LatentModel, weights: &'a Weights) -> Self {
-        Self { model, weights, mode: Mode::Evaluation, key: Key::from_seed(0), record: None }
+        Self { model, weights, mode: Mode::Evaluation, key: Key::from_seed(0), record: None, progress: None }
     }
 
     /// A model in a step of training, whose noise descends from `key`.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::Tensor;
+
 use super::collapse::BIT_MEANS;
 use super::error::Result;
 use super::trainable::{EachBatch, Moment, SomeRows, Traced, Trainable};
@@ -42,7 +44,8 @@ impl Autoencoder {
         record: Option<&'a Recorder>,
     ) -> Pass<'a> {
         let mode = if moment.progress.is_some() { Mode::Training } else { Mode::Evaluation };
-        let view = View { model: &self.model, weights, mode, key: moment.key, record };
+        let progress = moment.progress;
+        let view = View { model: &self.model, weights, mode, key: moment.key, record, progress };
         Pass::of(player, view, batch, self.objective.estimator.draws(), moment.key).at(moment.progress)
     }
 
@@ -145,7 +148,7 @@ impl Trainable for Autoencoder {
             let mut all = Kept::default();
             batches(&mut |batch| {
                 let recorder = Recorder::default();
-                let view = View { model, weights, mode, key, record: Some(&recorder) };
+                let view = View { model, weights, mode, key, record: Some(&recorder), progress: None };
                 let draw = view.encode(batch).draw(1, Noise::new(key, &batch.ids));
                 let outputs = view.decode_draw(&draw, batch.given());
                 model.likelihood.log_density(&view, outputs, batch);
@@ -155,9 +158,31 @@ impl Trainable for Autoencoder {
         };
         let codes =
             |weights: &Weights, batch: &Batch| View::evaluation(model, weights).encode(batch).centre().z;
+        let decoded = |weights: &Weights, most: usize| {
+            let (mut all, mut at, mut stride) = (Vec::new(), 0, 1);
+            let view = View { key, ..View::evaluation(model, weights) };
+            batches(&mut |batch| {
+                if at % stride == 0 {
+                    let draw = view.encode(batch).draw(1, Noise::new(key, &batch.ids));
+                    all.push(view.decode_draw(&draw, batch.given()));
+                }
+                at += 1;
+                // Every second batch goes where there are twice as many rows as asked for.
+                if all.len() % 2 == 0 && all.len() * batch.len() >= 2 * most {
+                    let mut keep = false;
+                    all.retain(|_| {
+                        keep = !keep;
+                        keep
+                    });
+                    stride *= 2;
+                }
+            })?;
+            Ok((!all.is_empty()).then(|| Tensor::cat(all, 0)))
+        };
         let lives = Self::lives(model).into_iter().chain(self.objective.lives());
         for life in lives {
-            life.freeze(&mut Freeze { weights: &mut self.weights, pass: &mut pass, codes: &codes })?;
+            let weights = &mut self.weights;
+            life.freeze(&mut Freeze { weights, pass: &mut pass, codes: &codes, decoded: &decoded })?;
         }
         Ok(())
     }

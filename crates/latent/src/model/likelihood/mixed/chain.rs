@@ -14,6 +14,7 @@ use crate::data::table::{GAP, UNKNOWN};
 use crate::density::sum_dimensions;
 use crate::device::{Device, host};
 use crate::model::View;
+use crate::weights::Weights;
 
 /// What a cell may be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,14 +77,6 @@ pub struct Completed {
 }
 
 impl Mixed {
-    /// The logits of one digit from the last hidden layer alone.
-    fn logits_of(&self, view: &View<'_>, hidden: Tensor<2>, digit: Digit) -> Tensor<2> {
-        let Some((weight, bias)) = self.last.affine(view.weights) else { return hidden };
-        let own = hidden.matmul(weight.narrow(1, digit.first, digit.count));
-        let [rows, count] = own.dims();
-        own + bias.narrow(0, digit.first, digit.count).reshape([1, count]).expand([rows, count])
-    }
-
     /// Σ over the digits in the order of the file.
     pub(super) fn chain_log_density(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Tensor<1> {
         let (rows, n, columns) = (outputs.dims()[0], batch.len().max(1), self.layout.columns());
@@ -123,7 +116,7 @@ impl Mixed {
                     _ => 0,
                 })
                 .collect();
-            let logits = self.logits_of(view, self.hidden(view.weights, sum.clone()), *digit);
+            let logits = self.readout.one(view.weights, self.hidden(view.weights, sum.clone()), *digit);
             let mut logits = self.without_missing_places(logits, *digit, &groups);
             if self.rules.binds(digit.column) {
                 let seen = |row: usize| &seen[row * columns..(row + 1) * columns];
@@ -187,6 +180,18 @@ impl Mixed {
         evidence: &Evidence,
         noise: Option<Noise<'_>>,
     ) -> Completed {
+        self.complete_with(view.weights, outputs, evidence, noise, &mut |_, _| {})
+    }
+
+    /// The same, where the logits of each digit may be changed on the way, those of all rows at once.
+    pub(super) fn complete_with(
+        &self,
+        weights: &Weights,
+        outputs: Tensor<2>,
+        evidence: &Evidence,
+        noise: Option<Noise<'_>>,
+        change: &mut dyn FnMut(Digit, &mut [f32]),
+    ) -> Completed {
         let (rows, columns) = (outputs.dims()[0], self.layout.columns());
         let given = self.embedding.seen(&evidence.x);
         let digits = self.layout.digits();
@@ -218,7 +223,7 @@ impl Mixed {
         });
         let mut seen = if evidence.weigh { vec![Seen::Unknown; rows * columns] } else { given.clone() };
         let mut log_weight = vec![0.0; rows];
-        let mut sum = outputs + self.embedding.apply(view.weights, &seen);
+        let mut sum = outputs + self.embedding.apply(weights, &seen);
         for (_, at) in order {
             let digit = digits[at];
             let column = digit.column;
@@ -231,8 +236,9 @@ impl Mixed {
             if !cells.iter().any(|cell| open(seen[*cell])) {
                 continue;
             }
-            let logits = self.logits_of(view, self.hidden(view.weights, sum.clone()), digit);
+            let logits = self.readout.one(weights, self.hidden(weights, sum.clone()), digit);
             let mut logits = host(&logits);
+            change(digit, &mut logits);
             let before: Vec<Seen> = cells.iter().map(|cell| seen[*cell]).collect();
             for (row, logits) in logits.chunks_exact_mut(digit.count).enumerate() {
                 let cell = cells[row];
@@ -332,7 +338,7 @@ impl Mixed {
                 };
             }
             let after: Vec<Seen> = cells.iter().map(|cell| seen[*cell]).collect();
-            sum = sum + self.embedding.change(view.weights, column, &before, &after);
+            sum = sum + self.embedding.change(weights, column, &before, &after);
         }
         let mut x = vec![GAP; rows * columns];
         for row in 0..rows {
@@ -610,7 +616,8 @@ impl Mixed {
             let (group, place) = self.layout.of_column(column);
             for at in std::iter::once(group).chain(place) {
                 let digit = self.layout.digits()[at];
-                let logits = host(&self.logits_of(view, self.hidden(view.weights, sum.clone()), digit));
+                let logits =
+                    host(&self.readout.one(view.weights, self.hidden(view.weights, sum.clone()), digit));
                 for (row, logits) in logits.chunks_exact(digit.count).enumerate() {
                     let Some(choice) = self.layout.choice(digit, own[row]) else { continue };
                     let mut shares = logits.to_vec();

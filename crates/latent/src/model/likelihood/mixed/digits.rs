@@ -91,6 +91,28 @@ impl Layout {
         (0..scale.group_count()).all(|group| scale.places_of(group) == most)
     }
 
+    /// The rank of each choice among rows, in (0, 1), of a digit of ordered levels; nothing of categories, nor for the gap.
+    pub(super) fn ranks(&self, digit: Digit) -> Vec<f64> {
+        let scale = &self.scales[digit.column];
+        match (scale.categories, digit.is_place) {
+            (true, _) => Vec::new(),
+            (false, true) => {
+                (0..digit.count).map(|place| (place as f64 + 0.5) / digit.count as f64).collect()
+            }
+            (false, false) => {
+                let mut below = 0.0;
+                (0..scale.group_count())
+                    .map(|group| {
+                        let first = scale.groups[group] as usize;
+                        let share: f32 = scale.shares[first..first + scale.places_of(group)].iter().sum();
+                        below += f64::from(share);
+                        below - 0.5 * f64::from(share)
+                    })
+                    .collect()
+            }
+        }
+    }
+
     pub(super) fn has_gaps(&self, column: usize) -> bool {
         self.gaps[column] > 0.0
     }

@@ -10,6 +10,10 @@
 //! more choice of its column. Cells of a column of real numbers are stretches of the line, within which the density is
 //! even: log P is a density in the units of the file, times probabilities for all else.
 //!
+//! Many levels and few rows are soon learned by heart. Against it orders are any, levels of numbers share what is learned
+//! (readout), some units of the first hidden layer are silent in the beginning; and what errors of many conditionals add
+//! up to is taken out at the end (calibrate).
+//!
 //! Constraints of the table (rules) take away what no row may be, digit by digit; shares of the rest are divided by their
 //! sum, so that all probability lies on rows that obey. What is trained is the product without them, a lower bound.
 //!
@@ -17,8 +21,10 @@
 //! *Autoregressive Diffusion Models* (arXiv 2110.02037); Gulrajani et al., *PixelVAE* (arXiv 1611.05013) for a decoder that
 //! sees x.
 
+mod calibrate;
 mod chain;
 mod digits;
+mod readout;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -30,18 +36,18 @@ use serde::{Deserialize, Serialize};
 
 pub use chain::{Allowed, Completed, Evidence};
 use digits::{Digit, Layout};
+use readout::Readout;
 use rules::Rules;
 
 use super::{BaseMeasure, Likelihood};
 use crate::batch::{Batch, Noise};
 use crate::config::ConfigError;
-use crate::data::{SampleShape, ValueKind};
+use crate::data::{DataError, SampleShape, ValueKind};
 use crate::density::sum_dimensions;
 use crate::device::{Device, host};
-use crate::member::{Context, Life, Named, Outputs, Settings};
+use crate::member::{Context, Freeze, Life, Named, Outputs, Settings};
 use crate::model::View;
 use crate::network::columns::{Embedding, Seen, Trunk, check_size, no_table};
-use crate::network::{Dense, DenseConfig};
 use crate::weights::{Init, Weights};
 
 /// The network that predicts a column from the others and from z.
@@ -52,13 +58,21 @@ pub struct MixedSettings {
     pub width: usize,
     /// Residual blocks.
     pub depth: usize,
-    /// The share of training rows whose columns are shown in the order of the file; the others are shown in any order.
+    /// The share of training rows whose columns are shown in the order of the file as training ends, from none in the
+    /// beginning on; the others are shown in any order, of which each row has many and none is learned by heart.
     pub in_order: f64,
+    /// The share of units of the first hidden layer that are silent as training begins, others for each row; it falls evenly
+    /// to 0 (Srivastava et al., *Dropout*, JMLR 2014).
+    pub dropout: f64,
+    /// Cosines of the rank by which the levels of a number share what is learned of one of them, for each digit; 0: none.
+    pub waves: usize,
+    /// Whether, after the last step, biases are moved so that each group of levels is drawn as often as rows have it.
+    pub calibrate: bool,
 }
 
 impl Default for MixedSettings {
     fn default() -> Self {
-        Self { width: 256, depth: 2, in_order: 0.5 }
+        Self { width: 256, depth: 2, in_order: 0.5, dropout: 0.0, waves: 0, calibrate: false }
     }
 }
 
@@ -73,6 +87,10 @@ impl Settings<dyn Likelihood> for MixedSettings {
         if !(0.0..=1.0).contains(&self.in_order) {
             let what = format!("{} is not a share", self.in_order);
             return Err(ConfigError::value("in_order", what, "give a number from 0 to 1"));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let what = format!("{} is not a share of units", self.dropout);
+            return Err(ConfigError::value("dropout", what, "give a number from 0 to below 1"));
         }
         if context.facts.kind != ValueKind::Mixed {
             return Err(ConfigError::combination(
@@ -89,10 +107,18 @@ impl Settings<dyn Likelihood> for MixedSettings {
         let layout = Layout::new(table);
         let embedding = Embedding::new(table, self.width, init);
         let trunk = Trunk::new(self.width, self.depth, init);
-        let last = DenseConfig::new(self.width, layout.outputs()).with_bias(Some(layout.bias()));
-        let last = last.init(init, "last");
+        let readout = Readout::new(&layout, self.width, self.waves, init);
         let rules = Rules::new(table);
-        Ok(Box::new(Mixed { layout, rules, embedding, trunk, last, in_order: self.in_order }))
+        Ok(Box::new(Mixed {
+            layout,
+            rules,
+            embedding,
+            trunk,
+            readout,
+            in_order: self.in_order,
+            dropout: self.dropout,
+            calibrate: self.calibrate,
+        }))
     }
 }
 
@@ -101,16 +127,45 @@ struct Mixed {
     rules: Rules,
     embedding: Embedding,
     trunk: Trunk,
-    last: Dense,
+    readout: Readout,
     in_order: f64,
+    dropout: f64,
+    calibrate: bool,
 }
 
-impl Life for Mixed {}
+impl Life for Mixed {
+    /// Moves the biases so that rows that are drawn have each choice as often as the rows of the table do.
+    fn freeze(&self, freeze: &mut Freeze<'_>) -> Result<(), DataError> {
+        if self.calibrate
+            && let Some(outputs) = freeze.decoded(ROWS_TO_CALIBRATE)?
+        {
+            let more = self.calibration(freeze.weights, outputs);
+            self.readout.add_to_bias(freeze.weights, &more);
+        }
+        Ok(())
+    }
+}
+
+/// Rows that are drawn, at least where there are so many, to see how often each choice is made.
+const ROWS_TO_CALIBRATE: usize = 16_384;
 
 impl Mixed {
     /// The last hidden layer for rows of which this is seen.
     fn hidden(&self, weights: &Weights, sum: Tensor<2>) -> Tensor<2> {
         Activation::Silu.apply(self.trunk.apply(weights, sum))
+    }
+
+    /// The first hidden layer with units silent, others for each row, and the rest louder. Fewer and fewer, down to none: a
+    /// model that has only seen noise is off without it, in what is common and what is rare above all.
+    fn dropped(&self, view: &View<'_>, sum: Tensor<2>, batch: &Batch) -> Tensor<2> {
+        let [rows, width] = sum.dims();
+        let share = self.dropout * view.progress.map_or(1.0, |at| at.left());
+        if share <= 0.0 {
+            return sum;
+        }
+        let draws = rows / batch.len().max(1);
+        let uniforms = batch.noise(view.key.fold("dropout")).uniforms(draws, width, &Device::of(&sum));
+        sum * uniforms.greater_equal_elem(share).float().div_scalar(1.0 - share)
     }
 
     /// The log probabilities of one digit, from all logits.
@@ -139,6 +194,7 @@ impl Mixed {
         let whole = self.embedding.seen(&host(&batch.x));
         let (columns, digits) = (self.layout.columns(), self.layout.digits());
         let key = view.key.fold("order");
+        let in_order = self.in_order * view.progress.map_or(1.0, |at| 1.0 - at.left());
         let mut seen = Vec::with_capacity(rows * columns);
         let mut targets: Vec<Vec<i32>> = vec![vec![0; rows]; digits.len()];
         let mut factors = vec![0.0; rows * digits.len()];
@@ -147,7 +203,7 @@ impl Mixed {
         for row in 0..rows {
             let cells = &whole[row % n * columns..(row % n + 1) * columns];
             let key = key.fold(batch.ids[row % n]).fold(row / n);
-            let shown = self.layout.show(cells, self.in_order, key);
+            let shown = self.layout.show(cells, in_order, key);
             seen.extend(shown.seen);
             for (at, target) in shown.targets {
                 targets[at][row] = target as i32;
@@ -161,7 +217,8 @@ impl Mixed {
             constant[row] = -self.layout.log_widths(cells);
         }
         let sum = self.embedding.apply(view.weights, &seen) + outputs;
-        let logits = self.last.apply(view.weights, self.hidden(view.weights, sum));
+        let h = self.hidden(view.weights, self.dropped(view, sum, batch));
+        let logits = self.readout.all(view.weights, h);
         let mut all = Vec::with_capacity(digits.len());
         for (at, digit) in digits.iter().enumerate() {
             let target: Tensor<1, Int> = Tensor::from_data(

@@ -10,7 +10,7 @@ use crate::batch::{Batch, Noise};
 use crate::data::table::{GAP, Scale, UNKNOWN};
 use crate::data::{Data, Part, Table};
 use crate::device::{Device, host, host_f64};
-use crate::member::Registry;
+use crate::member::{Freeze, Kept, Progress, Registry};
 use crate::model::{LatentModel, View};
 use crate::run::{Layers, resolve};
 use crate::weights::Weights;
@@ -32,6 +32,15 @@ fn built(path: &std::path::Path) -> (LatentModel, Weights) {
 
 /// The same with constraints, and the table.
 fn built_with(path: &std::path::Path, constraints: &[&str]) -> (LatentModel, Weights, Arc<Table>) {
+    built_as(path, constraints, &["likelihood.in_order=0.5", "likelihood.dropout=0.0"])
+}
+
+/// The same with these settings beside.
+fn built_as(
+    path: &std::path::Path,
+    constraints: &[&str],
+    more: &[&str],
+) -> (LatentModel, Weights, Arc<Table>) {
     let mut layers = Layers::from_preset("table").unwrap();
     for setting in [
         &format!("data.source={:?}", path.display().to_string()),
@@ -43,6 +52,7 @@ fn built_with(path: &std::path::Path, constraints: &[&str]) -> (LatentModel, Wei
     ] {
         layers.set(setting).unwrap();
     }
+    more.iter().for_each(|setting| layers.set(setting).unwrap());
     let mut settings = layers.data().unwrap();
     settings.validation = Some(Part::Fraction(0.0));
     settings.constraints = constraints.iter().map(ToString::to_string).collect();
@@ -124,6 +134,119 @@ fn what_is_trained_estimates_the_mean_over_orders() {
     // Without the rows in order it is the mean over both orders.
     let any = 0.5 * of(0) + 0.25 * of(1) + 0.25 * of(2);
     assert!((any - 0.5 * (in_order + other_order)).abs() < 1e-5);
+}
+
+/// A table of one number of twenty values, some of them more often than others.
+fn of_one_number(folder: &std::path::Path) -> std::path::PathBuf {
+    let path = folder.join("t.csv");
+    let lines: Vec<String> = (0..20).flat_map(|i| vec![i.to_string(); 1 + i % 3]).collect();
+    std::fs::write(&path, format!("a\n{}\n", lines.join("\n"))).unwrap();
+    path
+}
+
+/// Sets an array to normal numbers.
+fn disturb(weights: &mut Weights, path: &str) {
+    let id = weights.iter().find(|(_, entry)| entry.path().ends_with(path)).map(|(id, _)| id).unwrap();
+    let mut values = weights.entry(id).values();
+    Key::from_seed(8).normals(&mut values);
+    weights.set_values(id, values);
+}
+
+#[test]
+fn the_smooth_part_is_the_same_for_one_digit_and_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, mut weights, table) = built_with_waves(&of_one_number(folder.path()));
+    assert_eq!(table.modelled().next().unwrap().scale.as_ref().unwrap().group_count(), 20);
+    let levels: Vec<f32> = (0..20).map(|level| level as f32).collect();
+    let before = of_levels(&View::evaluation(&model, &weights), &levels);
+    disturb(&mut weights, "smooth.weight");
+    let view = View::evaluation(&model, &weights);
+    let exact = of_levels(&view, &levels);
+    let changed = before.iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(changed > 0.1, "the smooth part changes nothing");
+    assert!((exact.iter().map(|p| p.exp()).sum::<f64>() - 1.0).abs() < 1e-5);
+    // One column has one order, so that the estimate is exact.
+    let estimated = of_levels(&View::training(&model, &weights, Key::from_seed(9)), &levels);
+    for (exact, estimated) in exact.iter().zip(&estimated) {
+        assert!((exact - estimated).abs() < 1e-4, "{exact} {estimated}");
+    }
+}
+
+fn built_with_waves(path: &std::path::Path) -> (LatentModel, Weights, Arc<Table>) {
+    built_as(path, &[], &["likelihood.dropout=0.0", "likelihood.waves=4"])
+}
+
+fn of_levels(view: &View<'_>, levels: &[f32]) -> Vec<f64> {
+    host_f64(&view.model.likelihood.log_density(view, outputs(levels.len()), &batch(levels, 1)))
+}
+
+#[test]
+fn units_are_dropped_less_and_less_and_never_from_a_trained_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = of_one_number(folder.path());
+    let (model, weights, _) = built_as(&path, &[], &["likelihood.dropout=0.5"]);
+    let exact = of_levels(&View::evaluation(&model, &weights), &[3.0; 64]);
+    let at = |step| {
+        let progress = Some(Progress { step, steps_per_epoch: 1, total: 100 });
+        let view = View { progress, ..View::training(&model, &weights, Key::from_seed(2)) };
+        let off = of_levels(&view, &[3.0; 64]);
+        off.iter().zip(&exact).map(|(a, b)| (a - b).abs()).sum::<f64>() / 64.0
+    };
+    let (begun, late, over) = (at(0), at(90), at(100));
+    assert!(begun > 2.0 * late && late > 1e-3, "{begun} {late}");
+    assert!(over < 1e-5, "{over}");
+}
+
+#[test]
+fn calibrated_draws_have_each_choice_as_often_as_the_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    // x, y and a gap are 6, 3 and 1 in ten; a number has 1 to 4 at 4, 3, 2 and 1 in ten.
+    let lines: Vec<String> = (0..100)
+        .map(|i| {
+            let word = if i % 10 < 6 { "x" } else { ["y", "y", "y", ""][i % 10 - 6] };
+            format!("{word},{}", [1, 1, 1, 1, 2, 2, 2, 3, 3, 4][i / 10])
+        })
+        .collect();
+    std::fs::write(&path, format!("a,b\n{}\n", lines.join("\n"))).unwrap();
+    let n = 8000;
+    let mut numbers = vec![0.0; n * 16];
+    Key::from_seed(3).normals(&mut numbers);
+    // As far off as training leaves a model at the most.
+    numbers.iter_mut().for_each(|number| *number = 0.3 * *number + 0.3);
+    let outputs = Device::cpu().tensor(numbers, [n, 16]);
+    let shares = |calibrate: bool| {
+        let settings = format!("likelihood.calibrate={calibrate}");
+        let (model, mut weights, _) = built_as(&path, &[], &[&settings]);
+        let mut freeze = Freeze {
+            weights: &mut weights,
+            pass: &mut |_, _| Ok(Kept::default()),
+            codes: &|_, batch| batch.x.clone(),
+            decoded: &|_, _| Ok(Some(outputs.clone())),
+        };
+        model.likelihood.freeze(&mut freeze).unwrap();
+        let view = View::evaluation(&model, &weights);
+        let ids: Vec<u64> = (0..n as u64).collect();
+        let x = host(&model.likelihood.draw(&view, outputs.clone(), Noise::new(Key::from_seed(4), &ids)));
+        let share = |is: &dyn Fn(&[f32]) -> bool| x.chunks(2).filter(|row| is(row)).count() as f64 / n as f64;
+        [
+            share(&|row| row[0] >= 0.0 && row[0] < 1.0),
+            share(&|row| row[0] < 0.0),
+            share(&|row| row[1] < 1.0),
+            share(&|row| row[1] >= 3.0),
+        ]
+    };
+    let off = |shares: [f64; 4]| {
+        shares
+            .iter()
+            .zip([0.6, 0.1, 0.4, 0.1])
+            .map(|(share, wanted)| (share - wanted).abs())
+            .fold(0.0, f64::max)
+    };
+    let (raw, calibrated) = (off(shares(false)), off(shares(true)));
+    assert!(raw > 0.04, "{raw}");
+    // 4 standard errors of 8,000 draws.
+    assert!(calibrated < 0.022, "{calibrated}");
 }
 
 #[test]
