@@ -8,7 +8,7 @@ kept that meet it. `latent sample --where` makes COUNT rows; a column's distance
 rows' quantiles where it is a number), the figure is the mean over the columns that the condition leaves free. Beside it
 is what chance gives: the distance of as many rows drawn from the kept ones, with replacement, to the kept ones. Seconds of
 rejection are those of as many rows as hold COUNT that meet the condition. With `--reference sdv` SDV's Gaussian copula is fitted and
-asked for the same rows (`sample_remaining_columns` does not take ranges, nor several values: those cells are empty).
+asked for the same rows by `sample_from_conditions`, which takes no ranges: those cells are empty.
 """
 
 import argparse
@@ -68,11 +68,12 @@ def copula(train, categories):
     from sdv.metadata import Metadata
     from sdv.single_table import GaussianCopulaSynthesizer
 
-    metadata = Metadata.detect_from_dataframe(train)
+    metadata = Metadata()
+    metadata.add_table("table")
     for column in train:
-        metadata.update_column(column_name=column, sdtype="categorical" if column in categories else "numerical")
+        metadata.add_column(column, table_name="table", sdtype="categorical" if column in categories else "numerical")
     model = GaussianCopulaSynthesizer(metadata)
-    model.fit(train)
+    model.fit({"table": train})
     return model
 
 

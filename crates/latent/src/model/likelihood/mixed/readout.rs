@@ -37,7 +37,8 @@ impl Readout {
     /// From `width` hidden units; up to `waves` cosines for each digit.
     pub(super) fn new(layout: &Layout, width: usize, waves: usize, init: &mut Init<'_>) -> Self {
         let outputs = layout.outputs();
-        let last = DenseConfig::new(width, outputs).with_bias(Some(layout.bias()));
+        // From the shares of each column alone: what fresh units say is noise, and fast steps against it silence them for good.
+        let last = DenseConfig::new(width, outputs).with_zeros().with_bias(Some(layout.bias()));
         let last = last.init(init, "last");
         let mut basis = Vec::new();
         let mut of_digits = BTreeMap::new();
