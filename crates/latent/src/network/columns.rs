@@ -53,8 +53,10 @@ struct Places {
     scale: Scale,
     /// Whether training rows had gaps here; otherwise a gap says nothing.
     gaps: bool,
-    /// Unknown, gap, then the groups.
+    /// Unknown, gap, then the groups, or one row for all of them.
     groups: usize,
+    /// Whether each group has a row.
+    each: bool,
     /// Unknown, then the places; none where every group has one.
     places: Option<usize>,
     /// The first of its features; none for categories.
@@ -63,19 +65,34 @@ struct Places {
     of_levels: Vec<f32>,
 }
 
+/// Groups of an ordered column that a coarse embedding tells apart.
+const FEW_GROUPS: usize = 24;
+
 /// Features of an ordered value.
 const FEATURES: usize = 8;
 
 impl Embedding {
     /// Makes the embeddings of a table.
     pub fn new(table: &Table, width: usize, init: &mut Init<'_>) -> Self {
+        let columns = table.modelled().count().max(1);
+        let spread = Initial::Normal(1.0 / (columns as f32).sqrt());
+        Self::made(table, width, true, spread, init)
+    }
+
+    /// Without places, and without groups where an ordered column has many; all 0 in the beginning.
+    pub fn coarse(table: &Table, width: usize, init: &mut Init<'_>) -> Self {
+        Self::made(table, width, false, Initial::Constant(0.0), init)
+    }
+
+    fn made(table: &Table, width: usize, fine: bool, law: Initial, init: &mut Init<'_>) -> Self {
         let (mut rows, mut features) = (0, 0);
         let mut columns = Vec::new();
         for column in table.modelled() {
             let Some(scale) = &column.scale else { continue };
             let groups = rows;
-            rows += 2 + scale.group_count();
-            let places = (scale.places() > 1).then_some(rows);
+            let each = fine || !column.is_ordered() || scale.group_count() <= FEW_GROUPS;
+            rows += 2 + if each { scale.group_count() } else { 1 };
+            let places = (fine && scale.places() > 1).then_some(rows);
             if places.is_some() {
                 rows += 1 + scale.places();
             }
@@ -86,15 +103,17 @@ impl Embedding {
                 scale: scale.clone(),
                 gaps: column.has_gaps(),
                 groups,
+                each,
                 places,
                 features: own,
                 of_levels,
             });
         }
-        let spread = Initial::Normal(1.0 / (columns.len().max(1) as f32).sqrt());
-        let rows = init.weight("embedding", &[rows.max(1), width], spread);
+        let rows = init.weight("embedding", &[rows.max(1), width], law);
         let features = (features > 0).then(|| {
-            init.matrix("features", &[features, width], Initial::Normal(0.5 / (features as f32).sqrt()))
+            let law =
+                if fine { Initial::Normal(0.5 / (features as f32).sqrt()) } else { Initial::Constant(0.0) };
+            init.matrix("features", &[features, width], law)
         });
         Self { columns, rows, features, width }
     }
@@ -120,11 +139,12 @@ impl Embedding {
     fn of(&self, column: usize, seen: Seen) -> (usize, Option<usize>) {
         let own = &self.columns[column];
         let unknown = own.places;
+        let row_of = |group: usize| own.groups + 2 + if own.each { group } else { 0 };
         match seen {
-            Seen::Group(group) => (own.groups + 2 + group, unknown),
+            Seen::Group(group) => (row_of(group), unknown),
             Seen::Level(level) => {
                 let digits = own.scale.digits(level);
-                (own.groups + 2 + digits.group, unknown.map(|first| first + 1 + digits.place))
+                (row_of(digits.group), unknown.map(|first| first + 1 + digits.place))
             }
             Seen::Gap => (own.groups + 1, unknown),
             Seen::Unknown => (own.groups, unknown),

@@ -19,8 +19,10 @@
 //! write      rows of x back into a file
 //! fill       a file as it was, its empty cells filled in
 //! constraint what holds in every row
+//! alike      columns whose values come near each other in the same row
 //! ```
 
+mod alike;
 pub(crate) mod arrow;
 mod cells;
 pub(crate) mod constraint;
@@ -37,6 +39,7 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
+pub use alike::Alike;
 pub use cells::WordColumn;
 pub use constraint::{Breach, Constraint, Kept, Rule, Suggestion, breaches};
 pub use date::DateFormat;
@@ -68,6 +71,9 @@ pub struct Table {
     /// What holds in every row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub constraints: Vec<Kept>,
+    /// Columns whose values come near each other in the same row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alike: Vec<Alike>,
 }
 
 /// One column of a file.
@@ -190,6 +196,9 @@ impl Table {
             return Err("no column is modelled".into());
         }
         self.constraints.iter().try_for_each(|kept| kept.rule.check(width))?;
+        if self.alike.iter().any(|alike| alike.column >= width || alike.like >= width) {
+            return Err("columns are alike that are not there".into());
+        }
         Ok(())
     }
 

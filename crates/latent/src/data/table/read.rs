@@ -12,7 +12,7 @@ use super::arrow::{self, Typed, TypedColumns};
 use super::cells::{self, WordColumn, Written};
 use super::constraint::{Origin, Rule, resolve};
 use super::kind::{Found, Refused, is_gap};
-use super::{Column, Kind, Scale, Table, nothing_left};
+use super::{Column, Kind, Scale, Table, alike, nothing_left};
 use crate::data::classes::nearest;
 use crate::data::csv::{Roles, check_header, first_line, next};
 use crate::data::dataset::{Dataset, Labels, Number, Visit};
@@ -364,7 +364,8 @@ impl Columns<'_> {
         log: &mut dyn FnMut(String),
     ) -> Result<Table, DataError> {
         let Form { separator, header, types, .. } = form;
-        let mut table = Table { columns: Vec::new(), separator, header, constraints: Vec::new() };
+        let mut table =
+            Table { columns: Vec::new(), separator, header, constraints: Vec::new(), alike: Vec::new() };
         for (at, name) in self.header.iter().enumerate() {
             if aside.contains(&name.as_str()) {
                 continue;
@@ -489,8 +490,13 @@ impl Table {
         let width = self.modelled().count();
         let mut all: Vec<Vec<f64>> = vec![Vec::with_capacity(training.len()); width];
         let mut row = vec![0.0; width];
-        for id in training {
+        let mut some = Vec::new();
+        let stride = training.len().div_ceil(alike::ROWS).max(1);
+        for (at, id) in training.iter().enumerate() {
             rows.read(*id, &mut row)?;
+            if at % stride == 0 {
+                some.extend_from_slice(&row);
+            }
             for (value, all) in row.iter().zip(&mut all) {
                 if !value.is_nan() {
                     all.push(*value);
@@ -516,6 +522,7 @@ impl Table {
                 _ => Scale::of_values(values, column.grid().map_or(0.0, |(step, _)| step)),
             });
         }
+        self.alike = alike::find(self, &some);
         self.check_maps()
     }
 

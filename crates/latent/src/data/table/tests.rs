@@ -265,3 +265,22 @@ fn a_table_goes_through_the_header_of_a_model_file() {
     assert!(Table::from_json(&broken.to_json().unwrap()).is_err());
     assert!(matches!(column(&table, "member").kind, Kind::Category { .. }));
 }
+
+#[test]
+fn columns_that_repeat_each_other_are_found_and_others_are_not() {
+    // b is a in two rows of three, c has the same values in another order, d is a in other units.
+    let line = |i: u64| {
+        let a = i * 7919 % 3001;
+        let b = if i.is_multiple_of(3) { i * 104_729 % 3001 } else { a };
+        format!("{a},{b},{},{}", i * 15_485_863 % 3001, 5000 + 10 * a)
+    };
+    let lines: Vec<String> = (0..3000).map(line).collect();
+    let table = table(&opened(format!("a,b,c,d\n{}\n", lines.join("\n"))));
+    let pairs: Vec<(usize, usize)> = table.alike.iter().map(|alike| (alike.column, alike.like)).collect();
+    assert_eq!(pairs, [(0, 1), (1, 0)]);
+    // Rows are near in two of three, and by chance in one of 32.
+    for alike in &table.alike {
+        assert!((alike.share - 0.646).abs() < 0.03, "{}", alike.share);
+    }
+    assert_eq!(Table::from_json(&table.to_json().unwrap()).unwrap(), *table);
+}

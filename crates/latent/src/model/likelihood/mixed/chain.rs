@@ -85,7 +85,7 @@ impl Mixed {
         let whole = self.embedding.seen(&x);
         let cell = |row: usize, column: usize| whole[row % n * columns + column];
         let mut seen = vec![Seen::Unknown; rows * columns];
-        let mut sum = outputs + self.embedding.apply(view.weights, &seen);
+        let mut sum = self.first(view.weights, outputs, &seen);
         let mut total: Option<Tensor<1>> = None;
         for digit in self.digits_in_turn() {
             // A sum whose parts are known: it is empty or made.
@@ -116,7 +116,7 @@ impl Mixed {
                     _ => 0,
                 })
                 .collect();
-            let logits = self.readout.one(view.weights, self.hidden(view.weights, sum.clone()), *digit);
+            let logits = self.logits(view.weights, sum.clone(), *digit, &seen, &groups);
             let mut logits = self.without_missing_places(logits, *digit, &groups);
             if self.rules.binds(digit.column) {
                 let seen = |row: usize| &seen[row * columns..(row + 1) * columns];
@@ -147,7 +147,7 @@ impl Mixed {
             });
             let before: Vec<Seen> = (0..rows).map(|row| seen[row * columns + digit.column]).collect();
             let after: Vec<Seen> = (0..rows).map(|row| self.after(*digit, cell(row, digit.column))).collect();
-            sum = sum + self.embedding.change(view.weights, digit.column, &before, &after);
+            sum = sum + self.change(view.weights, digit.column, &before, &after);
             (0..rows).for_each(|row| seen[row * columns + digit.column] = after[row]);
         }
         let widths = (0..rows)
@@ -223,7 +223,7 @@ impl Mixed {
         });
         let mut seen = if evidence.weigh { vec![Seen::Unknown; rows * columns] } else { given.clone() };
         let mut log_weight = vec![0.0; rows];
-        let mut sum = outputs + self.embedding.apply(weights, &seen);
+        let mut sum = self.first(weights, outputs, &seen);
         for (_, at) in order {
             let digit = digits[at];
             let column = digit.column;
@@ -236,8 +236,14 @@ impl Mixed {
             if !cells.iter().any(|cell| open(seen[*cell])) {
                 continue;
             }
-            let logits = self.readout.one(weights, self.hidden(weights, sum.clone()), digit);
-            let mut logits = host(&logits);
+            let groups: Vec<usize> = cells
+                .iter()
+                .map(|cell| match seen[*cell] {
+                    Seen::Group(group) => group,
+                    _ => 0,
+                })
+                .collect();
+            let mut logits = host(&self.logits(weights, sum.clone(), digit, &seen, &groups));
             change(digit, &mut logits);
             let before: Vec<Seen> = cells.iter().map(|cell| seen[*cell]).collect();
             for (row, logits) in logits.chunks_exact_mut(digit.count).enumerate() {
@@ -245,10 +251,7 @@ impl Mixed {
                 if !open(seen[cell]) {
                     continue;
                 }
-                let group = match seen[cell] {
-                    Seen::Group(group) => group,
-                    _ => 0,
-                };
+                let group = groups[row];
                 let shares = logits;
                 let own = row * columns..(row + 1) * columns;
                 let is_made = given[cell] == Seen::Unknown && self.is_made(column, &seen[own.clone()]);
@@ -338,7 +341,7 @@ impl Mixed {
                 };
             }
             let after: Vec<Seen> = cells.iter().map(|cell| seen[*cell]).collect();
-            sum = sum + self.embedding.change(weights, column, &before, &after);
+            sum = sum + self.change(weights, column, &before, &after);
         }
         let mut x = vec![GAP; rows * columns];
         for row in 0..rows {
@@ -607,17 +610,23 @@ impl Mixed {
             let own = self.embedding.seen(&x);
             (0..rows * columns).map(|at| own[at / columns % n * columns + at % columns]).collect()
         };
-        let full = outputs + self.embedding.apply(view.weights, &whole);
+        let full = self.first(view.weights, outputs, &whole);
         let mut all = vec![0.0; rows * columns];
         for column in 0..columns {
             let own: Vec<Seen> = (0..rows).map(|row| whole[row * columns + column]).collect();
             let mut before = vec![Seen::Unknown; rows];
-            let mut sum = full.clone() + self.embedding.change(view.weights, column, &own, &before);
+            let mut sum = full.clone() + self.change(view.weights, column, &own, &before);
             let (group, place) = self.layout.of_column(column);
             for at in std::iter::once(group).chain(place) {
                 let digit = self.layout.digits()[at];
-                let logits =
-                    host(&self.readout.one(view.weights, self.hidden(view.weights, sum.clone()), digit));
+                let groups: Vec<usize> = before
+                    .iter()
+                    .map(|seen| match seen {
+                        Seen::Group(group) => *group,
+                        _ => 0,
+                    })
+                    .collect();
+                let logits = host(&self.logits(view.weights, sum.clone(), digit, &whole, &groups));
                 for (row, logits) in logits.chunks_exact(digit.count).enumerate() {
                     let Some(choice) = self.layout.choice(digit, own[row]) else { continue };
                     let mut shares = logits.to_vec();
@@ -628,7 +637,7 @@ impl Mixed {
                     all[row * columns + column] += shares[choice].max(1e-30).ln();
                 }
                 let after: Vec<Seen> = own.iter().map(|seen| self.after(digit, *seen)).collect();
-                sum = sum + self.embedding.change(view.weights, column, &before, &after);
+                sum = sum + self.change(view.weights, column, &before, &after);
                 before = after;
             }
         }

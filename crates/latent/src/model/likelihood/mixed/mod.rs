@@ -12,7 +12,8 @@
 //!
 //! Many levels and few rows are soon learned by heart. Against it orders are any, levels of numbers share what is learned
 //! (readout), some units of the first hidden layer are silent in the beginning; and what errors of many conditionals add
-//! up to is taken out at the end (calibrate).
+//! up to is taken out at the end (calibrate). Two things go past the network: pairs of columns (direct), and numbers that
+//! repeat each other (echoes).
 //!
 //! Constraints of the table (rules) take away what no row may be, digit by digit; shares of the rest are divided by their
 //! sum, so that all probability lies on rows that obey. What is trained is the product without them, a lower bound.
@@ -24,6 +25,8 @@
 mod calibrate;
 mod chain;
 mod digits;
+mod direct;
+mod echoes;
 mod readout;
 mod rules;
 #[cfg(test)]
@@ -36,6 +39,8 @@ use serde::{Deserialize, Serialize};
 
 pub use chain::{Allowed, Completed, Evidence};
 use digits::{Digit, Layout};
+use direct::Direct;
+use echoes::Echoes;
 use readout::Readout;
 use rules::Rules;
 
@@ -66,13 +71,27 @@ pub struct MixedSettings {
     pub dropout: f64,
     /// Cosines of the rank by which the levels of a number share what is learned of one of them, for each digit; 0: none.
     pub waves: usize,
+    /// How many other columns' values of the same row a number may be drawn near to, of those that it is often near to.
+    pub echoes: usize,
+    /// Whether what is seen of the other columns also bears on a column linearly, beside the network; left out where there are
+    /// many columns.
+    pub direct: bool,
     /// Whether, after the last step, biases are moved so that each group of levels is drawn as often as rows have it.
     pub calibrate: bool,
 }
 
 impl Default for MixedSettings {
     fn default() -> Self {
-        Self { width: 256, depth: 2, in_order: 0.5, dropout: 0.0, waves: 0, calibrate: false }
+        Self {
+            width: 256,
+            depth: 2,
+            in_order: 0.5,
+            dropout: 0.0,
+            waves: 0,
+            echoes: 0,
+            direct: false,
+            calibrate: false,
+        }
     }
 }
 
@@ -108,6 +127,11 @@ impl Settings<dyn Likelihood> for MixedSettings {
         let embedding = Embedding::new(table, self.width, init);
         let trunk = Trunk::new(self.width, self.depth, init);
         let readout = Readout::new(&layout, self.width, self.waves, init);
+        let echoes = Echoes::new(&layout, table, self.width, self.echoes, init);
+        let direct = match self.direct {
+            true => Direct::new(&layout, table, self.waves, init),
+            false => None,
+        };
         let rules = Rules::new(table);
         Ok(Box::new(Mixed {
             layout,
@@ -115,6 +139,9 @@ impl Settings<dyn Likelihood> for MixedSettings {
             embedding,
             trunk,
             readout,
+            echoes,
+            direct,
+            width: self.width,
             in_order: self.in_order,
             dropout: self.dropout,
             calibrate: self.calibrate,
@@ -128,6 +155,9 @@ struct Mixed {
     embedding: Embedding,
     trunk: Trunk,
     readout: Readout,
+    echoes: Option<Echoes>,
+    direct: Option<Direct>,
+    width: usize,
     in_order: f64,
     dropout: f64,
     calibrate: bool,
@@ -150,28 +180,73 @@ impl Life for Mixed {
 const ROWS_TO_CALIBRATE: usize = 16_384;
 
 impl Mixed {
-    /// The last hidden layer for rows of which this is seen.
+    /// The first hidden layer, and what goes past the network, for rows of which this is seen.
+    fn first(&self, weights: &Weights, outputs: Tensor<2>, seen: &[Seen]) -> Tensor<2> {
+        let sum = outputs + self.embedding.apply(weights, seen);
+        match &self.direct {
+            Some(direct) => Tensor::cat(vec![sum, direct.apply(weights, seen)], 1),
+            None => sum,
+        }
+    }
+
+    /// What that gains where one column is seen otherwise.
+    fn change(&self, weights: &Weights, column: usize, before: &[Seen], after: &[Seen]) -> Tensor<2> {
+        let change = self.embedding.change(weights, column, before, after);
+        match &self.direct {
+            Some(direct) => Tensor::cat(vec![change, direct.change(weights, column, before, after)], 1),
+            None => change,
+        }
+    }
+
+    /// The last hidden layer.
     fn hidden(&self, weights: &Weights, sum: Tensor<2>) -> Tensor<2> {
-        Activation::Silu.apply(self.trunk.apply(weights, sum))
+        Activation::Silu.apply(self.trunk.apply(weights, sum.narrow(1, 0, self.width)))
     }
 
     /// The first hidden layer with units silent, others for each row, and the rest louder. Fewer and fewer, down to none: a
     /// model that has only seen noise is off without it, in what is common and what is rare above all.
     fn dropped(&self, view: &View<'_>, sum: Tensor<2>, batch: &Batch) -> Tensor<2> {
-        let [rows, width] = sum.dims();
+        let (rows, width) = (sum.dims()[0], self.width);
         let share = self.dropout * view.progress.map_or(1.0, |at| at.left());
         if share <= 0.0 {
             return sum;
         }
+        let sum = sum.narrow(1, 0, width);
         let draws = rows / batch.len().max(1);
         let uniforms = batch.noise(view.key.fold("dropout")).uniforms(draws, width, &Device::of(&sum));
         sum * uniforms.greater_equal_elem(share).float().div_scalar(1.0 - share)
     }
 
-    /// The log probabilities of one digit, from all logits.
-    fn log_shares(&self, logits: &Tensor<2>, digit: Digit, groups: &[usize]) -> Tensor<2> {
-        let own = logits.clone().narrow(1, digit.first, digit.count);
-        log_softmax(self.without_missing_places(own, digit, groups), 1)
+    /// The logits of one digit from the first hidden layer, for rows of which this is seen and whose cells are in these groups.
+    fn logits(
+        &self,
+        weights: &Weights,
+        sum: Tensor<2>,
+        digit: Digit,
+        seen: &[Seen],
+        groups: &[usize],
+    ) -> Tensor<2> {
+        let hidden = self.hidden(weights, sum.clone());
+        let mut logits = self.readout.one(weights, hidden.clone(), digit);
+        for more in self.beside(weights, &sum, &hidden, digit, seen, groups) {
+            logits = logits + more;
+        }
+        logits
+    }
+
+    /// What is added to the logits of the network.
+    fn beside(
+        &self,
+        weights: &Weights,
+        sum: &Tensor<2>,
+        hidden: &Tensor<2>,
+        digit: Digit,
+        seen: &[Seen],
+        groups: &[usize],
+    ) -> impl Iterator<Item = Tensor<2>> {
+        let of = |echoes: &Echoes| echoes.of(weights, hidden, &self.layout, digit, seen, groups);
+        let direct = self.direct.as_ref().and_then(|direct| direct.of(sum, digit));
+        self.echoes.as_ref().and_then(of).into_iter().chain(direct)
     }
 
     /// Takes out the places that a row's group does not have.
@@ -216,16 +291,21 @@ impl Mixed {
             }
             constant[row] = -self.layout.log_widths(cells);
         }
-        let sum = self.embedding.apply(view.weights, &seen) + outputs;
-        let h = self.hidden(view.weights, self.dropped(view, sum, batch));
-        let logits = self.readout.all(view.weights, h);
+        let sum = self.first(view.weights, outputs, &seen);
+        let h = self.hidden(view.weights, self.dropped(view, sum.clone(), batch));
+        let logits = self.readout.all(view.weights, h.clone());
         let mut all = Vec::with_capacity(digits.len());
         for (at, digit) in digits.iter().enumerate() {
             let target: Tensor<1, Int> = Tensor::from_data(
                 TensorData::new(std::mem::take(&mut targets[at]), [rows]),
                 &logits.device(),
             );
-            all.push(self.log_shares(&logits, *digit, &groups[at]).gather(1, target.reshape([rows, 1])));
+            let mut own = logits.clone().narrow(1, digit.first, digit.count);
+            for more in self.beside(view.weights, &sum, &h, *digit, &seen, &groups[at]) {
+                own = own + more;
+            }
+            let shares = log_softmax(self.without_missing_places(own, *digit, &groups[at]), 1);
+            all.push(shares.gather(1, target.reshape([rows, 1])));
         }
         let factors = device.tensor(factors, [rows, digits.len()]);
         sum_dimensions(Tensor::cat(all, 1) * factors) + device.tensor(constant, [rows])

@@ -31,7 +31,12 @@ struct Smooth {
 }
 
 /// The least number of levels that have neighbours worth the name.
-const LEAST_LEVELS: usize = 8;
+pub(super) const LEAST_LEVELS: usize = 8;
+
+/// √2 k^{−½} cos(π k r)
+pub(super) fn wave(k: usize, rank: f64) -> f32 {
+    ((2.0 / k as f64).sqrt() * (std::f64::consts::PI * k as f64 * rank).cos()) as f32
+}
 
 impl Readout {
     /// From `width` hidden units; up to `waves` cosines for each digit.
@@ -49,8 +54,7 @@ impl Readout {
             for k in 1..=own {
                 let mut row = vec![0.0; outputs];
                 for (value, rank) in row[digit.first..].iter_mut().zip(&ranks) {
-                    *value =
-                        ((2.0 / k as f64).sqrt() * (std::f64::consts::PI * k as f64 * rank).cos()) as f32;
+                    *value = wave(k, *rank);
                 }
                 basis.extend(row);
             }
