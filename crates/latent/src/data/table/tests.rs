@@ -272,10 +272,10 @@ fn columns_that_repeat_each_other_are_found_and_others_are_not() {
     let line = |i: u64| {
         let a = i * 7919 % 3001;
         let b = if i.is_multiple_of(3) { i * 104_729 % 3001 } else { a };
-        format!("{a},{b},{},{}", i * 15_485_863 % 3001, 5000 + 10 * a)
+        format!("{a},{b},{},{},{}", i * 15_485_863 % 3001, 5000 + 10 * a, ["x", "y"][i as usize % 2])
     };
     let lines: Vec<String> = (0..3000).map(line).collect();
-    let table = table(&opened(format!("a,b,c,d\n{}\n", lines.join("\n"))));
+    let table = table(&opened(format!("a,b,c,d,e\n{}\n", lines.join("\n"))));
     let pairs: Vec<(usize, usize)> = table.alike.iter().map(|alike| (alike.column, alike.like)).collect();
     assert_eq!(pairs, [(0, 1), (1, 0)]);
     // Rows are near in two of three, and by chance in one of 32.
