@@ -156,7 +156,7 @@ impl Embedding {
         let own = &self.columns[column];
         let level = match seen {
             Seen::Level(level) => level,
-            Seen::Group(group) => own.scale.groups[group] as usize + own.scale.places_of(group) / 2,
+            Seen::Group(group) => own.scale.middle_of(group),
             _ => return None,
         };
         own.of_levels.get(level * FEATURES..(level + 1) * FEATURES)

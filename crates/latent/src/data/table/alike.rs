@@ -1,9 +1,14 @@
 //! Columns whose values come near each other in the same row: the bill of a month and of the one before, what was paid and
 //! what was owed.
 //!
-//! Column a is like b where a's value stands beside b's, on a's own scale, more often than beside b's value of another row:
+//! Column a is like b where b's value stands beside a's, on a's own scale F (the share of a's values below), more often than
+//! b's value of another row, b', does:
 //!
-//! P(|F(a) − F(b)| < 1/64) − P(|F(a) − F(b')| < 1/64),  F the share of a's values below, b' that of another row
+//! P(|F(a) − F(b)| < 1/64) − P(|F(a) − F(b')| < 1/64)
+//!
+//! It may also be like a sum of two others ([sums]).
+
+mod sums;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +21,18 @@ pub struct Alike {
     pub column: usize,
     /// The place of the one that it is like.
     pub like: usize,
-    /// In how many more of the rows than by chance the two are near.
+    /// What its value is multiplied by.
+    #[serde(default = "once")]
+    pub times: f64,
+    /// Another column, whose value times this is added.
+    #[serde(default)]
+    pub and: Option<(usize, f64)>,
+    /// In how many more of the rows than by chance the two are near; of a sum, in how many more than any single column.
     pub share: f32,
+}
+
+fn once() -> f64 {
+    1.0
 }
 
 /// So many training rows tell, about.
@@ -35,50 +50,83 @@ const LEAST_LEVELS: usize = 32;
 /// Tables of more such columns have too many pairs to look through.
 const MOST_COLUMNS: usize = 200;
 
-/// The pairs of a table, those of each column from the most alike on, by some rows of values.
+/// A column of numbers, and some of its values.
+struct Number<'a> {
+    at: usize,
+    scale: &'a Scale,
+    /// The share of values below the middle of each level.
+    ranks: Vec<f64>,
+    values: Vec<f64>,
+}
+
+impl Number<'_> {
+    /// Between which values one stands beside each of its own.
+    fn near(&self, share: f64) -> Vec<(f64, f64)> {
+        let last = self.scale.levels() - 1;
+        let of_level = |level: usize| {
+            let rank = self.ranks[level];
+            let from = self.ranks.partition_point(|other| *other <= rank - share).min(level);
+            let to = (self.ranks.partition_point(|other| *other < rank + share).max(1) - 1).max(level);
+            let low = if from == 0 { f64::NEG_INFINITY } else { self.scale.low[from] };
+            let high = if to == last { f64::INFINITY } else { self.scale.high[to] };
+            (low, high)
+        };
+        let of_value = |value: &f64| match value.is_nan() {
+            true => (f64::NAN, f64::NAN),
+            false => of_level(self.scale.level_of(*value)),
+        };
+        self.values.iter().map(of_value).collect()
+    }
+}
+
+/// The columns that others are like, by some rows of values: sums, then single ones, those of each column from the most alike on.
 pub(super) fn find(table: &Table, rows: &[f64]) -> Vec<Alike> {
     let width = table.modelled().count().max(1);
-    let scales: Vec<(usize, &Scale)> = table
+    let numbers: Vec<Number<'_>> = table
         .modelled()
         .enumerate()
         .filter(|(_, column)| column.is_ordered())
         .filter_map(|(at, column)| Some((at, column.scale.as_ref()?)))
         .filter(|(_, scale)| scale.levels() >= LEAST_LEVELS)
+        .map(|(at, scale)| {
+            let values = rows.iter().skip(at).step_by(width).copied().collect();
+            Number { at, scale, ranks: ranks_of(scale), values }
+        })
         .collect();
-    if scales.len() > MOST_COLUMNS {
+    if numbers.len() > MOST_COLUMNS {
         return Vec::new();
     }
-    let column = |at: usize| -> Vec<f64> { rows.iter().skip(at).step_by(width).copied().collect() };
-    let values: Vec<Vec<f64>> = scales.iter().map(|(at, _)| column(*at)).collect();
-    let count = rows.len() / width;
-    let mut all = Vec::new();
-    for (own, (a, scale)) in scales.iter().enumerate() {
-        let ranks = ranks_of(scale);
-        let rank = |value: &f64| ranks[scale.level_of(*value)];
-        let of_a: Vec<f64> = values[own].iter().map(rank).collect();
+    let mut pairs = Vec::new();
+    for (own, a) in numbers.iter().enumerate() {
+        let near = a.near(NEAR);
         let mut found: Vec<Alike> = Vec::new();
-        for (other, (b, _)) in scales.iter().enumerate().filter(|(other, _)| *other != own) {
-            let of_b: Vec<f64> = values[other].iter().map(rank).collect();
-            let near = |shift: usize| {
-                let pairs = (0..count).filter(|row| {
-                    let other_row = (row + shift) % count;
-                    let has = !values[own][*row].is_nan() && !values[other][other_row].is_nan();
-                    has && (of_a[*row] - of_b[other_row]).abs() < NEAR
-                });
-                pairs.count() as f64 / count as f64
-            };
-            // By chance: beside another row's value; of some rows, so that no order of the file deceives.
-            let shifts = [count / 3, count / 2 + 1, 2 * count / 3];
-            let by_chance = shifts.iter().map(|shift| near(*shift)).sum::<f64>() / shifts.len() as f64;
-            let share = near(0) - by_chance;
+        for (_, b) in numbers.iter().enumerate().filter(|(other, _)| *other != own) {
+            let share = excess(&near, &b.values);
             if share >= LEAST_SHARE {
-                found.push(Alike { column: *a, like: *b, share: share as f32 });
+                found.push(Alike { column: a.at, like: b.at, times: 1.0, and: None, share: share as f32 });
             }
         }
         found.sort_by(|one, other| other.share.total_cmp(&one.share));
-        all.extend(found);
+        pairs.extend(found);
     }
+    let mut all = sums::find(&numbers, &pairs);
+    all.extend(pairs);
     all
+}
+
+/// In how many more rows than by chance a value is between the two of its row.
+fn excess(near: &[(f64, f64)], values: &[f64]) -> f64 {
+    let count = near.len();
+    let share = |shift: usize| {
+        let is_near = |row: &usize| {
+            let ((low, high), value) = (near[*row], values[(row + shift) % count]);
+            low <= value && value <= high
+        };
+        (0..count).filter(is_near).count() as f64 / count.max(1) as f64
+    };
+    // By chance: beside another row's value; of some rows, so that no order of the file deceives.
+    let shifts = [count / 3, count / 2 + 1, 2 * count / 3];
+    share(0) - shifts.iter().map(|shift| share(*shift)).sum::<f64>() / shifts.len() as f64
 }
 
 /// The share of values below the middle of each level.

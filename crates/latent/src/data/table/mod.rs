@@ -19,7 +19,7 @@
 //! write      rows of x back into a file
 //! fill       a file as it was, its empty cells filled in
 //! constraint what holds in every row
-//! alike      columns whose values come near each other in the same row
+//! alike      columns whose values come near each other, or a sum of two, in the same row
 //! ```
 
 mod alike;
@@ -196,7 +196,10 @@ impl Table {
             return Err("no column is modelled".into());
         }
         self.constraints.iter().try_for_each(|kept| kept.rule.check(width))?;
-        if self.alike.iter().any(|alike| alike.column >= width || alike.like >= width) {
+        let known = |alike: &Alike| {
+            alike.column < width && alike.like < width && alike.and.is_none_or(|(column, _)| column < width)
+        };
+        if !self.alike.iter().all(known) {
             return Err("columns are alike that are not there".into());
         }
         Ok(())

@@ -182,6 +182,11 @@ impl Scale {
         end.saturating_sub(self.groups.get(group).map_or(end, |first| *first as usize))
     }
 
+    /// The level in the middle of a group.
+    pub fn middle_of(&self, group: usize) -> usize {
+        self.groups.get(group).map_or(0, |first| *first as usize) + self.places_of(group) / 2
+    }
+
     /// Where a level stands.
     pub fn digits(&self, level: usize) -> Digits {
         let level = level.min(self.levels().saturating_sub(1));

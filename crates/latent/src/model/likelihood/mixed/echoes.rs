@@ -1,10 +1,11 @@
-//! What a number is drawn near to: the same row's value of a column [like it](crate::data::table::Alike).
+//! What a number is drawn near to: the same row's value of a column [like it](crate::data::table::Alike), or a sum of two.
 //!
-//! logits_l += s_k(h),  k the bin of the distance from level l to the level that the other column's value has here
+//! logits_l += s_k(h),  k the bin of the distance from level l to the level that the other column's value, or the sum, has here
 //!
 //! Bills of two months are equal, or nearly, at any size. A network that reads one as embeddings and writes the other as
 //! logits has to learn that level by level; here it only says how much nearness counts, s = h W + b, by bins of distance
-//! that double: 0, ±1, ±2–3, ±4–7, … among groups of levels, and among the places of a group.
+//! that double: 0, ±1, ±2–3, ±4–7, … among groups of levels, and among the places of a group. Of a cell whose group alone is
+//! seen, the middle of the group counts.
 //!
 //! References: Vinyals, Fortunato & Jaitly, *Pointer Networks* (arXiv 1506.03134); Gu et al., *Incorporating Copying
 //! Mechanism in Sequence-to-Sequence Learning* (arXiv 1603.06393).
@@ -33,16 +34,38 @@ pub(super) struct Echoes {
     of_digits: BTreeMap<usize, Vec<(Other, usize)>>,
 }
 
-/// A column that another is like.
+/// What a column is like.
 #[derive(Clone)]
-struct Other {
-    column: usize,
-    /// The level that each of its levels has in the column that is like it.
-    levels: Vec<usize>,
+enum Other {
+    /// Another column, by the level that each of its levels has in the column that is like it.
+    One(usize, Vec<usize>),
+    /// A sum of two columns, by what each of their levels adds.
+    Sum([(usize, Vec<f64>); 2]),
+}
+
+impl Other {
+    /// Its level in this column, which is like it; none where it is not seen.
+    fn level(&self, seen: &[Seen], layout: &Layout, column: usize) -> Option<usize> {
+        let level = |column: usize| match seen[column] {
+            Seen::Level(level) => Some(level),
+            Seen::Group(group) => Some(layout.scale(column).middle_of(group)),
+            Seen::Unknown | Seen::Gap => None,
+        };
+        match self {
+            Self::One(column, levels) => levels.get(level(*column)?).copied(),
+            Self::Sum(both) => {
+                let mut sum = 0.0;
+                for (column, values) in both {
+                    sum += values.get(level(*column)?)?;
+                }
+                Some(layout.scale(column).level_of(sum))
+            }
+        }
+    }
 }
 
 impl Echoes {
-    /// From `width` hidden units, each column near up to `most` others; none where no columns are alike.
+    /// From `width` hidden units, each column near up to `most` others and `most` sums; none where no columns are alike.
     pub(super) fn new(
         layout: &Layout,
         table: &Table,
@@ -51,14 +74,26 @@ impl Echoes {
         init: &mut Init<'_>,
     ) -> Option<Self> {
         let mut of_columns: BTreeMap<usize, Vec<Other>> = BTreeMap::new();
+        let values = |column: usize, times: f64| {
+            let scale = layout.scale(column);
+            scale.low.iter().zip(&scale.high).map(move |(low, high)| times * 0.5 * (low + high))
+        };
         for alike in &table.alike {
             let others = of_columns.entry(alike.column).or_default();
-            if others.len() < most {
-                let (from, to) = (layout.scale(alike.like), layout.scale(alike.column));
-                let middle = |(low, high): (&f64, &f64)| to.level_of(0.5 * (low + high));
-                let levels = from.low.iter().zip(&from.high).map(middle).collect();
-                others.push(Other { column: alike.like, levels });
+            let same = |other: &&Other| matches!(other, Other::Sum(_)) == alike.and.is_some();
+            if others.iter().filter(same).count() == most {
+                continue;
             }
+            let own = values(alike.like, alike.times);
+            others.push(match alike.and {
+                Some((column, times)) => {
+                    Other::Sum([(alike.like, own.collect()), (column, values(column, times).collect())])
+                }
+                None => {
+                    let scale = layout.scale(alike.column);
+                    Other::One(alike.like, own.map(|value| scale.level_of(value)).collect())
+                }
+            });
         }
         let mut of_digits = BTreeMap::new();
         let mut outputs = 0;
@@ -104,8 +139,8 @@ impl Echoes {
         for row in 0..rows {
             for (at, (other, _)) in others.iter().enumerate() {
                 let Some(bins) = out.next() else { continue };
-                let Seen::Level(level) = seen[row * columns + other.column] else { continue };
-                let level = other.levels.get(level).copied().unwrap_or(0);
+                let seen = &seen[row * columns..][..columns];
+                let Some(level) = other.level(seen, layout, digit.column) else { continue };
                 let (choices, place) = match digit.is_place {
                     true => {
                         let first = scale.groups.get(groups[row]).map_or(0, |first| *first as i64);

@@ -249,6 +249,49 @@ fn what_goes_past_the_network_is_part_of_one_distribution() {
 }
 
 #[test]
+fn a_number_is_drawn_near_a_sum_of_two_others() {
+    // In half of the rows the third is the first less the second.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    let line = |i: i64| {
+        let [a, b] = [i * 7919 % 101, i * 104_729 % 53];
+        format!("{a},{b},{}", if i % 2 == 0 { a - b } else { i * 15_485_863 % 89 })
+    };
+    let lines: Vec<String> = (0..4000).map(line).collect();
+    std::fs::write(&path, format!("a,b,c\n{}\n", lines.join("\n"))).unwrap();
+    let settings = ["likelihood.dropout=0.0", "likelihood.echoes=1", "likelihood.direct=false"];
+    let (model, mut weights, table) = built_as(&path, &[], &settings);
+    assert!(table.alike.iter().all(|alike| alike.and.is_some()));
+    let sums: Vec<usize> = table.alike.iter().map(|alike| alike.column).collect();
+    assert_eq!(sums, [0, 1, 2]);
+    let scales: Vec<&Scale> = table.modelled().map(|column| column.scale.as_ref().unwrap()).collect();
+    let x = |values: [f64; 3]| -> [f32; 3] {
+        std::array::from_fn(|at| scales[at].level_of(values[at]) as f32 + 0.5)
+    };
+    // All that is near its sum, by bins of distance, is as likely as before but for the sum itself.
+    let (id, entry) = weights.iter().find(|(_, entry)| entry.path() == "likelihood.echoes.bias").unwrap();
+    let mut bias = entry.values();
+    let bins = bias.len() / sums.len();
+    bias.iter_mut().skip(bins / 2).step_by(bins).for_each(|bias| *bias = 3.0);
+    let surprises = |weights: &Weights, values: [f64; 3]| {
+        let view = View::evaluation(&model, weights);
+        let found = model.likelihood.surprises(&view, outputs(1), &batch(&x(values), 3)).unwrap();
+        found.into_iter().map(|own| f64::from(own).exp()).collect::<Vec<f64>>()
+    };
+    let (sum, other) = ([70.0, 20.0, 50.0], [70.0, 20.0, 40.0]);
+    let before = [surprises(&weights, sum), surprises(&weights, other)];
+    weights.set_values(id, bias);
+    let after = [surprises(&weights, sum), surprises(&weights, other)];
+    for at in 0..3 {
+        let rest = 1.0 + before[0][at] * (3.0_f64.exp() - 1.0);
+        assert!((after[0][at] / before[0][at] * rest / 3.0_f64.exp() - 1.0).abs() < 1e-3, "{at}");
+        if at == 2 {
+            assert!((after[1][at] / before[1][at] * rest - 1.0).abs() < 1e-3);
+        }
+    }
+}
+
+#[test]
 fn what_goes_past_the_network_is_trained_as_it_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let path = of_alike_numbers(folder.path(), 101);
