@@ -84,6 +84,12 @@ impl Embedding {
         Self::made(table, width, false, Initial::Constant(0.0), init)
     }
 
+    /// Likewise, but as the first layer of a network.
+    pub fn smooth(table: &Table, width: usize, init: &mut Init<'_>) -> Self {
+        let columns = table.modelled().count().max(1);
+        Self::made(table, width, false, Initial::Normal(1.0 / (columns as f32).sqrt()), init)
+    }
+
     fn made(table: &Table, width: usize, fine: bool, law: Initial, init: &mut Init<'_>) -> Self {
         let (mut rows, mut features) = (0, 0);
         let mut columns = Vec::new();
@@ -109,10 +115,12 @@ impl Embedding {
                 of_levels,
             });
         }
-        let rows = init.weight("embedding", &[rows.max(1), width], law);
+        let rows = init.weight("embedding", &[rows.max(1), width], law.clone());
         let features = (features > 0).then(|| {
-            let law =
-                if fine { Initial::Normal(0.5 / (features as f32).sqrt()) } else { Initial::Constant(0.0) };
+            let law = match law {
+                Initial::Constant(_) => law,
+                _ => Initial::Normal(0.5 / (features as f32).sqrt()),
+            };
             init.matrix("features", &[features, width], law)
         });
         Self { columns, rows, features, width }

@@ -31,6 +31,7 @@ mod readout;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use latent_kernels::Activation;
@@ -43,6 +44,7 @@ use direct::Direct;
 use echoes::Echoes;
 use readout::Readout;
 use rules::Rules;
+use words::Words;
 
 use super::{BaseMeasure, Likelihood};
 use crate::batch::{Batch, Noise};
@@ -76,6 +78,8 @@ pub struct MixedSettings {
     /// Whether what is seen of the other columns also bears on a column linearly, beside the network; left out where there are
     /// many columns.
     pub direct: bool,
+    /// Hidden units of a network of their own for columns of few choices, beside the one for all; 0: none.
+    pub words: usize,
     /// Whether, after the last step, biases are moved so that each group of levels is drawn as often as rows have it.
     pub calibrate: bool,
 }
@@ -90,6 +94,7 @@ impl Default for MixedSettings {
             waves: 0,
             echoes: 0,
             direct: false,
+            words: 0,
             calibrate: false,
         }
     }
@@ -132,6 +137,10 @@ impl Settings<dyn Likelihood> for MixedSettings {
             true => Direct::new(&layout, table, self.waves, init),
             false => None,
         };
+        let words = match self.words {
+            0 => None,
+            width => Words::new(&layout, table, width, init),
+        };
         let rules = Rules::new(table);
         Ok(Box::new(Mixed {
             layout,
@@ -141,6 +150,7 @@ impl Settings<dyn Likelihood> for MixedSettings {
             readout,
             echoes,
             direct,
+            words: words.map(|words| (words, self.words)),
             width: self.width,
             in_order: self.in_order,
             dropout: self.dropout,
@@ -157,6 +167,7 @@ struct Mixed {
     readout: Readout,
     echoes: Option<Echoes>,
     direct: Option<Direct>,
+    words: Option<(Words, usize)>,
     width: usize,
     in_order: f64,
     dropout: f64,
@@ -180,27 +191,31 @@ impl Life for Mixed {
 const ROWS_TO_CALIBRATE: usize = 16_384;
 
 impl Mixed {
-    /// The first hidden layer, and what goes past the network, for rows of which this is seen.
+    /// The first hidden layers, and what goes past them, for rows of which this is seen.
     fn first(&self, weights: &Weights, outputs: Tensor<2>, seen: &[Seen]) -> Tensor<2> {
-        let sum = outputs + self.embedding.apply(weights, seen);
-        match &self.direct {
-            Some(direct) => Tensor::cat(vec![sum, direct.apply(weights, seen)], 1),
-            None => sum,
-        }
+        let mut parts = vec![outputs + self.embedding.apply(weights, seen)];
+        parts.extend(self.words.as_ref().map(|(words, _)| words.first(weights, seen)));
+        parts.extend(self.direct.as_ref().map(|direct| direct.apply(weights, seen)));
+        Tensor::cat(parts, 1)
     }
 
-    /// What that gains where one column is seen otherwise.
+    /// What they gain where one column is seen otherwise.
     fn change(&self, weights: &Weights, column: usize, before: &[Seen], after: &[Seen]) -> Tensor<2> {
-        let change = self.embedding.change(weights, column, before, after);
-        match &self.direct {
-            Some(direct) => Tensor::cat(vec![change, direct.change(weights, column, before, after)], 1),
-            None => change,
-        }
+        let mut parts = vec![self.embedding.change(weights, column, before, after)];
+        parts.extend(self.words.as_ref().map(|(words, _)| words.change(weights, column, before, after)));
+        parts.extend(self.direct.as_ref().map(|direct| direct.change(weights, column, before, after)));
+        Tensor::cat(parts, 1)
     }
 
     /// The last hidden layer.
     fn hidden(&self, weights: &Weights, sum: Tensor<2>) -> Tensor<2> {
         Activation::Silu.apply(self.trunk.apply(weights, sum.narrow(1, 0, self.width)))
+    }
+
+    /// The logits of all words by their own network.
+    fn words(&self, weights: &Weights, sum: &Tensor<2>) -> Option<Tensor<2>> {
+        let (words, width) = self.words.as_ref()?;
+        Some(words.all(weights, sum.clone().narrow(1, self.width, *width)))
     }
 
     /// The first hidden layer with units silent, others for each row, and the rest louder. Fewer and fewer, down to none: a
@@ -228,7 +243,9 @@ impl Mixed {
     ) -> Tensor<2> {
         let hidden = self.hidden(weights, sum.clone());
         let mut logits = self.readout.one(weights, hidden.clone(), digit);
-        for more in self.beside(weights, &sum, &hidden, digit, seen, groups) {
+        let is_word = self.words.as_ref().is_some_and(|(words, _)| words.has(digit));
+        let words = if is_word { self.words(weights, &sum) } else { None };
+        for more in self.beside(weights, &sum, &hidden, words.as_ref(), digit, seen, groups) {
             logits = logits + more;
         }
         logits
@@ -240,13 +257,15 @@ impl Mixed {
         weights: &Weights,
         sum: &Tensor<2>,
         hidden: &Tensor<2>,
+        words: Option<&Tensor<2>>,
         digit: Digit,
         seen: &[Seen],
         groups: &[usize],
     ) -> impl Iterator<Item = Tensor<2>> {
         let of = |echoes: &Echoes| echoes.of(weights, hidden, &self.layout, digit, seen, groups);
         let direct = self.direct.as_ref().and_then(|direct| direct.of(sum, digit));
-        self.echoes.as_ref().and_then(of).into_iter().chain(direct)
+        let words = self.words.as_ref().zip(words).and_then(|((own, _), all)| own.of(all, digit));
+        self.echoes.as_ref().and_then(of).into_iter().chain(direct).chain(words)
     }
 
     /// Takes out the places that a row's group does not have.
@@ -294,6 +313,7 @@ impl Mixed {
         let sum = self.first(view.weights, outputs, &seen);
         let h = self.hidden(view.weights, self.dropped(view, sum.clone(), batch));
         let logits = self.readout.all(view.weights, h.clone());
+        let words = self.words(view.weights, &sum);
         let mut all = Vec::with_capacity(digits.len());
         for (at, digit) in digits.iter().enumerate() {
             let target: Tensor<1, Int> = Tensor::from_data(
@@ -301,7 +321,7 @@ impl Mixed {
                 &logits.device(),
             );
             let mut own = logits.clone().narrow(1, digit.first, digit.count);
-            for more in self.beside(view.weights, &sum, &h, *digit, &seen, &groups[at]) {
+            for more in self.beside(view.weights, &sum, &h, words.as_ref(), *digit, &seen, &groups[at]) {
                 own = own + more;
             }
             let shares = log_softmax(self.without_missing_places(own, *digit, &groups[at]), 1);
