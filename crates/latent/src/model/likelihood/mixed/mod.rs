@@ -12,8 +12,8 @@
 //!
 //! Many levels and few rows are soon learned by heart. Against it orders are any, levels of numbers share what is learned
 //! (readout), some units of the first hidden layer are silent in the beginning; and what errors of many conditionals add
-//! up to is taken out at the end (calibrate). Two things go past the network: pairs of columns (direct), and numbers that
-//! repeat each other (echoes).
+//! up to is taken out at the end (calibrate). Three things go past the network: pairs of columns (direct), numbers that
+//! repeat each other or are a sum of two (echoes), and a smaller network for columns of few choices (words).
 //!
 //! Constraints of the table (rules) take away what no row may be, digit by digit; shares of the rest are divided by their
 //! sum, so that all probability lies on rows that obey. What is trained is the product without them, a lower bound.
@@ -57,6 +57,9 @@ use crate::model::View;
 use crate::network::columns::{Embedding, Seen, Trunk, check_size, no_table};
 use crate::weights::{Init, Weights};
 
+/// More hidden units for columns of few choices are a slip of the hand.
+const MOST_WORDS: usize = 1 << 14;
+
 /// The network that predicts a column from the others and from z.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -73,7 +76,8 @@ pub struct MixedSettings {
     pub dropout: f64,
     /// Cosines of the rank by which the levels of a number share what is learned of one of them, for each digit; 0: none.
     pub waves: usize,
-    /// How many other columns' values of the same row a number may be drawn near to, of those that it is often near to.
+    /// How many other columns' values of the same row a number may be drawn near to, of those that it is often near to; and how
+    /// many sums of two.
     pub echoes: usize,
     /// Whether what is seen of the other columns also bears on a column linearly, beside the network; left out where there are
     /// many columns.
@@ -108,6 +112,10 @@ impl Named for MixedSettings {
 impl Settings<dyn Likelihood> for MixedSettings {
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         check_size(self.width, self.depth)?;
+        if self.words > MOST_WORDS {
+            let what = format!("{}", self.words);
+            return Err(ConfigError::value("words", what, format!("give 0 to {MOST_WORDS}")));
+        }
         if !(0.0..=1.0).contains(&self.in_order) {
             let what = format!("{} is not a share", self.in_order);
             return Err(ConfigError::value("in_order", what, "give a number from 0 to 1"));
@@ -150,7 +158,7 @@ impl Settings<dyn Likelihood> for MixedSettings {
             readout,
             echoes,
             direct,
-            words: words.map(|words| (words, self.words)),
+            words,
             width: self.width,
             in_order: self.in_order,
             dropout: self.dropout,
@@ -167,7 +175,7 @@ struct Mixed {
     readout: Readout,
     echoes: Option<Echoes>,
     direct: Option<Direct>,
-    words: Option<(Words, usize)>,
+    words: Option<Words>,
     width: usize,
     in_order: f64,
     dropout: f64,
@@ -194,7 +202,7 @@ impl Mixed {
     /// The first hidden layers, and what goes past them, for rows of which this is seen.
     fn first(&self, weights: &Weights, outputs: Tensor<2>, seen: &[Seen]) -> Tensor<2> {
         let mut parts = vec![outputs + self.embedding.apply(weights, seen)];
-        parts.extend(self.words.as_ref().map(|(words, _)| words.first(weights, seen)));
+        parts.extend(self.words.as_ref().map(|words| words.first(weights, seen)));
         parts.extend(self.direct.as_ref().map(|direct| direct.apply(weights, seen)));
         Tensor::cat(parts, 1)
     }
@@ -202,7 +210,7 @@ impl Mixed {
     /// What they gain where one column is seen otherwise.
     fn change(&self, weights: &Weights, column: usize, before: &[Seen], after: &[Seen]) -> Tensor<2> {
         let mut parts = vec![self.embedding.change(weights, column, before, after)];
-        parts.extend(self.words.as_ref().map(|(words, _)| words.change(weights, column, before, after)));
+        parts.extend(self.words.as_ref().map(|words| words.change(weights, column, before, after)));
         parts.extend(self.direct.as_ref().map(|direct| direct.change(weights, column, before, after)));
         Tensor::cat(parts, 1)
     }
@@ -212,10 +220,9 @@ impl Mixed {
         Activation::Silu.apply(self.trunk.apply(weights, sum.narrow(1, 0, self.width)))
     }
 
-    /// The logits of all words by their own network.
+    /// The logits of all words by their own network, which begins where that of all ends.
     fn words(&self, weights: &Weights, sum: &Tensor<2>) -> Option<Tensor<2>> {
-        let (words, width) = self.words.as_ref()?;
-        Some(words.all(weights, sum.clone().narrow(1, self.width, *width)))
+        Some(self.words.as_ref()?.all(weights, sum, self.width))
     }
 
     /// The first hidden layer with units silent, others for each row, and the rest louder. Fewer and fewer, down to none: a
@@ -243,7 +250,7 @@ impl Mixed {
     ) -> Tensor<2> {
         let hidden = self.hidden(weights, sum.clone());
         let mut logits = self.readout.one(weights, hidden.clone(), digit);
-        let is_word = self.words.as_ref().is_some_and(|(words, _)| words.has(digit));
+        let is_word = self.words.as_ref().is_some_and(|words| words.has(digit));
         let words = if is_word { self.words(weights, &sum) } else { None };
         for more in self.beside(weights, &sum, &hidden, words.as_ref(), digit, seen, groups) {
             logits = logits + more;
@@ -264,7 +271,7 @@ impl Mixed {
     ) -> impl Iterator<Item = Tensor<2>> {
         let of = |echoes: &Echoes| echoes.of(weights, hidden, &self.layout, digit, seen, groups);
         let direct = self.direct.as_ref().and_then(|direct| direct.of(sum, digit));
-        let words = self.words.as_ref().zip(words).and_then(|((own, _), all)| own.of(all, digit));
+        let words = self.words.as_ref().zip(words).and_then(|(own, all)| own.of(all, digit));
         self.echoes.as_ref().and_then(of).into_iter().chain(direct).chain(words)
     }
 

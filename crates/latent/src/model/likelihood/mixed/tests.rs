@@ -196,11 +196,19 @@ fn of_alike_numbers(folder: &std::path::Path, most: i64) -> std::path::PathBuf {
     path
 }
 
+/// Weights of what goes past the network.
+const PAST: [&str; 4] = [
+    "likelihood.echoes.weight",
+    "likelihood.direct.embedding",
+    "likelihood.direct.features",
+    "likelihood.words.last.weight",
+];
+
 #[test]
 fn what_goes_past_the_network_is_part_of_one_distribution() {
     let folder = tempfile::tempdir().unwrap();
     let path = of_alike_numbers(folder.path(), 3001);
-    let settings = ["dropout=0.0", "in_order=1.0", "echoes=2", "direct=true"]
+    let settings = ["dropout=0.0", "in_order=1.0", "echoes=2", "direct=true", "words=8"]
         .map(|setting| format!("likelihood.{setting}"));
     let (model, mut weights, table) = built_as(&path, &[], &settings.each_ref().map(String::as_str));
     let pairs: Vec<(usize, usize)> = table.alike.iter().map(|alike| (alike.column, alike.like)).collect();
@@ -213,7 +221,7 @@ fn what_goes_past_the_network_is_part_of_one_distribution() {
         host_f64(&model.likelihood.log_density(&view, outputs(x.len() / 3), &rows))
     };
     let row = [17.5, 20.5, 1.5];
-    for path in ["likelihood.echoes.weight", "likelihood.direct.embedding", "likelihood.direct.features"] {
+    for path in PAST {
         let before = chain(&weights, &row)[0];
         disturb(&mut weights, path, 0.5);
         assert!((chain(&weights, &row)[0] - before).abs() > 1e-3, "{path} changes nothing");
@@ -295,13 +303,13 @@ fn a_number_is_drawn_near_a_sum_of_two_others() {
 fn what_goes_past_the_network_is_trained_as_it_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let path = of_alike_numbers(folder.path(), 101);
-    let settings = ["dropout=0.0", "in_order=0.0", "echoes=2", "direct=true"]
+    let settings = ["dropout=0.0", "in_order=0.0", "echoes=2", "direct=true", "words=8"]
         .map(|setting| format!("likelihood.{setting}"));
     let (model, mut weights, table) = built_as(&path, &[], &settings.each_ref().map(String::as_str));
     assert!(
         table.alike.len() == 2 && table.modelled().all(|column| column.scale.as_ref().unwrap().places() == 1)
     );
-    for path in ["likelihood.echoes.weight", "likelihood.direct.embedding", "likelihood.direct.features"] {
+    for path in PAST {
         disturb(&mut weights, path, 0.5);
     }
     let view = View::evaluation(&model, &weights);

@@ -30,6 +30,7 @@ pub(super) struct Words {
     last: Dense,
     /// By the first logit of the digit: where its logits begin here.
     of_digits: BTreeMap<usize, usize>,
+    width: usize,
 }
 
 impl Words {
@@ -52,6 +53,7 @@ impl Words {
                 trunk: Trunk::new(width, 1, &mut init),
                 last: DenseConfig::new(width, outputs).with_zeros().init(&mut init, "last"),
                 of_digits,
+                width,
             }
         })
     }
@@ -72,8 +74,9 @@ impl Words {
         self.embedding.change(weights, column, before, after)
     }
 
-    /// The logits of all words, from the first hidden layer.
-    pub(super) fn all(&self, weights: &Weights, sum: Tensor<2>) -> Tensor<2> {
+    /// The logits of all words, by rows of first hidden layers of which this network's begins here.
+    pub(super) fn all(&self, weights: &Weights, sum: &Tensor<2>, first: usize) -> Tensor<2> {
+        let sum = sum.clone().narrow(1, first, self.width);
         self.last.apply(weights, Activation::Silu.apply(self.trunk.apply(weights, sum)))
     }
 
