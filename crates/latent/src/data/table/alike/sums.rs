@@ -115,7 +115,7 @@ fn agreed(a: &Number<'_>, near: &[(f64, f64)], b: &Number<'_>, c: &Number<'_>) -
         let (right, left) = (b1 * c2, b2 * c1);
         let area = right - left;
         // Not where a cell is empty either, which is NaN.
-        if !(area.abs() > 1e-9 * (right.abs() + left.abs())) {
+        if area.is_nan() || area.abs() <= 1e-9 * (right.abs() + left.abs()) {
             continue;
         }
         let (beta, gamma) = ((a1 * c2 - a2 * c1) / area, (b1 * a2 - b2 * a1) / area);

@@ -252,7 +252,7 @@ impl Mixed {
         let mut logits = self.readout.one(weights, hidden.clone(), digit);
         let is_word = self.words.as_ref().is_some_and(|words| words.has(digit));
         let words = if is_word { self.words(weights, &sum) } else { None };
-        for more in self.beside(weights, &sum, &hidden, words.as_ref(), digit, seen, groups) {
+        for more in self.beside(weights, &sum, (&hidden, words.as_ref()), digit, seen, groups) {
             logits = logits + more;
         }
         logits
@@ -263,8 +263,7 @@ impl Mixed {
         &self,
         weights: &Weights,
         sum: &Tensor<2>,
-        hidden: &Tensor<2>,
-        words: Option<&Tensor<2>>,
+        (hidden, words): (&Tensor<2>, Option<&Tensor<2>>),
         digit: Digit,
         seen: &[Seen],
         groups: &[usize],
@@ -328,7 +327,7 @@ impl Mixed {
                 &logits.device(),
             );
             let mut own = logits.clone().narrow(1, digit.first, digit.count);
-            for more in self.beside(view.weights, &sum, &h, words.as_ref(), *digit, &seen, &groups[at]) {
+            for more in self.beside(view.weights, &sum, (&h, words.as_ref()), *digit, &seen, &groups[at]) {
                 own = own + more;
             }
             let shares = log_softmax(self.without_missing_places(own, *digit, &groups[at]), 1);
