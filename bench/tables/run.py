@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The protocol of the literature on Adult, Default, Shoppers and Magic, resumable, to docs/results/tables.md.
+"""The protocol of the literature on Adult, Default, Shoppers, Magic and a reduced Beijing, resumable, to docs/results/tables.md.
 
     python -m venv VENV && VENV/bin/pip install numpy pandas          # outside of the repository; ctgan for TVAE
     VENV/bin/python bench/tables/run.py DATA [WORK] [--methods independent,copula,…] [--sets adult,…] [--tables 20] [--seeds 3]
@@ -50,7 +50,12 @@ PUBLISHED = {
     "default": dict(TVAE=(10.17, 19.50, 0.655), TabDDPM=(1.57, 4.89, 0.971), TabSyn=(1.01, 2.81, 0.983), TabDiff=(1.24, 2.55, 0.977)),
     "shoppers": dict(TVAE=(24.51, 18.67, 0.296), TabDDPM=(2.72, 6.61, 0.835), TabSyn=(1.44, 2.13, 0.966), TabDiff=(1.28, 1.74, 0.984)),
     "magic": dict(TVAE=(8.25, 5.82, 0.771), TabDDPM=(1.01, 1.70, 1.000), TabSyn=(1.03, 0.88, 0.996), TabDiff=(0.78, 0.76, 0.999)),
+    "beijing": {},
 }
+# What papers average over.
+FULL = ["adult", "default", "shoppers", "magic"]
+# Rows of which the time of drawing is told.
+TIMED_ROWS = 30_000
 # The same rows measured independently with sdmetrics and scikit-learn (integer-coded categories): shape, trend, trees AUC,
 # C2ST, utility, α, β.
 KNOWN = {
@@ -58,6 +63,7 @@ KNOWN = {
     "default": dict(independent=(0, 10.95, 1.000, 1.000), copula=(0.50, 7.61, 0.995, 0.994, 0.698, 76.6, 15.3), bootstrap=(0.456, 6.81), halves=(None, None, 0.504, 0.997, 0.773)),
     "shoppers": dict(independent=(0, 5.94, 0.986, 1.000), copula=(0.69, 4.10, 0.928, 1.000, 0.805, 98.4, 29.3), bootstrap=(0.645, 1.30), halves=(None, None, 0.508, 0.997, 0.919)),
     "magic": dict(independent=(0, 12.88, 0.997, 0.998), copula=(0.69, 4.19, 0.948, 1.000, 0.851, 93.6, 16.8), bootstrap=(0.591, 1.20), halves=(None, None, 0.500, 0.998, 0.949)),
+    "beijing": dict(independent=(0, 5.63, 0.982, 1.000), copula=(0.30, 2.79, 0.952, 0.990), bootstrap=(0.327, 0.345), halves=(None, None, 0.503, 0.997)),
 }
 KNOWN_FIGURES = ["shape", "trend", "detection_trees", "detection_logistic", "utility", "alpha_precision", "beta_recall"]
 
@@ -156,11 +162,15 @@ def cell(name, method, seed, table, folder, work):
     else:
         made = sampled(method, folder, run, seed, table, len(train), categories)
     numbers = [column for column in train if column not in categories]
+    if target in numbers:
+        # No AUC of a class.
+        target = None
     words = ["judge", real, made, "--test", folder / "test.csv", "--numbers", ",".join(numbers), "--categories", ",".join(categories)]
     if table:
         words += ["--rows", 1000, "--no-baselines"]
     else:
-        words += ["--target", target, "--rows", len(train), "--no-baselines"]
+        words += ["--target", target] if target else []
+        words += ["--rows", len(train), "--no-baselines"]
     report = json.loads(latent(*words, "--json").splitlines()[-1])["report"]
     found = {figure["name"]: figure["value"] for figure in report["figures"]}
     if table:
@@ -172,6 +182,45 @@ def cell(name, method, seed, table, folder, work):
         made.unlink()
     print(name, method, seed, table, {key: round(value, 4) for key, value in found.items()}, flush=True)
     return found
+
+
+def timed(run):
+    """The seconds that drawing 30,000 rows takes, measured once."""
+    file = run / "sampling.txt"
+    if not file.exists():
+        begun = time.time()
+        latent("sample", run / "model", "--count", TIMED_ROWS, "--seed", 1, "--out", run / "timed.csv", "--force")
+        file.write_text(f"{time.time() - begun:.1f}")
+        (run / "timed.csv").unlink()
+
+
+def seconds(work, name, method):
+    """What training, and drawing, took in each training of a method, in words."""
+    runs = sorted((work / name).glob(f"{method}-*"))
+    read = lambda file: [run.joinpath(file).read_text() for run in runs if (run / file).exists()]
+    trained, drawn = read("seconds.txt"), read("sampling.txt")
+    said = f"{NAMES[method]}: trained in {', '.join(trained)} s" if trained else ""
+    return said + (f", {TIMED_ROWS:,} rows drawn in {', '.join(drawn)} s" if drawn else "")
+
+
+def averages(cells):
+    """Means over the full sets, where a method has all of them."""
+    shown = [(key, heading, scale) for key, heading, scale in FIGURES if key != "copies"]
+    lines = ["## Mean over Adult, Default, Shoppers and Magic", "", "| method | " + " | ".join(heading for _, heading, _ in shown) + " |"]
+    lines += ["| --- |" + " ---: |" * len(shown)]
+    for method in NAMES:
+        if not all((name, method) in cells for name in FULL):
+            continue
+        row = []
+        for key, _, scale in shown:
+            of = [[cell[key] for cell in cells[name, method] if key in cell] for name in FULL]
+            row.append(number([fmean(map(fmean, of))], scale) if all(of) else "")
+        lines.append(f"| {NAMES[method]} | " + " | ".join(row) + " |")
+    for method in PUBLISHED["adult"]:
+        means = [fmean(PUBLISHED[name][method][at] for name in FULL) for at in range(3)]
+        found = dict(zip(("shape", "trend", "detection_logistic"), means))
+        lines.append(f"| {method}, published | " + " | ".join(f"{found[key]:.2f}" if key in found else "" for key, *_ in shown) + " |")
+    return [*lines, ""]
 
 
 def number(values, scale):
@@ -194,12 +243,13 @@ def all_cells(work):
 
 def page(work):
     cells = all_cells(work)
-    lines = [MARKS[0], ""]
+    lines = [MARKS[0], "", *averages(cells)]
     for name in data.TABLES:
         methods = [method for method in NAMES if (name, method) in cells]
         if not methods:
             continue
-        lines += [f"## {name.capitalize()}", "", "| method | " + " | ".join(heading for _, heading, _ in FIGURES) + " |"]
+        title = name.capitalize() + ("" if name in FULL else ", reduced: other columns than in papers")
+        lines += [f"## {title}", "", "| method | " + " | ".join(heading for _, heading, _ in FIGURES) + " |"]
         lines += ["| --- |" + " ---: |" * len(FIGURES)]
         for method in methods:
             found = cells[name, method]
@@ -214,6 +264,8 @@ def page(work):
             shown = dict(shape=shape, trend=trend, detection_logistic=c2st)
             lines.append(f"| {method}, published | " + " | ".join(str(shown.get(key, "")) for key, _, _ in FIGURES) + " |")
         lines.append("")
+        said = [text for method in ("latent", "tvae") if (text := seconds(work, name, method))]
+        lines += ["; ".join(said) + ".", ""] if said else []
     lines.append(MARKS[1])
     text = PAGE.read_text()
     before, rest = text.split(MARKS[0], 1)
@@ -238,6 +290,8 @@ def main():
             for seed in [1] if method in FREE else range(1, asked.seeds + 1):
                 for table in range(asked.tables):
                     cell(name, method, seed, table, folder, asked.work)
+                if method == "latent":
+                    timed(asked.work / name / f"latent-{seed}")
             page(asked.work)
 
 

@@ -42,7 +42,7 @@ from ._presets import (
 )
 from ._runs import Comparison, Evaluation, Report, compare, evaluate
 from ._settings import presets, settings
-from ._tables import TableVAE
+from ._tables import HIVAE, TVAE, TableVAE, TabSynVAE
 
 __all__ = [
     "AAE",
@@ -50,10 +50,12 @@ __all__ = [
     "CIWAE",
     "DIPVAEI",
     "DIPVAEII",
+    "HIVAE",
     "IAFVAE",
     "IWAE",
     "MIWAE",
     "PIWAE",
+    "TVAE",
     "VAE",
     "VQVAE",
     "WAE",
@@ -75,6 +77,7 @@ __all__ = [
     "Report",
     "SigmaVAE",
     "SlicedWAE",
+    "TabSynVAE",
     "TableVAE",
     "VampVAE",
     "__version__",

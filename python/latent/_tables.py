@@ -198,6 +198,24 @@ class TableVAE(Estimator):
         return super().transform(X)
 
 
+class TVAE(TableVAE):
+    """The usual autoencoder of tables, each column by itself given the code (Xu et al., arXiv 1907.00503). As `TableVAE`."""
+
+    _preset = "tvae"
+
+
+class TabSynVAE(TableVAE):
+    """The autoencoder of TabSyn, a transformer over columns (Zhang et al., arXiv 2310.09656). As `TableVAE`."""
+
+    _preset = "tabsyn-vae"
+
+
+class HIVAE(TableVAE):
+    """HI-VAE: gaps are left out of encoder and likelihood (Nazábal et al., arXiv 1807.03653). As `TableVAE`."""
+
+    _preset = "hi-vae"
+
+
 def _kinds(schema: _frames.Schema, words: list[_frames.Words]) -> dict[str, dict[str, Any]]:
     """What the dtypes say of columns, for the engine to take them so; an empty word alone is a gap."""
     found: dict[str, dict[str, Any]] = {}

@@ -5,20 +5,17 @@
 //! I(z_j; y) is the mutual information of the likelier value of the bit and the class, from counts.
 
 use burn::tensor::Tensor;
-use toml::Value;
 
 use super::report::{About, Book};
 use super::{Terms, information};
 use crate::array::Array;
 use crate::batch::{Latent, Support};
-use crate::config::parse_table;
 use crate::data::{Rows, Split};
 use crate::device::host_f64;
 use crate::error::Result;
 use crate::figure::{Section, Table, traversal};
 use crate::generate::{Observe, Told, some_rows};
-use crate::member::Named;
-use crate::objective::LabelSettings;
+use crate::objective::{LabelSettings, Meaning};
 use crate::proportion::proportion;
 
 /// Rows that bits are judged on.
@@ -102,17 +99,13 @@ type Name = (usize, u32);
 
 /// The bits that terms of the kind `label` have taught.
 fn names(about: &About<'_>) -> Vec<Name> {
-    let terms = about.run.objective.get("terms").and_then(Value::as_table).into_iter().flatten();
-    let labels = terms
-        .filter_map(|(_, term)| term.as_table())
-        .filter(|term| term.get("kind").and_then(Value::as_str) == Some(LabelSettings::KIND));
-    let of = |term: &toml::Table| {
-        let mut own = term.clone();
-        ["kind", "weight", "schedule"].into_iter().for_each(|key| drop(own.remove(key)));
-        let settings: LabelSettings = parse_table(&own, "").ok()?;
-        settings.named(&about.model.facts, &about.model.functions.latent).ok()
+    let of = |meaning: Meaning| match meaning {
+        Meaning::Bits(named) => named,
+        Meaning::Category { .. } => Vec::new(),
     };
-    labels.filter_map(of).flatten().collect()
+    let taught =
+        LabelSettings::taught(&about.run.objective, &about.model.facts, &about.model.functions.latent);
+    taught.into_iter().flat_map(of).collect()
 }
 
 /// How often each bit that has a name says what it means.

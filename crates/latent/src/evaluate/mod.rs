@@ -19,7 +19,7 @@
 //! power             how much fine detail pictures have beside the data
 //! statistics/       tools on plain numbers that several questions share
 //! evaluation        all questions of a run, kept in its folder; headlines: the numbers that a screen has room for
-//! report            the page of a run: pictured, sampled, bits and judged are parts of it, verdict its words
+//! report            the page of a run: pictured, sampled, bits, named and judged are parts of it, verdict its words
 //! ```
 
 pub mod anomaly;
@@ -35,6 +35,7 @@ pub mod latents;
 pub mod likelihood;
 mod measure;
 mod memorisation;
+mod named;
 mod pictured;
 pub mod power;
 pub mod reconstruction;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::judged::judged;
 use super::{Findings, Mean, Pca, Terms, Verdict, terms, verdicts};
-use super::{bits, pictured, sampled};
+use super::{bits, named, pictured, sampled};
 use crate::batch::{Given, Latent, Support};
 use crate::data::{Data, SampleShape, Split};
 use crate::device::host_f64;
@@ -97,6 +97,7 @@ pub fn report(folder: &Path, data: &Data, seed: u64) -> Result<RunReport> {
         SampleShape::Vector { .. } => tables(&mut book, &about)?,
     }
     bits::bits(&mut book, &about)?;
+    named::named(&mut book, &about)?;
     let table = sampled::table(&model, folder, evaluation.as_ref())?;
     if let (Some(section), Some(_)) = (table, &choice) {
         book.section(section);

@@ -21,7 +21,7 @@ use crate::data::{Rows, Table};
 use crate::device::{host, host_f64};
 use crate::generate::Result;
 use crate::key::Key;
-use crate::model::likelihood::mixed::{Allowed, Completed, Evidence};
+use crate::model::likelihood::{Allowed, Completed, Evidence};
 use crate::model::{Model, log_weights};
 
 /// Rows that meet conditions.

@@ -10,7 +10,7 @@ use crate::data::Table;
 use crate::data::table::{Column, Kind, Scale};
 use crate::generate::Result;
 use crate::model::ModelError;
-use crate::model::likelihood::mixed::Allowed;
+use crate::model::likelihood::Allowed;
 
 /// What is asked of one column.
 #[derive(Clone, Debug, PartialEq)]

@@ -38,6 +38,17 @@ pub enum Seen {
     Level(usize),
 }
 
+impl Seen {
+    /// What x shows of a cell of a column of so many levels; a gap says nothing where training rows had none.
+    pub(crate) fn of(x: f32, levels: usize, gaps: bool) -> Self {
+        match x {
+            x if x >= 0.0 => Self::Level((x as usize).min(levels.saturating_sub(1))),
+            x if x == GAP && gaps => Self::Gap,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// The embeddings of a table's cells.
 pub struct Embedding {
     columns: Vec<Places>,
@@ -135,10 +146,9 @@ impl Embedding {
     pub fn seen(&self, x: &[f32]) -> Vec<Seen> {
         x.iter()
             .enumerate()
-            .map(|(at, x)| match &self.columns[at % self.columns.len()] {
-                own if *x >= 0.0 => Seen::Level((*x as usize).min(own.scale.levels().saturating_sub(1))),
-                own if *x == GAP && own.gaps => Seen::Gap,
-                _ => Seen::Unknown,
+            .map(|(at, x)| {
+                let own = &self.columns[at % self.columns.len()];
+                Seen::of(*x, own.scale.levels(), own.gaps)
             })
             .collect()
     }
@@ -197,6 +207,37 @@ impl Embedding {
             Some(id) => sum + device.tensor(features, [n, width]).matmul(weights.get(id)),
             None => sum,
         }
+    }
+
+    /// The embedding of each column by itself, `[n · columns, width]`; of a [smooth](Embedding::smooth) one, which has no places.
+    pub fn tokens(&self, weights: &Weights, seen: &[Seen]) -> Tensor<2> {
+        let columns = self.columns.len().max(1);
+        let n = seen.len() / columns;
+        let mut index: Vec<i32> = Vec::with_capacity(seen.len());
+        let ordered: Vec<usize> = (0..columns).filter(|at| self.columns[*at].features.is_some()).collect();
+        let mut features = vec![0.0; ordered.len() * n * FEATURES];
+        for (row, cells) in seen.chunks_exact(columns).enumerate() {
+            index.extend(cells.iter().enumerate().map(|(column, seen)| self.of(column, *seen).0 as i32));
+            for (at, column) in ordered.iter().enumerate() {
+                if let Some(own) = self.features_at(*column, cells[*column]) {
+                    let first = (at * n + row) * FEATURES;
+                    features[first..first + FEATURES].copy_from_slice(own);
+                }
+            }
+        }
+        let rows: Tensor<2> = select(weights.get(self.rows), index);
+        let Some(id) = self.features else { return rows };
+        // Each ordered column has a matrix of its own; the others get 0.
+        let of_columns = weights.get::<2>(id).reshape([ordered.len(), FEATURES, self.width]);
+        let features = weights.device().tensor(features, [ordered.len() * n, FEATURES]);
+        let features = features.reshape([ordered.len(), n, FEATURES]).matmul(of_columns);
+        let none = Tensor::zeros([1, n, self.width], &features.device());
+        let parts = (0..columns).map(|column| match ordered.iter().position(|at| *at == column) {
+            Some(at) => features.clone().narrow(0, at, 1),
+            None => none.clone(),
+        });
+        let all = Tensor::cat(parts.collect(), 0).swap_dims(0, 1);
+        rows + all.reshape([n * columns, self.width])
     }
 
     fn feature_count(&self) -> usize {
@@ -342,20 +383,7 @@ pub(crate) fn check_size(width: usize, depth: usize) -> Result<(), ConfigError> 
 impl Settings<dyn Network> for ColumnsSettings {
     fn declare(&self, context: &mut Context<'_>) -> Result<(), ConfigError> {
         check_size(self.width, self.depth)?;
-        if !(0.0..=1.0).contains(&self.hide) {
-            return Err(ConfigError::value(
-                "hide",
-                format!("{} is not a share", self.hide),
-                "give a number from 0 to 1",
-            ));
-        }
-        if context.wiring.role == Role::Encoder && context.facts.kind != ValueKind::Mixed {
-            return Err(ConfigError::combination(
-                "a network of columns needs a table of mixed columns, and this data is none",
-                "set data.table = \"mixed\" for a csv file, or network.kind = \"mlp\"",
-            ));
-        }
-        Ok(())
+        check_cells(self.hide, context)
     }
 
     fn init(&self, context: &Context<'_>, init: &mut Init<'_>) -> Result<Box<dyn Network>, ConfigError> {
@@ -399,25 +427,38 @@ struct Columns {
 
 impl Life for Columns {}
 
-impl Columns {
-    /// Hides any number of cells of some rows.
-    fn hide(&self, call: &Call<'_>, seen: &mut [Seen], rows: usize) {
-        let columns = seen.len() / rows.max(1);
-        let ids = call.given.ids;
-        let mut uniforms = vec![0.0; columns + 2];
-        for (row, cells) in seen.chunks_exact_mut(columns.max(1)).enumerate() {
-            let id = ids.get(row % ids.len().max(1)).copied().unwrap_or(row as u64);
-            call.key.fold("hide").fold(id).fold(row / ids.len().max(1)).uniforms(&mut uniforms);
-            if f64::from(uniforms[0]) >= self.hide {
-                continue;
-            }
-            for (cell, u) in cells.iter_mut().zip(&uniforms[2..]) {
-                if *u < uniforms[1] {
-                    *cell = Seen::Unknown;
-                }
+/// Hides any number of cells of a share of rows, others in each step.
+pub(super) fn hide(share: f64, call: &Call<'_>, seen: &mut [Seen], rows: usize) {
+    let columns = seen.len() / rows.max(1);
+    let ids = call.given.ids;
+    let mut uniforms = vec![0.0; columns + 2];
+    for (row, cells) in seen.chunks_exact_mut(columns.max(1)).enumerate() {
+        let id = ids.get(row % ids.len().max(1)).copied().unwrap_or(row as u64);
+        call.key.fold("hide").fold(id).fold(row / ids.len().max(1)).uniforms(&mut uniforms);
+        if f64::from(uniforms[0]) >= share {
+            continue;
+        }
+        for (cell, u) in cells.iter_mut().zip(&uniforms[2..]) {
+            if *u < uniforms[1] {
+                *cell = Seen::Unknown;
             }
         }
     }
+}
+
+/// Refuses what is no share of rows, and encoders of anything else than a mixed table.
+pub(super) fn check_cells(hidden: f64, context: &Context<'_>) -> Result<(), ConfigError> {
+    if !(0.0..=1.0).contains(&hidden) {
+        let what = format!("{hidden} is not a share");
+        return Err(ConfigError::value("hide", what, "give a number from 0 to 1"));
+    }
+    if context.wiring.role == Role::Encoder && context.facts.kind != ValueKind::Mixed {
+        return Err(ConfigError::combination(
+            "a network of columns needs a table of mixed columns, and this data is none",
+            "set data.table = \"mixed\" for a csv file, or network.kind = \"mlp\"",
+        ));
+    }
+    Ok(())
 }
 
 impl Network for Columns {
@@ -428,7 +469,7 @@ impl Network for Columns {
             First::Cells(embedding) => {
                 let mut seen = embedding.seen(&host(&input));
                 if call.mode.is_training() && self.hide > 0.0 {
-                    self.hide(call, &mut seen, rows);
+                    hide(self.hide, call, &mut seen, rows);
                 }
                 embedding.apply(weights, &seen)
             }

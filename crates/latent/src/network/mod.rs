@@ -8,11 +8,12 @@
 //! layer/              what networks are made of
 //! sequence            layers one after the other
 //! linear, mlp, conv   the architectures, plain ones first, and so on
-//! columns             cells of a mixed table
+//! columns             cells of a mixed table; column_transformer: a token for each
 //! made                a masked network, for autoregressive densities
 //! unet                maps to maps, told a time: for flows on maps of codes
 //! ```
 
+mod column_transformer;
 pub mod columns;
 mod conv;
 mod dcgan;
@@ -30,10 +31,12 @@ mod unet;
 
 use burn::tensor::Tensor;
 
+pub use column_transformer::ColumnTransformerSettings;
 pub use columns::ColumnsSettings;
 pub use conv::{ConvSettings, Up};
 pub use dcgan::DcganSettings;
-pub use layer::{Conv, ConvConfig, Dense, DenseConfig, Layer, activation};
+pub(crate) use layer::check_tokens;
+pub use layer::{Conv, ConvConfig, Dense, DenseConfig, Layer, TokenLayer, activation};
 pub use linear::LinearSettings;
 pub use made::{Made, MadeConfig};
 pub use mlp::MlpSettings;
@@ -113,6 +116,7 @@ pub fn networks() -> Axis<NetworkSettings> {
         .with::<resnet::ResnetSettings>()
         .with::<spatial::SpatialSettings>()
         .with::<columns::ColumnsSettings>()
+        .with::<column_transformer::ColumnTransformerSettings>()
         .with::<spectral::SpectralNormSettings>()
 }
 

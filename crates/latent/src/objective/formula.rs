@@ -35,6 +35,7 @@ impl TermPart {
         let rises = match self.common.schedule {
             Schedule::Constant => String::new(),
             Schedule::Linear { epochs } => format!(" (rising over {epochs} epochs)"),
+            Schedule::Falling { from } => format!(" (falling from {from} times that)"),
             Schedule::Cyclic { cycles, .. } => format!(" (rising in {cycles} cycles)"),
         };
         let own = self.settings.formula().unwrap_or_else(|| self.name.clone());

@@ -54,7 +54,7 @@ pub use dip::{DipSettings, Of};
 pub use distortion::DistortionSettings;
 pub use edges::EdgesSettings;
 pub use estimator::{Estimator, EstimatorSettings, estimators};
-pub use label::LabelSettings;
+pub use label::{LabelSettings, Meaning};
 pub use mmd::{Kernel, MmdSettings, mmd};
 pub use ms_ssim::MsSsimSettings;
 pub use pass::Pass;

@@ -1,6 +1,7 @@
 //! How the weight of a term gets to its final value.
 //!
-//! References: linear warm-up in Sønderby et al. (arXiv 1602.02282); cyclic in Fu et al. (arXiv 1903.10145).
+//! References: linear warm-up in Sønderby et al. (arXiv 1602.02282); cyclic in Fu et al. (arXiv 1903.10145); falling in Zhang et
+//! al. (TabSyn, arXiv 2310.09656), there on plateaus.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,10 +28,15 @@ pub enum Schedule {
         /// The share of a cycle in which it rises.
         ratio: f64,
     },
+    /// From a multiple down to 1 over the whole run, in each step by the same factor.
+    Falling {
+        /// The multiple.
+        from: f64,
+    },
 }
 
 impl Schedule {
-    /// The factor in [0, 1].
+    /// The factor, from 0; above 1 only where it falls.
     pub fn factor(&self, progress: Progress) -> f64 {
         let step = progress.step as f64;
         match *self {
@@ -38,6 +44,10 @@ impl Schedule {
             Self::Linear { epochs } => {
                 let length = epochs * progress.steps_per_epoch as f64;
                 if length <= 0.0 { 1.0 } else { (step / length).min(1.0) }
+            }
+            Self::Falling { from } => {
+                let left = 1.0 - step / progress.total.max(1) as f64;
+                from.powf(left.max(0.0))
             }
             Self::Cyclic { cycles, ratio } => {
                 let length = (progress.total as f64 / f64::from(cycles)).max(1.0);
@@ -52,6 +62,7 @@ impl Schedule {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let wrong = match *self {
+            Self::Falling { from } => !(1.0..=1e9).contains(&from),
             Self::Constant => false,
             Self::Linear { epochs } => !(epochs.is_finite() && epochs >= 0.0),
             Self::Cyclic { cycles, ratio } => cycles == 0 || !(ratio > 0.0 && ratio <= 1.0),
@@ -60,7 +71,7 @@ impl Schedule {
             return Err(ConfigError::value(
                 "schedule",
                 format!("{self:?} is no schedule"),
-                "linear needs epochs ≥ 0; cyclic needs cycles ≥ 1 and a ratio in (0, 1]",
+                "linear needs epochs ≥ 0; cyclic needs cycles ≥ 1 and a ratio in (0, 1]; falling needs from in 1 to 1e9",
             ));
         }
         Ok(())

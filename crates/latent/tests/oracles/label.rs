@@ -1,4 +1,4 @@
-//! Bits that mean a class: the term against its formula on the host, whose labels it may see, what it refuses, and what a few labels do.
+//! Bits and categories that mean a class: the term against its formula on the host, whose labels it may see, what it refuses, and what a few labels do.
 
 use std::collections::BTreeSet;
 
@@ -272,4 +272,33 @@ fn a_few_labels_make_a_bit_mean_a_class_that_explains_less() {
     println!("agreement of bit and class: {without:.3} without labels, {with:.3} with 5 %");
     assert!(without < 0.6, "{without}");
     assert!(with > 0.95, "{with}");
+}
+
+#[test]
+fn a_category_with_a_name_pays_for_the_class_alone() {
+    // One category of four and a number; three classes, of which the last row's is not known.
+    let text = "posterior={kind='blocks',blocks={y={kind='gumbel',latent=1,categories=4},z={kind='diagonal-normal',latent=1}}}\n\
+                prior={kind='blocks',blocks={y={kind='categorical'},z={kind='standard-normal'}}}\n\
+                likelihood.kind='normal'\nnetwork.kind='linear'\n\
+                objective.terms={distortion={},rate={},label={}}";
+    let made = make(text, &Facts { kind: ValueKind::Real, ..classes(3) });
+    let labels = vec![2, 0, 1, UNKNOWN_CLASS];
+    let n = labels.len();
+    let x: Vec<f64> = (0..n * X).map(|i| (i as f64 * 0.7).sin()).collect();
+    let rows = Batch { labels: Some(labels.clone()), ..batch(x, X) };
+    let q = made.view().encode(&rows);
+    let logits = host_f64(&q.parameters()[0].1);
+    let term = made.objective.terms.iter().find(|term| term.name == "label").unwrap();
+    let pass = Pass::new(made.view(), &rows, 1, Key::from_seed(1));
+    let found = host_f64(&term.term.value(&pass).unwrap().log);
+    for (row, label) in labels.iter().enumerate() {
+        let own = &logits[row * 4..row * 4 + 4];
+        let log_sum = own.iter().map(|l| l.exp()).sum::<f64>().ln();
+        // Held-out rows: the mean over those that have a label.
+        let wanted = match *label {
+            UNKNOWN_CLASS => 0.0,
+            label => (log_sum - own[label as usize]) * n as f64 / 3.0,
+        };
+        close(found[row], wanted, 1e-6);
+    }
 }

@@ -54,9 +54,10 @@ fn every_preset_fits_every_sort_of_data() {
             assert_eq!(run.preset.as_deref(), Some(preset.name));
             let changed = run.likelihood.get("kind") != preset.table().unwrap()["likelihood"].get("kind");
             assert_eq!(changed, notes.iter().any(|n| n.contains("likelihood")), "{what}: {notes:?}");
-            let maps =
-                preset.table().unwrap()["posterior"].get("latent").is_some_and(|latent| latent.is_table());
-            let changed = maps && !facts.shape.is_image();
+            let table = preset.table().unwrap();
+            let latent = table["posterior"].get("latent").and_then(toml::Value::as_table);
+            // Maps are for images, dimensions of each column for tables.
+            let changed = latent.is_some_and(|own| own.contains_key("channels") != facts.shape.is_image());
             assert_eq!(changed, notes.iter().any(|n| n.contains("latent →")), "{what}: {notes:?}");
             let (model, weights, objective) =
                 checked.build_for_training(None, &Device::cpu()).unwrap_or_else(|e| panic!("{what}: {e}"));

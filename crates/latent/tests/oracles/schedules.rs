@@ -24,6 +24,14 @@ fn linear_rises_over_its_epochs() {
 }
 
 #[test]
+fn falling_ends_at_the_weight_itself() {
+    let falling = Schedule::Falling { from: 100.0 };
+    for (step, factor) in [(0, 100.0), (50, 10.0), (75, 10f64.sqrt()), (100, 1.0), (200, 1.0)] {
+        close(falling.factor(at(step)), factor, 1e-9);
+    }
+}
+
+#[test]
 fn cyclic_rises_anew_in_each_cycle() {
     // Four cycles of 25 steps, each rising for half of it.
     let cyclic = Schedule::Cyclic { cycles: 4, ratio: 0.5 };

@@ -87,7 +87,7 @@ fn runs() -> Vec<(String, Layers, bool)> {
     };
     for preset in presets() {
         add(preset.name, &[], true);
-        if !["conditional-vae", "semi-bit-ae", "ms-ssim-vae"].contains(&preset.name) {
+        if !["conditional-vae", "semi-bit-ae", "m2", "ms-ssim-vae"].contains(&preset.name) {
             add(preset.name, &["train.batch=7"], false);
             add(preset.name, &["encoder={kind='mlp', hidden=[5]}"], false);
         }

@@ -33,6 +33,7 @@ mod judge;
 mod kernel_density;
 mod learn;
 mod maf;
+mod masked;
 mod normal;
 mod normal_flow;
 mod onnx;
@@ -188,4 +189,5 @@ pub fn samplers() -> Axis<dyn SamplerSettings> {
         .with::<Paced<flow_unet::FlowUNetSettings>>()
         .with::<Paced<autoregressive_bits::AutoregressiveBitsSettings>>()
         .with::<Paced<autoregressive::AutoregressiveSettings>>()
+        .with::<Paced<masked::MaskedSettings>>()
 }

@@ -7,12 +7,14 @@ mod bernoulli;
 mod categorical;
 mod continuous_bernoulli;
 mod discretised_logistic;
+pub mod evidence;
+mod factorised;
 mod gamma;
 mod laplace;
 mod location;
 mod log_cosh;
 mod logistic_mixture;
-pub mod mixed;
+mod mixed;
 mod normal;
 mod poisson;
 mod student_t;
@@ -23,6 +25,8 @@ pub use bernoulli::BernoulliSettings;
 pub use categorical::CategoricalSettings;
 pub use continuous_bernoulli::ContinuousBernoulliSettings;
 pub use discretised_logistic::DiscretisedLogisticSettings;
+pub use evidence::{Allowed, Completed, Evidence};
+pub use factorised::FactorisedSettings;
 pub use laplace::LaplaceSettings;
 pub use log_cosh::LogCoshSettings;
 pub use logistic_mixture::LogisticMixtureSettings;
@@ -104,9 +108,9 @@ pub trait Likelihood: Life {
         &self,
         view: &View<'_>,
         outputs: Tensor<2>,
-        evidence: &mixed::Evidence,
+        evidence: &Evidence,
         noise: Noise<'_>,
-    ) -> Option<mixed::Completed> {
+    ) -> Option<Completed> {
         let _ = (view, outputs, evidence, noise);
         None
     }
@@ -142,6 +146,7 @@ pub fn likelihoods() -> Axis<LikelihoodSettings> {
         .with::<categorical::CategoricalSettings>()
         .with::<poisson::PoissonSettings>()
         .with::<mixed::MixedSettings>()
+        .with::<factorised::FactorisedSettings>()
 }
 
 /// `x`'s `n` rows repeated for `k·n` rows of outputs.

@@ -1,4 +1,5 @@
-//! How large a code is: so many dimensions, or so many channels at each place of a smaller image.
+//! How large a code is: so many dimensions, so many for each column of a table, or so many channels at each place of a smaller
+//! image.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,14 +9,27 @@ use crate::data::SampleShape;
 use crate::member::Context;
 
 /// The size of a code: `latent = 16`, or `latent = { channels = 4, factor = 4 }` for maps of 4 channels whose sides are
-/// a quarter of the image's, rounded up.
+/// a quarter of the image's, rounded up, or `latent = { column = 4 }` for 4 dimensions for each column of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a number of dimensions, or { channels = 4, factor = 4 } for maps")]
+#[serde(
+    untagged,
+    expecting = "expected a number of dimensions, { channels = 4, factor = 4 } for maps, or { column = 4 } for tables"
+)]
 pub enum LatentSize {
     /// A vector of so many dimensions.
     Dims(usize),
     /// Maps.
     Map(MapSize),
+    /// Dimensions of each column.
+    Each(EachSize),
+}
+
+/// A vector whose length follows the table's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EachSize {
+    /// Dimensions for each column.
+    pub column: usize,
 }
 
 /// Maps of a size that follows the image's.
@@ -43,10 +57,16 @@ impl LatentSize {
     pub fn shape(self, context: &Context<'_>) -> Result<SampleShape, ConfigError> {
         let wrong = |what: String, remedy: &str| Err(ConfigError::value("latent", what, remedy));
         match self {
-            Self::Dims(0) | Self::Map(MapSize { channels: 0, .. }) => {
+            Self::Dims(0) | Self::Map(MapSize { channels: 0, .. }) | Self::Each(EachSize { column: 0 }) => {
                 wrong("0 latent dimensions".into(), "give at least 1")
             }
             Self::Dims(columns) => Ok(SampleShape::Vector { columns }),
+            Self::Each(EachSize { column }) => match context.facts.shape {
+                SampleShape::Vector { columns } => Ok(SampleShape::Vector { columns: column * columns }),
+                SampleShape::Image { .. } => {
+                    wrong("images have no columns".into(), "give { channels = 4, factor = 4 }, or a number")
+                }
+            },
             Self::Map(MapSize { channels, factor }) => match context.facts.shape {
                 SampleShape::Image { height, width, .. } if factor.is_power_of_two() => {
                     // Halving with rounding up, so many times, is dividing with rounding up.

@@ -11,6 +11,7 @@ mod normalise;
 mod random;
 mod shuffle;
 mod spectral;
+mod tokens;
 
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
@@ -23,6 +24,8 @@ pub use normalise::{BatchNorm, GroupNorm};
 pub use random::{Dropout, InputNoise};
 pub(crate) use shuffle::{pooled, space_to_depth};
 pub use spectral::SpectralConv;
+pub use tokens::TokenLayer;
+pub(crate) use tokens::check_tokens;
 
 use crate::data::{DataError, SampleShape};
 use crate::member::{Call, Freeze, Kept};

@@ -7,7 +7,7 @@
 
 use burn::tensor::Tensor;
 
-use super::chain::Evidence;
+use super::Evidence;
 use super::digits::Digit;
 use super::{Mixed, Noise};
 use crate::key::Key;

@@ -6,6 +6,7 @@
 
 use burn::tensor::{Tensor, activation::log_softmax};
 
+use super::super::evidence::{Allowed, Completed, Evidence, fraction, join, pick, softmax};
 use super::digits::Digit;
 use super::rules::Cell;
 use super::{Mixed, Seen};
@@ -15,66 +16,6 @@ use crate::density::sum_dimensions;
 use crate::device::{Device, host};
 use crate::model::View;
 use crate::weights::Weights;
-
-/// What a cell may be.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Allowed {
-    /// Whether each level may be; all where empty.
-    pub levels: Vec<bool>,
-    /// The least and greatest value, which may cut levels in two.
-    pub range: Option<(f64, f64)>,
-    /// Whether it may be empty.
-    pub gap: bool,
-}
-
-/// What is known of some rows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evidence {
-    /// `[rows, columns]` of x: [`UNKNOWN`] where a cell is to be drawn.
-    pub x: Vec<f32>,
-    /// What the unknown cells of each column may be; none where anything.
-    pub allowed: Vec<Option<Allowed>>,
-    /// Whether what is given is weighed, cell after cell; otherwise it is simply taken, and rows may differ in what is given.
-    pub weigh: bool,
-    /// Whether only columns of which anything is given or asked are drawn; the others stay unknown.
-    pub only_given: bool,
-    /// Whether no gap is drawn.
-    pub no_gaps: bool,
-}
-
-impl Allowed {
-    /// Anything.
-    pub fn anything() -> Self {
-        Self { levels: Vec::new(), range: None, gap: true }
-    }
-
-    /// Whether a level may be.
-    pub(super) fn holds(&self, level: usize) -> bool {
-        self.levels.get(level).copied().unwrap_or(self.levels.is_empty())
-    }
-}
-
-impl Evidence {
-    /// Nothing is known.
-    pub fn nothing(rows: usize, columns: usize) -> Self {
-        Self {
-            x: vec![UNKNOWN; rows * columns],
-            allowed: vec![None; columns],
-            weigh: false,
-            only_given: false,
-            no_gaps: false,
-        }
-    }
-}
-
-/// Whole rows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Completed {
-    /// `[rows, columns]`
-    pub x: Vec<f32>,
-    /// ln of the probability of what was given of each row, under z.
-    pub log_weight: Vec<f64>,
-}
 
 impl Mixed {
     /// Σ over the digits in the order of the file.
@@ -396,11 +337,12 @@ impl Mixed {
                     };
                     may = leave(&evidence.allowed);
                     if evidence.weigh {
-                        before =
-                            leave(&nothing).map_or(0.0, |may| self.fraction(column, level, Some(&may), u).1);
+                        before = leave(&nothing)
+                            .map_or(0.0, |may| fraction(self.layout.scale(column), level, Some(&may), u).1);
                     }
                 }
-                let (fraction, log_share) = self.fraction(column, level, may.as_ref().or(asked), u);
+                let (fraction, log_share) =
+                    fraction(self.layout.scale(column), level, may.as_ref().or(asked), u);
                 log_weight[row] += log_share - before;
                 x[column] = join(level, fraction);
                 values[column] = scale.value_from_x(x[column]);
@@ -566,42 +508,6 @@ impl Mixed {
         f64::from(held)
     }
 
-    /// How far into a level a draw lies, and ln of the share of the level that is allowed.
-    fn fraction(&self, column: usize, level: usize, allowed: Option<&Allowed>, u: f32) -> (f64, f64) {
-        let scale = self.layout.scale(column);
-        let (low, high) = (scale.low[level], scale.high[level]);
-        let u = f64::from(u);
-        if low == high {
-            return (0.5, 0.0);
-        }
-        if let Some((least, most)) = allowed.and_then(|allowed| allowed.range) {
-            let size = scale.width(level);
-            let of = |value: f64, up: bool| match scale.step > 0.0 {
-                // Whole values of the grid.
-                true => {
-                    let at = (value - low) / scale.step;
-                    (if up { (at + 1e-9).floor() + 1.0 } else { (at - 1e-9).ceil() } / size).clamp(0.0, 1.0)
-                }
-                false => ((value - low) / (high - low)).clamp(0.0, 1.0),
-            };
-            let (from, to) = (of(least, false), of(most, true));
-            if to > from && (from > 0.0 || to < 1.0) {
-                return (from + u * (to - from), (to - from).ln());
-            }
-            // Decided by others.
-            if scale.step == 0.0 && least == most && (0.0..=1.0).contains(&from) {
-                return (from, 0.0);
-            }
-        }
-        // The least and greatest value come as often as in the data: each of the few rows in its cell may be it.
-        let ordered = !scale.categories;
-        match u {
-            _ if ordered && level == 0 => ((2.0 * u - 1.0).max(0.0), 0.0),
-            _ if ordered && level + 1 == scale.levels() => ((2.0 * u).min(1.0), 0.0),
-            u => (u, 0.0),
-        }
-    }
-
     /// log p(cell | the other cells, z) of each cell, `[rows, columns]`; 0 where nothing is known of it.
     pub(super) fn surprise_of_each(&self, view: &View<'_>, outputs: Tensor<2>, batch: &Batch) -> Vec<f32> {
         let (rows, n, columns) = (outputs.dims()[0], batch.len().max(1), self.layout.columns());
@@ -647,37 +553,3 @@ impl Mixed {
 
 /// ln of the weight of a row that is none of what was asked for.
 const IMPOSSIBLE: f64 = -1e6;
-
-/// A level and how far into it, as one number that does not round up.
-fn join(level: usize, fraction: f64) -> f32 {
-    let most = 1.0 - 1e-6 * (level + 1) as f64;
-    (level as f64 + fraction.clamp(0.0, most)) as f32
-}
-
-/// Logits become shares.
-fn softmax(values: &mut [f32]) {
-    let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for value in values.iter_mut() {
-        *value = (*value - most).exp();
-        sum += *value;
-    }
-    values.iter_mut().for_each(|value| *value /= sum);
-}
-
-/// A choice by its share: by a uniform number, or the likeliest.
-fn pick(shares: &[f32], uniform: Option<f32>) -> usize {
-    let likeliest = || {
-        let all = shares.iter().enumerate();
-        all.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(at, _)| at)
-    };
-    let Some(uniform) = uniform else { return likeliest() };
-    let mut left = f64::from(uniform);
-    for (at, share) in shares.iter().enumerate() {
-        left -= f64::from(*share);
-        if left < 0.0 && *share > 0.0 {
-            return at;
-        }
-    }
-    likeliest()
-}

@@ -38,7 +38,7 @@ use latent_kernels::Activation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use chain::{Allowed, Completed, Evidence};
+use super::evidence::{Completed, Evidence};
 use digits::{Digit, Layout};
 use direct::Direct;
 use echoes::Echoes;

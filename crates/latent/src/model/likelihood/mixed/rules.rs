@@ -16,7 +16,7 @@
 
 use std::collections::HashMap;
 
-use super::Allowed;
+use super::super::Allowed;
 use crate::data::Table;
 use crate::data::table::{Rule, Scale};
 use crate::network::columns::Seen;

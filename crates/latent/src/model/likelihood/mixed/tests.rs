@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::{Allowed, Evidence};
+use super::super::{Allowed, Evidence};
 use crate::Key;
 use crate::batch::{Batch, Noise};
 use crate::data::table::{GAP, Scale, UNKNOWN};
