@@ -7,7 +7,8 @@
 DATA is the folder with the UCI files (names in data.py). Each method makes tables of as many rows as the training table;
 `latent judge` holds each against training and test rows. Methods without a model (independent columns, Gaussian copula,
 training rows drawn with replacement, one half of the training rows against the other) have one "seed". Models are trained
-once a seed: `latent train --preset table`, and SDV's TVAE at its defaults where the package ctgan is installed.
+once a seed: `latent train --preset table` (of methods tabsyn, hivae and own the presets tabsyn-vae, hi-vae and tvae, which are not
+run unless named), and SDV's TVAE at its defaults where the package ctgan is installed.
 
 The first table of each seed is judged in full, the others for what papers average over 20: shape, trend, C2ST, trees. What
 is there already is kept (WORK, default runs/tables), so the command may be stopped at any time and given again. The command
@@ -35,8 +36,11 @@ MARKS = "<!-- written by bench/tables/run.py -->", "<!-- end -->"
 FREE = ["independent", "copula", "bootstrap", "halves"]
 NAMES = dict(
     independent="independent columns", copula="Gaussian copula", bootstrap="copies of training rows",
-    halves="fresh real rows (half against half)", latent="latent, preset `table`", tvae="TVAE (ctgan)",
+    halves="fresh real rows (half against half)", latent="latent, preset `table`", tabsyn="latent, preset `tabsyn-vae`",
+    hivae="latent, preset `hi-vae`", own="latent, preset `tvae`", tvae="TVAE (ctgan)",
 )
+# Presets by method, and the sampler that is drawn from where it is not the fitted one.
+PRESETS = dict(latent=("table", None), tabsyn=("tabsyn-vae", None), hivae=("hi-vae", None), own=("tvae", "prior"))
 # Name of the figure, heading, what papers scale it by.
 FIGURES = [
     ("shape", "shape %", 1), ("trend", "trend %", 1), ("trend_common", "trend %, common edges", 1),
@@ -115,15 +119,18 @@ def sampled(method, folder, run, seed, table, rows, categories):
     out = run / f"table-{table}.csv"
     if out.exists():
         return out
-    if method == "latent":
+    if method in PRESETS:
+        preset, sampler = PRESETS[method]
         if not (run / "model/model.safetensors").exists():
             begun = time.time()
-            words = ["train", "--preset", "table", "--data", folder / "train.csv", "--out", run / "model", "--seed", seed]
+            words = ["train", "--preset", preset, "--data", folder / "train.csv", "--out", run / "model", "--seed", seed]
             # The test rows lie apart; validation, which chooses the weights, takes a twentieth.
             latent(*words, "--set", "data.validation=0.05", "--set", "data.test=0.0", "--resume", "--no-report")
-            latent("fit-sampler", run / "model", "--seed", seed)
+            if sampler is None:
+                latent("fit-sampler", run / "model", "--seed", seed)
             (run / "seconds.txt").write_text(f"{time.time() - begun:.0f}")
-        latent("sample", run / "model", "--count", rows, "--seed", 1000 * seed + table, "--out", out)
+        words = ["sample", run / "model", "--count", rows, "--seed", 1000 * seed + table, "--out", out]
+        latent(*words, *(["--sampler", sampler] if sampler else []))
     else:
         import torch
         from ctgan import TVAE
@@ -264,7 +271,7 @@ def page(work):
             shown = dict(shape=shape, trend=trend, detection_logistic=c2st)
             lines.append(f"| {method}, published | " + " | ".join(str(shown.get(key, "")) for key, _, _ in FIGURES) + " |")
         lines.append("")
-        said = [text for method in ("latent", "tvae") if (text := seconds(work, name, method))]
+        said = [text for method in (*PRESETS, "tvae") if (text := seconds(work, name, method))]
         lines += ["; ".join(said) + ".", ""] if said else []
     lines.append(MARKS[1])
     text = PAGE.read_text()

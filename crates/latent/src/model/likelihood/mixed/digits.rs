@@ -7,6 +7,9 @@ use crate::data::table::{Digits, Scale};
 use crate::key::Key;
 use crate::network::columns::Seen;
 
+/// Ordered columns of up to so many levels are treated as words are: with a logit each.
+pub(super) const FEW: usize = 24;
+
 /// A digit of a column: a choice among its groups of levels, or among the places of a group.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Digit {

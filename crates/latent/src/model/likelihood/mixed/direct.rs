@@ -12,15 +12,12 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 
-use super::digits::{Digit, Layout};
+use super::digits::{Digit, FEW, Layout};
 use super::readout::{LEAST_LEVELS, wave};
 use crate::data::Table;
 use crate::device::Device;
 use crate::network::columns::{Embedding, Seen};
 use crate::weights::{Init, Weights};
-
-/// Ordered columns of up to so many groups have a logit each.
-const FEW: usize = 24;
 
 /// Columns times what they write: more takes longer than the network.
 const MOST: usize = 1 << 16;

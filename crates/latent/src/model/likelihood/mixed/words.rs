@@ -11,14 +11,11 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use latent_kernels::Activation;
 
-use super::digits::{Digit, Layout};
+use super::digits::{Digit, FEW, Layout};
 use crate::data::Table;
 use crate::network::columns::{Embedding, Seen, Trunk};
 use crate::network::{Dense, DenseConfig};
 use crate::weights::{Init, Weights};
-
-/// Ordered columns of up to so many levels count as words.
-const FEW: usize = 24;
 
 /// Columns of more choices are learned with the numbers.
 const MOST: usize = 160;
