@@ -4,7 +4,10 @@
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["demo", "textbook", "presets", "settings", "devices"]),
     ("Learn", &["data", "train", "import", "report", "inspect"]),
-    ("Generate", &["fit-sampler", "sample", "interpolate", "traverse", "edit", "decode", "impute", "export"]),
+    (
+        "Generate",
+        &["fit-sampler", "refine", "sample", "interpolate", "traverse", "edit", "decode", "impute", "export"],
+    ),
     ("Understand", &["explore", "evaluate", "judge", "compare", "score", "encode", "reconstruct"]),
 ];
 

@@ -21,8 +21,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use commands::{
     compare, completions, data, decode, demo, devices, edit, encode, evaluate, explore, export, fit_sampler,
-    import, impute, inspect, interpolate, judge, man, presets, reconstruct, report, sample, score, settings,
-    textbook, train, traverse,
+    import, impute, inspect, interpolate, judge, man, presets, reconstruct, refine, report, sample, score,
+    settings, textbook, train, traverse,
 };
 use failure::{Done, Failure};
 use output::Output;
@@ -48,6 +48,7 @@ enum Command {
     Textbook(textbook::Textbook),
     Train(train::Train),
     FitSampler(fit_sampler::FitSampler),
+    Refine(refine::Refine),
     Sample(sample::Sample),
     Reconstruct(reconstruct::Reconstruct),
     Interpolate(interpolate::Interpolate),
@@ -96,6 +97,7 @@ fn run(command: Command, out: &Output) -> Done {
         Command::Textbook(command) => command.run(out),
         Command::Train(command) => command.run(out),
         Command::FitSampler(command) => command.run(out),
+        Command::Refine(command) => command.run(out),
         Command::Sample(command) => command.run(out),
         Command::Reconstruct(command) => command.run(out),
         Command::Interpolate(command) => command.run(out),

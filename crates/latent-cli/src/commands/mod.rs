@@ -20,6 +20,7 @@ pub mod judge;
 pub mod man;
 pub mod presets;
 pub mod reconstruct;
+pub mod refine;
 pub mod report;
 pub mod sample;
 pub mod score;

@@ -8,18 +8,21 @@ use std::time::Instant;
 use clap::Args;
 use latent::Layers;
 use latent::Registry;
+use latent::data::Data;
 use latent::device::Device;
 use latent::evaluate::{RunReport, is_current, report};
 use latent::figure::Level;
-use latent::run::Purpose;
+use latent::generate::sampler::Choice;
+use latent::run::{Purpose, REFINE_WEIGHT, RefineOptions};
 use latent::train::Outcome;
 use latent::words::{duration, shown};
-use latent::{Options, Training};
+use latent::{Model, Options, Training};
 use latent_explorer::{Explorer, Server};
 use serde_json::json;
 
 use super::explore::{announce, name_of, wait};
 use super::fit_sampler::{fit_after_training, said as said_of_samplers};
+use super::refine::refined;
 use crate::failure::{Done, Failure};
 use crate::options::text;
 use crate::output::{Output, json_path, json_paths, path};
@@ -212,12 +215,19 @@ pub fn train(
     };
     if training.run.purpose == Some(Purpose::Samples) {
         let taken = begun.elapsed().as_secs_f64() / 60.0;
-        let minutes = minutes_for_sampler(asked, taken, training.run.share_of_model());
+        let minutes = minutes_after(asked, taken, training.run.share_of_model());
+        let to_refine = minutes * training.run.share_of_refining();
+        let minutes = minutes - to_refine;
         out.note(format!("fitting a sampler on the codes, {} at most", duration(60.0 * minutes)));
         if let Some(choice) = fit_after_training(folder, &training.data, seed, minutes, out)? {
             let (said, table) = said_of_samplers(&choice, folder, training.run.facts.shape.is_image(), seed);
             out.note(said);
             value["samplers"] = table;
+        }
+        if to_refine > 0.0
+            && let Some(code) = refine_after_training(folder, &training.data, seed, to_refine, stop, out)?
+        {
+            return Ok(code);
         }
     }
     if reports && !(is_over && is_current(folder)) {
@@ -243,8 +253,36 @@ pub fn train(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Refines a model that isn't yet; the exit code where a signal stopped it.
+fn refine_after_training(
+    folder: &Path,
+    data: &Arc<Data>,
+    seed: u64,
+    minutes: f64,
+    stop: &Stop,
+    out: &Output,
+) -> Result<Option<ExitCode>, Failure> {
+    let model = Model::load(folder)?;
+    let registry = Registry::default();
+    let sampler = Choice::sampler(&model, folder, &registry)?;
+    // Draws of a prior that no sampler betters are no codes to learn from.
+    if model.run()?.refined.is_some() || sampler.kind() == "prior" {
+        return Ok(None);
+    }
+    let (steps, weight) = (None, REFINE_WEIGHT);
+    let options = RefineOptions { steps, minutes, weight, seed, registry: &registry, stop: stop.flag() };
+    out.note(format!(
+        "refining: the decoder learns on from the sampler's codes, {}",
+        duration(60.0 * minutes)
+    ));
+    Ok(match refined((&model, folder), data, &sampler, &options, stop, out)? {
+        Some(_) => None,
+        None => Some(stop.exit_code()),
+    })
+}
+
 /// What is left of the minutes that a run was given, or as long as training leaves it by its share; never so little that nothing is learned.
-fn minutes_for_sampler(asked: f64, taken: f64, share_of_model: f64) -> f64 {
+fn minutes_after(asked: f64, taken: f64, share_of_model: f64) -> f64 {
     const LEAST: f64 = 0.2;
     let by_share = taken * (1.0 - share_of_model) / share_of_model;
     if asked > 0.0 { (asked - taken).max(LEAST) } else { by_share.clamp(LEAST, MOST_FOR_SAMPLER) }

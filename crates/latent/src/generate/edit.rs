@@ -12,7 +12,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::sampler::identity;
+use super::sampler::{identity, is_of};
 use super::{Observe, Place, Result, Samples, Spread, Told};
 use crate::array::Array;
 use crate::batch::Support;
@@ -212,7 +212,7 @@ impl Direction {
         if format > FORMAT {
             return Err(StoreError::Newer { path, found: format, known: FORMAT }.into());
         }
-        if file.header("model", &path)? != identity(model) {
+        if !is_of(file.header("model", &path)?, model) {
             let what = format!(
                 "{}: a direction of another model, or of another state of this one (it has been trained since)",
                 path.display()

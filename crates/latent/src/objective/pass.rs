@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use burn::tensor::Tensor;
 
-use crate::batch::{Batch, Draw};
+use crate::batch::{Batch, Draw, Noise};
 use crate::density::Density;
 use crate::key::Key;
 use crate::member::Progress;
@@ -30,6 +30,7 @@ pub struct Pass<'a> {
     /// p(z)
     pub p: Box<dyn Density>,
     draw: OnceCell<Draw>,
+    drawn: OnceCell<Draw>,
     outputs: OnceCell<Tensor<2>>,
     distortion: OnceCell<Tensor<1>>,
     rate: OnceCell<Option<Rate>>,
@@ -54,6 +55,7 @@ impl<'a> Pass<'a> {
             q,
             p,
             draw: OnceCell::new(),
+            drawn: OnceCell::new(),
             outputs: OnceCell::new(),
             distortion: OnceCell::new(),
             rate: OnceCell::new(),
@@ -70,6 +72,18 @@ impl<'a> Pass<'a> {
     #[must_use]
     pub fn with_draw(self, draw: Draw) -> Self {
         Self { draw: OnceCell::from(draw), ..self }
+    }
+
+    /// The same pass with codes that a sampler drew in the place of draws of p(z).
+    #[must_use]
+    pub fn with_drawn(self, drawn: Draw) -> Self {
+        Self { drawn: OnceCell::from(drawn), ..self }
+    }
+
+    /// Codes of nobody: `k` draws of p(z) for each row, unless a sampler drew them.
+    pub fn drawn(&self) -> &Draw {
+        let noise = || Noise::new(self.key.fold("patch critic"), &self.batch.ids);
+        self.drawn.get_or_init(|| self.p.draw(self.draws, noise()))
     }
 
     /// The codes, `k` of each row.

@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::adversarial::{check_player, over};
 use super::patches::Patches;
 use super::{Pass, Term, Value};
-use crate::batch::{Batch, Noise};
+use crate::batch::Batch;
 use crate::config::ConfigError;
 use crate::data::{DataError, SampleShape, ValueKind};
 use crate::density::softplus;
@@ -177,15 +177,13 @@ impl PatchCritic {
         progress.step as f64 >= self.settings.start * progress.total as f64
     }
 
-    /// The decoder's outputs that are judged: k·n of draws of q, then as many of draws of p where those are, too.
+    /// The decoder's outputs that are judged: k·n of draws of q, then those of codes of nobody where they are, too.
     fn judged(&self, pass: &Pass<'_>) -> Tensor<2> {
         let outputs = pass.outputs().clone();
         if !self.settings.prior {
             return outputs;
         }
-        let noise = Noise::new(pass.key.fold("patch critic"), &pass.batch.ids);
-        let draw = pass.p.draw(pass.draws, noise);
-        Tensor::cat(vec![outputs, pass.view.decode_draw(&draw, pass.batch.given())], 0)
+        Tensor::cat(vec![outputs, pass.view.decode_draw(pass.drawn(), pass.batch.given())], 0)
     }
 
     /// What the critic minimises, a number for each row that is judged.

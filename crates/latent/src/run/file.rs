@@ -13,7 +13,7 @@ use crate::files::write_whole;
 use crate::member::Registry;
 use crate::model::{LatentModel, Model};
 use crate::store::{StoreError, TensorFile, TensorWriter, take_kept};
-use crate::train::{Counters, Line, RunFolder, TrainError, load_weights};
+use crate::train::{Counters, DECODER, Line, RunFolder, TrainError, load_weights};
 use crate::weights::Weights;
 
 impl Model {
@@ -163,7 +163,15 @@ impl Model {
                 .get(&format!("weights/{}", weight.path()))
                 .is_some_and(|array| array.values == weight.values())
         };
-        file.header.get("run") == Some(&text) && weights.kept().all(|(_, weight)| same(weight))
+        let Some(found) = file.header.get("run") else { return false };
+        // A decoder that learned on is this model's all the same.
+        let before = Run::from_toml(found, path).ok().filter(|run| run.refined.is_some());
+        let is_refined = before
+            .and_then(|run| Run { refined: None, ..run }.to_toml().ok())
+            .is_some_and(|before| before == text);
+        let may_differ = |path: &str| is_refined && path.starts_with(DECODER);
+        (is_refined || *found == text)
+            && weights.kept().all(|(_, weight)| may_differ(weight.path()) || same(weight))
     }
 }
 

@@ -17,7 +17,7 @@
 //! older      what runs of version 0.1 did without a key for it;  splits: whether two runs hold the same rows out
 //! resolve    layers and facts → Checked; suggest: what the data itself asks for
 //! schema     every key with its default and meaning; hint: what an unknown key was meant to be
-//! training   from a configuration to a model, in a run folder or in memory
+//! training   from a configuration to a model, in a run folder or in memory;  refine: its decoder learns on from a sampler's codes
 //! file       the model file;  import: files of others, through mappings
 //! ```
 
@@ -28,6 +28,7 @@ mod layers;
 mod older;
 mod presets;
 mod purpose;
+mod refine;
 mod registry;
 mod resolve;
 mod schema;
@@ -44,6 +45,7 @@ pub use import::{Imported, Mapping, mapping, mappings};
 pub use layers::Layers;
 pub use presets::{GROUPS, Preset, preset, presets};
 pub use purpose::Purpose;
+pub use refine::{RefineOptions, Refined, WEIGHT as REFINE_WEIGHT, keep as keep_refined, refine};
 pub use resolve::{Checked, resolve};
 pub use schema::{Found, Section, find, sections};
 pub use training::{Options, Training};
@@ -65,6 +67,9 @@ pub struct Run {
     /// The paper that the preset follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<String>,
+    /// How its decoder learned on, in a model file whose decoder did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub refined: Option<Refined>,
     /// What it is for, where that says what the data asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Purpose>,
@@ -91,6 +96,9 @@ pub struct Run {
     pub facts: Facts,
 }
 
+/// Of the minutes that a model leaves, where its decoder learns on.
+const REFINING: f64 = 0.35;
+
 /// The format that this program writes.
 pub const FORMAT: u32 = 1;
 
@@ -107,6 +115,13 @@ impl Run {
     pub fn share_of_model(&self) -> f64 {
         let has_maps = self.posterior.get("latent").is_some_and(toml::Value::is_table);
         self.purpose.map_or(1.0, |purpose| purpose.share_of_model(has_maps))
+    }
+
+    /// The share of what the model leaves that its decoder has to learn on from the sampler's codes; 0 where it doesn't.
+    pub fn share_of_refining(&self) -> f64 {
+        let has_maps = self.posterior.get("latent").is_some_and(toml::Value::is_table);
+        let is_for_samples = self.purpose == Some(Purpose::Samples);
+        if is_for_samples && has_maps && refine::refusal(&self.facts).is_none() { REFINING } else { 0.0 }
     }
 
     /// The text of `run.toml`.

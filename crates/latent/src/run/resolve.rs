@@ -177,6 +177,7 @@ fn resolve_layers(
         program: env!("CARGO_PKG_VERSION").into(),
         preset: text("preset"),
         paper: text("paper"),
+        refined: None,
         purpose,
         seed: layers.seed()?,
         data: layers.data()?,

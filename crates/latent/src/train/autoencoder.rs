@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::collapse::BIT_MEANS;
 use super::error::Result;
 use super::trainable::{EachBatch, Moment, SomeRows, Traced, Trainable};
 use super::usage;
-use crate::batch::{Batch, Noise, Support};
+use crate::array::Array;
+use crate::batch::{Batch, Draw, Noise, Support};
 use crate::device::host;
 use crate::key::Key;
 use crate::member::{Freeze, Kept, Lesson, Life, Mode, Progress, Recorder, Start};
@@ -27,12 +28,15 @@ pub struct Autoencoder {
     pub objective: Objective,
     /// Arrays that another model has filled: members leave them as they are when they start.
     pub filled: Vec<WeightId>,
+    /// Codes that a sampler drew, a row each: where they are, they stand for draws of p(z), and of the model only its decoder
+    /// moves.
+    pub drawn: Option<Array>,
 }
 
 impl Autoencoder {
     /// Joins a model with what it is trained for.
     pub fn new(model: LatentModel, weights: Weights, objective: Objective) -> Self {
-        Self { model, weights, objective, filled: Vec::new() }
+        Self { model, weights, objective, filled: Vec::new(), drawn: None }
     }
 
     fn pass<'a>(
@@ -46,7 +50,12 @@ impl Autoencoder {
         let mode = if moment.progress.is_some() { Mode::Training } else { Mode::Evaluation };
         let progress = moment.progress;
         let view = View { model: &self.model, weights, mode, key: moment.key, record, progress };
-        Pass::of(player, view, batch, self.objective.estimator.draws(), moment.key).at(moment.progress)
+        let pass =
+            Pass::of(player, view, batch, self.objective.estimator.draws(), moment.key).at(moment.progress);
+        match &self.drawn {
+            Some(codes) => pass.with_drawn(some_of(codes, batch, moment.key.fold("drawn"))),
+            None => pass,
+        }
     }
 
     /// The members of the model in the order in which they live: networks first, since the others see their outputs.
@@ -61,6 +70,20 @@ impl Autoencoder {
     }
 }
 
+/// Where the decoder's weights stand.
+pub(crate) const DECODER: &str = "decoder";
+
+/// As many of these codes as a batch has rows, by a key.
+fn some_of(codes: &Array, batch: &Batch, key: Key) -> Draw {
+    let (rows, device) = (batch.len(), batch.x.device());
+    let mut places = vec![0.0; rows];
+    key.uniforms(&mut places);
+    let last = codes.rows().saturating_sub(1);
+    let place = |u: &f32| ((f64::from(*u) * codes.rows() as f64) as usize).min(last);
+    let chosen: Vec<f32> = places.iter().flat_map(|u| codes.row(place(u)).iter().copied()).collect();
+    Draw::new(Tensor::from_data(TensorData::new(chosen, [rows, codes.width()]), &device))
+}
+
 impl Trainable for Autoencoder {
     fn weights(&self) -> &Weights {
         &self.weights
@@ -71,7 +94,11 @@ impl Trainable for Autoencoder {
     }
 
     fn players(&self) -> Vec<Player> {
-        self.objective.players()
+        let mut players = self.objective.players();
+        if self.drawn.is_some() {
+            players[0] = Player::of(MODEL, |path| path.starts_with(DECODER));
+        }
+        players
     }
 
     fn loss(&self, player: &Player, weights: &Weights, batch: &Batch, moment: Moment) -> Result<Loss> {

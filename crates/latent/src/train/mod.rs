@@ -39,6 +39,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use autoencoder::Autoencoder;
+pub(crate) use autoencoder::DECODER;
 pub(crate) use board::Board;
 pub use checkpoint::{Counters, State};
 pub(crate) use checkpoint::{kernels_of, load_weights, save_weights};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::file::folder;
-use super::fitted::{identity, kind_table, support};
+use super::fitted::{identity, is_of, kind_table, support};
 use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, SamplerSettings, TwoSample, two_sample};
 use crate::array::Array;
 use crate::batch::Support;
@@ -62,7 +62,7 @@ impl Choice {
     /// # Errors
     /// [`SamplerError::Damaged`] for a file that cannot be read.
     pub fn of(model: &Model, run: &Path) -> Result<Option<Self>> {
-        Ok(Self::read(run)?.filter(|choice| choice.model == identity(model)))
+        Ok(Self::read(run)?.filter(|choice| is_of(&choice.model, model)))
     }
 
     /// The choice that the run folder holds, whatever has become of the model; none where no sampler was fitted.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::fitted::identity;
+use super::fitted::{identity, is_of};
 use super::{Arrays, FittedSampler, SamplerError, SamplerSettings};
 use crate::files::clear_run;
 use crate::generate::Result;
@@ -86,7 +86,7 @@ impl FittedSampler {
             let what = format!("it holds the sampler `{}`", file.header("sampler", &path)?);
             return Err(damaged(what).into());
         }
-        if file.header("model", &path)? != identity(model) {
+        if !is_of(file.header("model", &path)?, model) {
             return Err(SamplerError::Stale { path, run: run.into(), name: name.into() }.into());
         }
         let text = file.header("settings", &path)?;

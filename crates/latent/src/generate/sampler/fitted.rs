@@ -286,10 +286,20 @@ pub(super) fn support(model: &Model) -> Support {
     latent.support().filter(|support| support.values().is_some()).unwrap_or(Support::Reals)
 }
 
-/// What tells this model from every other: a hash of its arrays.
+/// What tells this model from those whose codes are others: a hash of its arrays without what is made of codes, so that a decoder
+/// may learn on.
 pub(in crate::generate) fn identity(model: &Model) -> String {
+    hash_of(model, |path| !["decoder", "likelihood"].iter().any(|part| path.starts_with(part)))
+}
+
+/// Whether what was learned from this model's codes holds for it. Before decoders learned on, all weights were asked for.
+pub(in crate::generate) fn is_of(found: &str, model: &Model) -> bool {
+    found == identity(model) || found == hash_of(model, |_| true)
+}
+
+fn hash_of(model: &Model, counts: impl Fn(&str) -> bool) -> String {
     let mut hash = Sha256::new();
-    for (_, weight) in model.weights.kept() {
+    for (_, weight) in model.weights.kept().filter(|(_, weight)| counts(weight.path())) {
         hash.update(weight.path());
         weight.values().into_iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
