@@ -56,6 +56,12 @@ impl Inspect {
             arrays.len(),
             run.seed,
         );
+        if let Some(refined) = &run.refined {
+            text.push_str(&format!(
+                "\nrefined      the decoder, {} steps on codes of {} (latent refine)",
+                refined.steps, refined.sampler
+            ));
+        }
         for (path, shape) in &arrays {
             text.push_str(&format!("\n  {path:32} {shape:?}"));
         }

@@ -335,6 +335,40 @@ fn samplers_are_fitted_kept_and_drawn_from() {
 }
 
 #[test]
+fn a_decoder_learns_on_from_the_samplers_codes_and_nothing_else_moves() {
+    let own = tempfile::tempdir().expect("a folder");
+    let at = own.path();
+    copy_of_first(at);
+    succeed(at, "fit-sampler run --sampler normal");
+    let bytes = |name: &str| fs::read(at.join(name)).expect("a file");
+    let draws = |name: &str| {
+        succeed(at, &format!("encode run --out {name}-codes.npy"));
+        let said = succeed(at, &format!("sample run --sampler normal --count 9 --out {name}.npy"));
+        assert!(!said.err.contains("trained further"), "{}", said.err);
+        (bytes(&format!("{name}-codes.npy")), bytes(&format!("{name}.npy")))
+    };
+    let (codes, samples) = draws("before");
+    let model = bytes("run/model.safetensors");
+    let said = is_json(&succeed(at, "refine run --sampler normal --steps 3 --json"));
+    let last = said.last().expect("a line");
+    assert_eq!((last["steps"].as_u64(), last["sampler"].as_str()), (Some(3), Some("normal")), "{last}");
+    let (codes_after, samples_after) = draws("after");
+    assert!(codes == codes_after, "codes stay");
+    assert!(samples != samples_after && model != bytes("run/model.safetensors"), "the decoder moved");
+    // The same again, bit for bit, from the same model.
+    let refined = bytes("run/model.safetensors");
+    fs::write(at.join("run/model.safetensors"), &model).expect("a file");
+    succeed(at, "refine run --sampler normal --steps 3");
+    assert!(refined == bytes("run/model.safetensors"));
+    crate::common::refuse(at, "refine run --steps 3", &["refined already", "--force"]);
+    crate::common::refuse(at, "refine run --steps 0 --force", &["give a positive number"]);
+    crate::common::refuse(at, "refine run --weight nan --force", &["give a positive number"]);
+    crate::common::refuse(at, "refine run/model.safetensors", &["give the run folder"]);
+    succeed(at, "refine run --steps 2 --force");
+    assert!(succeed(at, "inspect run").out.contains("refined"), "it says so");
+}
+
+#[test]
 fn evaluations_add_up() {
     let own = tempfile::tempdir().expect("a folder");
     let at = own.path();

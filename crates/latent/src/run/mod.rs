@@ -45,7 +45,7 @@ pub use import::{Imported, Mapping, mapping, mappings};
 pub use layers::Layers;
 pub use presets::{GROUPS, Preset, preset, presets};
 pub use purpose::Purpose;
-pub use refine::{RefineOptions, Refined, WEIGHT as REFINE_WEIGHT, keep as keep_refined, refine};
+pub use refine::{RefineOptions, Refined, WEIGHT as REFINE_WEIGHT, refine};
 pub use resolve::{Checked, resolve};
 pub use schema::{Found, Section, find, sections};
 pub use training::{Options, Training};

@@ -2,17 +2,15 @@
 //!
 //! A decoder that was trained has seen codes of rows alone. A sampler's lie a little beside them, each place of a map by itself, and
 //! what the decoder makes of those has seams that no row has. So it learns what they ought to look like: a critic of patches
-//! ([`PatchCriticSettings`]) tells data from what is made of both sorts of codes, while what the model was trained for goes on
-//! for codes of rows.
+//! (the term `patch-critic`) tells data from what is made of both sorts of codes, while rows are still rebuilt from theirs.
 //!
 //! ```text
-//! minimised over the decoder:  objective(x, z ~ q(z|x)) − w λ E_q D(g(z)) − w λ E_sampler D(g(z))
+//! minimised over the decoder:  distortion(x, z ~ q(z|x)), and edges where the run has them, − w λ E D(g(z)), z of both sorts
 //! ```
 //!
 //! Nothing else moves, so that codes stay what they are and the sampler stays fitted. The model's densities are those of the decoder
 //! as it is in the end.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -67,13 +65,16 @@ pub struct RefineOptions<'a> {
 }
 
 /// What the critic counts unless told otherwise.
-pub const WEIGHT: f64 = 1.0;
+pub const WEIGHT: f64 = 0.5;
 
 /// Codes that are drawn once, and seen again and again.
-const CODES: usize = 3000;
+const CODES: usize = 2000;
 
 /// Its name in the log; no term that a user gave a name has this one.
 const TERM: &str = "refined";
+
+/// Terms of what the decoder makes of a row.
+const PULL: [&str; 4] = ["distortion", "edges", "texture", "ms-ssim"];
 
 /// At least so many steps, however little time there is.
 const LEAST_STEPS: u64 = 20;
@@ -88,17 +89,13 @@ pub fn refine(
     sampler: &FittedSampler,
     options: &RefineOptions<'_>,
     observe: &mut dyn FnMut(Event<'_>),
-) -> Result<Option<(Run, Model)>> {
+) -> Result<Option<Model>> {
     let begun = Instant::now();
     refusal(&model.facts).map_or(Ok(()), Err)?;
     let key = Key::from_seed(options.seed).fold("refine");
     let run = Run { refined: None, ..model.run()? };
     let drawn = sampler.draw(model, CODES, &How::default(), key.fold("codes"))?;
-    let mut objective = run.objective.clone();
-    let terms = objective.entry("terms").or_insert_with(|| Table::new().into());
-    if let Value::Table(terms) = terms {
-        terms.insert(TERM.into(), critic(options.weight).into());
-    }
+    let objective = objective(&run.objective, options.weight);
     let with_critic = Run { objective, facts: data.facts().clone(), ..run.clone() };
     let checked = Checked::new(with_critic, options.registry)?;
     let (functions, weights, objective) = checked.build_for_training(Some(data), &Device::cpu())?;
@@ -128,8 +125,7 @@ pub fn refine(
     let refined = Refined { sampler: sampler.kind().into(), steps, weight, seed };
     let run = Run { refined: Some(refined), ..run };
     let (functions, _) = Checked::new(run.clone(), options.registry)?.build(&Device::cpu())?;
-    let model = Model::of(run.clone(), functions, weights)?;
-    Ok(Some((run, model)))
+    Ok(Some(Model::of(run, functions, weights)?))
 }
 
 /// Why a model of this data cannot be refined; none where it can.
@@ -147,9 +143,17 @@ pub fn refusal(facts: &Facts) -> Option<ConfigError> {
     None
 }
 
+/// What the decoder minimises: of the run's terms those that pull at it, and the critic.
+fn objective(trained: &Table, weight: f64) -> Table {
+    let mut terms = trained.get("terms").and_then(Value::as_table).cloned().unwrap_or_default();
+    terms.retain(|_, term| term.get("kind").and_then(Value::as_str).is_some_and(|kind| PULL.contains(&kind)));
+    terms.insert(TERM.into(), critic(weight).into());
+    Table::from_iter([("terms".to_string(), terms.into())])
+}
+
 fn critic(weight: f64) -> Table {
     let channels: Vec<Value> = [32, 64, 128].into_iter().map(Value::Integer).collect();
-    let share = Value::Float(0.05);
+    let share = Value::Float(0.1);
     Table::from_iter([
         ("kind".to_string(), Value::from("patch-critic")),
         ("weight".into(), Value::Float(weight)),
@@ -166,7 +170,7 @@ fn settings(trained: &TrainSettings, steps: Option<u64>) -> TrainSettings {
         steps: steps.unwrap_or(10_000),
         batch: trained.batch.min(64),
         accumulate: trained.accumulate.min(64),
-        optimizer: OptimizerSettings { learning_rate: 1e-3, ..OptimizerSettings::default() },
+        optimizer: OptimizerSettings { learning_rate: 5e-4, ..OptimizerSettings::default() },
         schedule: LearningRate::Cosine { warmup: 20, last: 0.0 },
         ema: 0.99,
         keep: Keep::Last,
@@ -179,14 +183,4 @@ fn settings(trained: &TrainSettings, steps: Option<u64>) -> TrainSettings {
 
 fn trainer<'a>(settings: &'a TrainSettings, data: &Arc<Data>, key: Key, stop: &'a AtomicBool) -> Trainer<'a> {
     Trainer { settings, examples: data.clone(), folder: None, key: key.fold("train"), stop }
-}
-
-/// Keeps a refined model in its run folder, whole or not at all.
-///
-/// # Errors
-/// What writing says.
-pub fn keep(run: &Run, model: &Model, folder: &Path) -> Result<()> {
-    let path = folder.join("model.safetensors");
-    Model::save(run, &model.weights, &path)?;
-    Ok(())
 }
