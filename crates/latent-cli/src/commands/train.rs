@@ -49,7 +49,8 @@ codes); what was chosen is printed with the reason. `latent settings` lists all
 that can be set.
 
 --minutes N without --epochs becomes as many steps as fit, once, before the
-first; a model for samples has a little over half of them, its sampler the rest.
+first; a model for samples has about half of them, its sampler the rest, and
+where codes have a place its decoder a part of that, to learn on.
 
 Ctrl-C, SIGTERM and SIGHUP save and end with exit code 128 + signal (Ctrl-C:
 130); a second one ends at once. Under nohup SIGHUP stays ignored.";

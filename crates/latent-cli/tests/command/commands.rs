@@ -366,6 +366,12 @@ fn a_decoder_learns_on_from_the_samplers_codes_and_nothing_else_moves() {
     crate::common::refuse(at, "refine run/model.safetensors", &["give the run folder"]);
     succeed(at, "refine run --steps 2 --force");
     assert!(succeed(at, "inspect run").out.contains("refined"), "it says so");
+    // A run that is over stays refined when it is asked to go on.
+    succeed(at, &format!("train --data embedded --out own {SMALL} --no-report"));
+    succeed(at, "refine own --steps 2");
+    let refined = bytes("own/model.safetensors");
+    succeed(at, "train --out own --resume --no-report");
+    assert!(refined == bytes("own/model.safetensors"));
 }
 
 #[test]
