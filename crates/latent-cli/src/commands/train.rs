@@ -225,6 +225,10 @@ pub fn train(
             out.note(said);
             value["samplers"] = table;
         }
+        let to_refine = match asked - begun.elapsed().as_secs_f64() / 60.0 {
+            left if asked > 0.0 && to_refine > 0.0 => left.clamp(LEAST, to_refine.max(LEAST)),
+            _ => to_refine,
+        };
         if to_refine > 0.0
             && let Some(code) = refine_after_training(folder, &training.data, seed, to_refine, stop, out)?
         {
@@ -284,10 +288,12 @@ fn refine_after_training(
 
 /// What is left of the minutes that a run was given, or as long as training leaves it by its share; never so little that nothing is learned.
 fn minutes_after(asked: f64, taken: f64, share_of_model: f64) -> f64 {
-    const LEAST: f64 = 0.2;
     let by_share = taken * (1.0 - share_of_model) / share_of_model;
     if asked > 0.0 { (asked - taken).max(LEAST) } else { by_share.clamp(LEAST, MOST_FOR_SAMPLER) }
 }
+
+/// Minutes that a sampler takes at least, and a decoder that learns on.
+const LEAST: f64 = 0.2;
 
 /// Minutes that a sampler takes at most where nobody said how long.
 const MOST_FOR_SAMPLER: f64 = 15.0;

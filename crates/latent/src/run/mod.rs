@@ -97,7 +97,7 @@ pub struct Run {
 }
 
 /// Of the minutes that a model leaves, where its decoder learns on.
-const REFINING: f64 = 0.35;
+const REFINING: f64 = 0.45;
 
 /// The format that this program writes.
 pub const FORMAT: u32 = 1;
