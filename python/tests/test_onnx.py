@@ -178,8 +178,8 @@ def test_channels_that_follow_each_other():
 
 def test_every_posterior_and_likelihood_has_a_graph_or_is_refused_here():
     tried = [settings.get(f"{axis}__kind") for settings in POSTERIORS.values() for axis in ("posterior", "likelihood")]
-    # By presets above, or by default; a mixed table is refused.
-    tried += ["point", "bits", "gumbel", "iaf", "quantized", "fsq", "lfq", "simvq", "residual", "blocks", "diagonal-normal", "normal", "mixed"]
+    # By presets above, or by default; mixed tables are refused.
+    tried += ["point", "bits", "gumbel", "iaf", "quantized", "fsq", "lfq", "simvq", "residual", "blocks", "diagonal-normal", "normal", "mixed", "factorised"]
     for axis in ("posterior", "likelihood"):
         kinds = {setting.kind for setting in latent.settings(axis) if setting.kind}
         assert kinds and kinds <= set(tried), kinds - set(tried)

@@ -45,6 +45,9 @@ EVERY = [
     latent.VQVAE(**IMAGES, posterior__codes=4),
     latent.BitAE(**QUICK),
     latent.TableVAE(**IMAGES, network__width=8, likelihood__width=8),
+    latent.TVAE(**IMAGES),
+    latent.TabSynVAE(epochs=2, progress=False),
+    latent.HIVAE(**IMAGES),
 ]
 
 
