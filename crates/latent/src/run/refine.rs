@@ -105,10 +105,11 @@ pub fn refine(
     if options.steps.is_none() {
         let trainer = trainer(&settings, data, key, options.stop);
         let mut forecast = trainer.preflight(&mut task, 0, memory_limit())?;
-        forecast.plan((60.0 * options.minutes - begun.elapsed().as_secs_f64()).max(0.0));
+        let left = (60.0 * options.minutes - begun.elapsed().as_secs_f64()).max(1.0);
+        forecast.plan(left);
         settings.steps = forecast.steps.max(LEAST_STEPS);
         // Where steps turn out slower than those timed, the clock ends them.
-        settings.minutes = options.minutes.max(0.02);
+        settings.minutes = left / 60.0;
     }
     let outcome = trainer(&settings, data, key, options.stop).train(&mut task, false, observe)?;
     if outcome == Outcome::Interrupted {
