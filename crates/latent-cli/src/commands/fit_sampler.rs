@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use latent::data::Data;
-use latent::evaluate::report;
 use latent::generate::sampler::{
     Choice, CodeSet, FitOptions, FittedSampler, Judged, SamplerSettings, auto_kinds, fit_auto, fit_one,
 };
@@ -14,7 +13,7 @@ use latent::{Key, Model, Registry};
 use serde_json::json;
 use toml::{Table, Value};
 
-use super::own_data;
+use super::{own_data, report_again};
 use crate::failure::{Done, Failure};
 use crate::options::Computing;
 use crate::output::{Output, json_path, json_paths, path};
@@ -121,15 +120,7 @@ impl FitSampler {
         let choice = choice?;
         let (mut text, mut value) =
             said(&choice, folder, model.facts.shape.is_image(), self.on.trained.seed());
-        // A page that is there leads with samples: from now on with this sampler's.
-        if folder.join("report.html").exists() {
-            out.note("drawing the report again");
-            let written = report(folder, &data, model.seed)?;
-            if let Some(page) = written.files.last() {
-                text.push_str(&format!("\nreport: {}", path(page)));
-                value["report"] = json!(json_path(page));
-            }
-        }
+        report_again(folder, &data, model.seed, (&mut text, &mut value), out)?;
         out.result(text, &value);
         Ok(if choice.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

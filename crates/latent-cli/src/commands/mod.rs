@@ -39,7 +39,7 @@ use latent::generate::GenerateError;
 use latent::{Key, Model};
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, json_path, path};
 
 /// A model from a run folder or a model file, on a device by name.
 pub fn load(run: &Path, device: &str) -> Result<Model, Failure> {
@@ -198,4 +198,24 @@ pub fn codes_from(path: &Path, model: &Model) -> Result<Array, Failure> {
 /// `1 sample`, `2 samples`.
 pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A page that is there leads with samples: it is drawn again, from what samples come from now.
+fn report_again(
+    folder: &Path,
+    data: &Data,
+    seed: u64,
+    (text, value): (&mut String, &mut serde_json::Value),
+    out: &Output,
+) -> Result<(), Failure> {
+    if !folder.join("report.html").exists() {
+        return Ok(());
+    }
+    out.note("drawing the report again");
+    let written = latent::evaluate::report(folder, data, seed)?;
+    if let Some(page) = written.files.last() {
+        text.push_str(&format!("\nreport: {}", path(page)));
+        value["report"] = json_path(page).into();
+    }
+    Ok(())
 }

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use latent::data::Data;
-use latent::evaluate::report;
 use latent::generate::sampler::{Choice, FittedSampler};
 use latent::run::{REFINE_WEIGHT, RefineOptions, Refined, refine};
 use latent::{Model, Registry};
 use serde_json::json;
 
-use super::own_data;
+use super::{own_data, report_again};
 use crate::failure::{Done, Failure};
 use crate::options::Computing;
 use crate::output::{Output, json_path, path};
@@ -98,14 +97,7 @@ impl Refine {
         let file = folder.join("model.safetensors");
         let mut text = format!("refined by {} steps: {}", refined.steps, path(&file));
         let mut value = json!({ "model": json_path(&file), "sampler": refined.sampler, "steps": refined.steps, "weight": refined.weight, "seed": refined.seed });
-        if folder.join("report.html").exists() {
-            out.note("drawing the report again");
-            let written = report(folder, &data, model.seed)?;
-            if let Some(page) = written.files.last() {
-                text.push_str(&format!("\nreport: {}", path(page)));
-                value["report"] = json!(json_path(page));
-            }
-        }
+        report_again(folder, &data, model.seed, (&mut text, &mut value), out)?;
         out.result(text, &value);
         Ok(ExitCode::SUCCESS)
     }

@@ -70,7 +70,7 @@ pub const WEIGHT: f64 = 0.5;
 /// Codes that are drawn once, and seen again and again.
 const CODES: usize = 2000;
 
-/// Its name in the log; no term that a user gave a name has this one.
+/// Its name in the log.
 const TERM: &str = "refined";
 
 /// Terms of what the decoder makes of a row.
