@@ -3,10 +3,11 @@
 
     bench/leaderboard/run.py bench/leaderboard/fashion.toml [WORK]
 
-Trains each model with each seed for the same number of epochs, fits the samplers (`fit-sampler` chooses one on validation
-rows), judges every run on test rows by `latent evaluate`, and holds each method against the plan's reference over their seeds
+Trains each model with each seed for the same budget, epochs, or minutes that are made steps once (a few steps of each model
+are timed in one sitting on a machine that does nothing else, and kept in leaderboard/PLAN/steps.json: every seed takes as
+many, whatever the machine), fits the samplers (`fit-sampler` chooses one on validation rows), judges every run on test rows by `latent evaluate`, and holds each method against the plan's reference over their seeds
 (`latent compare --by-seed --against`: seed variance pooled over methods, Holm), or, with one seed, compares the runs over
-their rows. Written are leaderboard.md and, where the plan asks for them, the tables of judged.md and first-runs.md, between
+their rows. Seeds that are there whole are compared before all are. Written are the plan's page (leaderboard.md) and, where the plan asks for them, the tables of judged.md and first-runs.md, between
 their marks. What was judged stays beside the pages, in leaderboard/PLAN/NAME-seedN (what the run was, its figures, what
 `fit-sampler` chose), so the command may be stopped at any time and given again, on another machine too; a folder that is
 deleted there is done anew. WORK (default runs/leaderboard) holds the runs; the command is target/release/latent, or $LATENT;
@@ -25,6 +26,9 @@ from pathlib import Path
 
 LATENT = os.environ.get("LATENT", "target/release/latent")
 PAGES = Path(os.environ.get("PAGES", "docs/results"))
+
+# Seconds that a model's steps are timed for at least, where the plan has minutes.
+TIMED = 4
 
 # What the leaderboard shows: section, measure, heading.
 COLUMNS = [
@@ -48,18 +52,56 @@ def latent(*words, allowed=()):
     return done.returncode == 0
 
 
-def make(plan, model, seed, run):
+def training(plan, model, seed, run):
+    """The words that train a model, but for how long."""
+    words = ["train", "--out", run, "--resume", "--no-report", "--seed", seed, "--data", plan["data"]]
+    if "preset" in model:
+        words += ["--preset", model["preset"]]
+    if "limit" in plan:
+        words += ["--set", f"data.limit={plan['limit']}"]
+    for setting in [*plan.get("set", []), *model.get("set", [])]:
+        words += ["--set", setting]
+    return words
+
+
+def timed(plan, model, work):
+    """Steps that the plan's minutes have, by how much longer many steps take than a few: reading data doesn't count."""
+    run = work / f"timed-{model['name']}"
+
+    def seconds(steps):
+        shutil.rmtree(run, ignore_errors=True)
+        begun = time.monotonic()
+        latent(*training(plan, model, 1, run), "--set", f"train.steps={steps}")
+        return time.monotonic() - begun
+
+    few, many = 10, 40
+    least, most = seconds(few), seconds(many)
+    while most - least < TIMED:
+        many *= 4
+        most = seconds(many)
+    return max(1, int(60 * plan["minutes"] * (many - few) / (most - least)))
+
+
+def budget(plan, models, kept, work):
+    """What each model's training is given, as words of `train`."""
+    if "epochs" in plan:
+        return {model["name"]: ["--epochs", plan["epochs"]] for model in models}
+    path = kept / "steps.json"
+    steps = json.loads(path.read_text()) if path.exists() else {}
+    for model in models:
+        if model["name"] not in steps:
+            steps[model["name"]] = timed(plan, model, work)
+            kept.mkdir(parents=True, exist_ok=True)
+            path.with_suffix(".part").write_text(json.dumps(steps, indent=1) + "\n")
+            path.with_suffix(".part").rename(path)
+            print(f"{model['name']}: {steps[model['name']]} steps", flush=True)
+    return {name: ["--set", f"train.steps={count}"] for name, count in steps.items()}
+
+
+def make(plan, model, seed, run, given):
     """One run: trained, its samplers fitted, judged. Each part is done once."""
     if not (run / "model.safetensors").exists():
-        words = ["train", "--out", run, "--resume", "--no-report", "--seed", seed, "--data", plan["data"]]
-        words += ["--epochs", plan["epochs"]]
-        if "preset" in model:
-            words += ["--preset", model["preset"]]
-        if "limit" in plan:
-            words += ["--set", f"data.limit={plan['limit']}"]
-        for setting in [*plan.get("set", []), *model.get("set", [])]:
-            words += ["--set", setting]
-        latent(*words)
+        latent(*training(plan, model, seed, run), *given)
     for sampler in plan["samplers"]:
         if not (run / f"samplers/{sampler}.safetensors").exists():
             words = ["fit-sampler", run, "--sampler", sampler, "--seed", seed, "--rows", plan["fit_rows"]]
@@ -114,7 +156,7 @@ def commit():
     return f"commit {found or 'unknown'}, {os.cpu_count()} threads"
 
 
-def leaderboard(plan, models, cells, runs):
+def leaderboard(plan, models, cells, runs, steps):
     """The page: a row a method, with what `fit-sampler` chose on validation rows."""
     found = {(c["section"], c["measure"], c["run"]): c for c in cells}
     seeds = len(plan["seeds"])
@@ -130,10 +172,18 @@ def leaderboard(plan, models, cells, runs):
             "difference from every other is significant (Holm)."
         )
     rows = f"{plan['limit']} rows" if "limit" in plan else "all rows"
+    timed = ["steps"] if "minutes" in plan else []
+    if timed:
+        budget = (
+            f"{plan['minutes']:g} minutes of training each, which were made steps once, on a machine that did nothing else "
+            "(*steps*, of the batch that the preset has)"
+        )
+    else:
+        budget = f"{plan['epochs']} epochs of training each"
     lines = [
-        "# Leaderboard",
+        f"# {plan.get('heading', 'Leaderboard')}",
         "",
-        f"{plan['title']}, {rows}, {plan['epochs']} epochs of training each. {over} Likelihoods of different base measures are "
+        f"{plan['title']}, {rows}, {budget}. {over} Likelihoods of different base measures are "
         "not ranked, and a Bernoulli cross-entropy of grey values or a model without a rate has none (–).",
         "",
         f"Fréchet distances are on EfficientNet-Lite0 features, sets of {plan['evaluate']['samples']} rows. The chosen sampler is "
@@ -141,11 +191,12 @@ def leaderboard(plan, models, cells, runs):
         "stands last); *closed* is the share of the way from the prior to decoded draws of q(z|x), the floor of any sampler, that "
         "it goes. *Prior told apart* is how often a classifier tells codes of the prior from draws of q (½: not at all).",
         "",
-        "| model | " + " | ".join(title for _, _, title in COLUMNS) + " | sampler |",
-        "| --- |" + " ---: |" * len(COLUMNS) + " --- |",
+        "| model | " + " | ".join([*timed, *(title for _, _, title in COLUMNS)]) + " | sampler |",
+        "| --- |" + " ---: |" * len([*timed, *COLUMNS]) + " --- |",
     ]
     for model in models:
-        row = [of_cell(found[key]) if (key := (s, m, model)) in found else "–" for s, m, _ in COLUMNS]
+        row = [f"{steps[model]:,}"] if timed else []
+        row += [of_cell(found[key]) if (key := (s, m, model)) in found else "–" for s, m, _ in COLUMNS]
         names = sorted({chosen(run) for m, _, run in runs if m["name"] == model})
         lines.append(f"| {model} | " + " | ".join(row) + f" | {', '.join(names)} |")
     lines += ["", f"`bench/leaderboard/run.py`, {commit()}."]
@@ -237,21 +288,33 @@ def main():
     runs = [(m, seed, kept / f"{m['name']}-seed{seed}") for seed in plan["seeds"] for m in plan["model"]]
     missing = [one for one in runs if not (one[2] / "evaluation.json").exists()]
     print(f"{len(runs) - len(missing)} of {len(runs)} runs are there already", flush=True)
+    given = budget(plan, plan["model"], kept, work)
     begun = time.monotonic()
     for index, (model, seed, cell) in enumerate(missing):
         minutes = (time.monotonic() - begun) / 60
         left = f", about {minutes / index * (len(missing) - index):.0f} minutes left" if index else ""
         print(f"{index + 1} of {len(missing)}: {model['name']}, seed {seed}{left}", flush=True)
         run = work / cell.name
-        make(plan, model, seed, run)
+        make(plan, model, seed, run, given[model["name"]])
         keep(run, cell, plan)
+        if index + 1 == len(missing) or missing[index + 1][1] != seed:
+            pages(plan, [one for one in runs if one[1] in plan["seeds"][: plan["seeds"].index(seed) + 1]], kept, work)
+    if not missing:
+        pages(plan, runs, kept, work)
+
+
+def pages(plan, runs, kept, work):
+    """The pages of the seeds that are there whole."""
+    plan = {**plan, "seeds": sorted({seed for _, seed, _ in runs})}
     listed = [one for one in runs if not one[0].get("beside")]
     several = len(plan["seeds"]) > 1
     work.mkdir(parents=True, exist_ok=True)
     cells = compared(listed, ["--by-seed", "--against", plan["reference"]] if several else [], work / "compared.csv")
     PAGES.mkdir(parents=True, exist_ok=True)
-    page = PAGES / "leaderboard.md"
-    page.write_text(leaderboard(plan, [m["name"] for m in plan["model"] if not m.get("beside")], cells, listed))
+    page = PAGES / plan.get("page", "leaderboard.md")
+    names = [m["name"] for m in plan["model"] if not m.get("beside")]
+    steps = json.loads((kept / "steps.json").read_text()) if "minutes" in plan else {}
+    page.write_text(leaderboard(plan, names, cells, listed, steps))
     print(page)
     if "judged" in plan:
         fill("judged.md", "samplers", samplers_table(plan, runs))
