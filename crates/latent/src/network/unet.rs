@@ -1,4 +1,4 @@
-//! A U-Net: a function of maps and of something told beside them, such as a time, that keeps the maps' shape.
+//! A U-Net: a function of maps and of something told beside them, such as a time, that keeps the maps' size.
 //!
 //! ```text
 //! x ─conv─ block block ─┬──────────────── cat ─ block block ─ norm conv ─▶
@@ -19,8 +19,10 @@ use crate::weights::{Init, Weights};
 /// What a U-Net is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct UNetConfig {
-    /// `[channels, height, width]` of the maps.
+    /// `[channels, height, width]` of the maps that come out.
     pub shape: [usize; 3],
+    /// Channels of those that go in, of the same size.
+    pub inputs: usize,
     /// Numbers told beside them.
     pub told: usize,
     /// Channels at the maps' own size; twice as many at each halving.
@@ -42,6 +44,7 @@ const HEAD: usize = 48;
 /// Functions of maps `[rows, channels, height, width]`.
 #[derive(Clone, Debug)]
 pub struct UNet {
+    /// Of the maps that go in.
     shape: [usize; 3],
     embedding: [Dense; 2],
     first: Conv,
@@ -95,7 +98,7 @@ impl Block {
 impl UNetConfig {
     /// Makes the network under `init`'s path.
     pub fn init(self, init: &mut Init<'_>) -> UNet {
-        let Self { shape: shape @ [inputs, height, width], told, channels } = self;
+        let Self { shape: [outputs, height, width], inputs, told, channels } = self;
         let embedded = 2 * channels;
         let halvings = (0..).take_while(|&k| height.min(width).div_ceil(1 << k) > SMALLEST).count();
         let sizes = sizes(height, width, halvings);
@@ -126,7 +129,7 @@ impl UNetConfig {
         let scales = scales.collect();
         let silu = |inputs, outputs| DenseConfig::new(inputs, outputs).with_activation(Activation::Silu);
         UNet {
-            shape,
+            shape: [inputs, height, width],
             embedding: [
                 silu(told, embedded).init(init, "embedding0"),
                 silu(embedded, embedded).init(init, "embedding1"),
@@ -135,14 +138,14 @@ impl UNetConfig {
             scales,
             last: (
                 GroupNorm::new(init, "norm", channels, GROUPS, Activation::Silu),
-                ConvConfig::new(channels, inputs).with_zeros().init(init, "last"),
+                ConvConfig::new(channels, outputs).with_zeros().init(init, "last"),
             ),
         }
     }
 }
 
 impl UNet {
-    /// `x [rows, c·h·w]`, `told [rows, told]` → `[rows, c·h·w]`
+    /// `x [rows, inputs·h·w]`, `told [rows, told]` → `[rows, c·h·w]`
     pub fn apply(&self, weights: &Weights, x: Tensor<2>, told: Tensor<2>) -> Tensor<2> {
         let [channels, height, width] = self.shape;
         let rows = x.dims()[0];

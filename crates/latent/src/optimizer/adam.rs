@@ -4,7 +4,7 @@
 //!
 //! `adam` adds the weight decay to the gradient, `adamw` shrinks the weights by it (Loshchilov & Hutter,
 //! arXiv 1711.05101). The second moment may start at another number than 0, as in the IWAE paper's
-//! code, where it is 1.
+//! code, where it is 1. Under `muon` [matrices](super::muon) move otherwise, and what is left as under `adamw`.
 //!
 //! Reference: Kingma & Ba (arXiv 1412.6980).
 
@@ -15,14 +15,15 @@ use latent_kernels::AdamStep;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::muon;
 use crate::config::ConfigError;
 use crate::weights::{WeightId, Weights};
 
-/// Which Adam.
+/// How gradients move weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerSettings {
-    /// How weight decay acts.
+    /// Which rule moves what, and how weight decay acts.
     pub kind: OptimizerKind,
     /// η, the length of a step, before the schedule's factor.
     pub learning_rate: f64,
@@ -40,14 +41,16 @@ pub struct OptimizerSettings {
     pub initial_second_moment: f64,
 }
 
-/// How weight decay acts.
+/// Which rule moves what, and how weight decay acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
-    /// λ w is added to the gradient.
+    /// Adam; λ w is added to the gradient.
     Adam,
-    /// The weights shrink by η λ.
+    /// Adam; the weights shrink by η λ.
     AdamW,
+    /// Muon for matrices, Adam for the rest; the weights shrink by η λ.
+    Muon,
 }
 
 /// Which weights decay.
@@ -115,8 +118,8 @@ impl OptimizerSettings {
 pub struct Moments {
     /// m
     pub first: Tensor<1>,
-    /// v
-    pub second: Tensor<1>,
+    /// v, under Adam.
+    pub second: Option<Tensor<1>>,
 }
 
 /// The moments of all weights that a player moves, and how often it has moved them.
@@ -158,10 +161,44 @@ impl Optimizer {
         let decays = |weights: &Weights, id: WeightId| {
             settings.weight_decay > 0.0 && (settings.decay == Decay::All || weights.entry(id).is_matrix())
         };
+        let mut others = Vec::with_capacity(gradients.len());
+        for (id, gradient) in gradients {
+            let weight = weights.entry(id);
+            let is_muons = settings.kind == OptimizerKind::Muon && weight.is_matrix();
+            match muon::sides(weight.shape()).filter(|_| is_muons) {
+                Some(sides) => {
+                    let decay = if decays(weights, id) { settings.weight_decay } else { 0.0 };
+                    self.move_matrix((id, gradient), sides, rate, decay, weights);
+                }
+                None => others.push((id, gradient)),
+            }
+        }
+        let gradients = others;
         let (decaying, others): (FlatGradients, FlatGradients) =
             gradients.into_iter().partition(|(id, _)| decays(weights, *id));
         self.move_by(settings, rate, settings.weight_decay, weights, decaying);
         self.move_by(settings, rate, 0.0, weights, others);
+    }
+
+    /// One step of [Muon](super::muon).
+    fn move_matrix(
+        &mut self,
+        (id, gradient): (WeightId, Tensor<1>),
+        sides: [usize; 2],
+        rate: f64,
+        decay: f64,
+        weights: &mut Weights,
+    ) {
+        let (keep, take) = (muon::MOMENTUM, 1.0 - muon::MOMENTUM);
+        let first = match self.moments.remove(&id) {
+            Some(moments) => moments.first * keep + gradient.clone() * take,
+            None => gradient.clone() * take,
+        };
+        // As of the next step (Nesterov).
+        let ahead = first.clone() * keep + gradient * take;
+        let flat = weights.take(id) * (1.0 - rate * decay);
+        weights.set(id, flat - muon::direction(ahead, sides) * rate);
+        self.moments.insert(id, Moments { first, second: None });
     }
 
     /// One step of weights that decay alike.
@@ -176,7 +213,7 @@ impl Optimizer {
         if gradients.is_empty() {
             return;
         }
-        let decoupled = settings.kind == OptimizerKind::AdamW;
+        let decoupled = settings.kind != OptimizerKind::Adam;
         let step = AdamStep {
             learning_rate: rate,
             beta1: settings.beta1,
@@ -188,20 +225,22 @@ impl Optimizer {
         let (ids, all) = gradients
             .into_iter()
             .map(|(id, mut gradient)| {
-                let moments = self.moments.remove(&id).unwrap_or_else(|| Moments {
-                    first: gradient.zeros_like(),
-                    second: gradient.zeros_like() + settings.initial_second_moment,
-                });
+                let (first, second) = self
+                    .moments
+                    .remove(&id)
+                    .map_or((None, None), |moments| (Some(moments.first), moments.second));
+                let first = first.unwrap_or_else(|| gradient.zeros_like());
+                let second = second.unwrap_or_else(|| gradient.zeros_like() + settings.initial_second_moment);
                 let flat = weights.take(id);
                 if decay > 0.0 && !decoupled {
                     gradient = gradient + flat.clone() * decay;
                 }
-                (id, [flat, gradient, moments.first, moments.second])
+                (id, [flat, gradient, first, second])
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
         for (id, [flat, first, second]) in ids.into_iter().zip(latent_kernels::adam_each(all, &step)) {
             weights.set(id, flat);
-            self.moments.insert(id, Moments { first, second });
+            self.moments.insert(id, Moments { first, second: Some(second) });
         }
     }
 }

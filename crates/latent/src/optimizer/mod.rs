@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! adam       one step, and its settings
+//! muon       where matrices move instead, of the optimiser that is named after it
 //! schedule   the learning rate over a run
 //! player     some of the weights, with an optimiser and a loss of its own
 //! ```
 
 mod adam;
+mod muon;
 mod player;
 mod schedule;
 

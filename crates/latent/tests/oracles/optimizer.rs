@@ -1,4 +1,4 @@
-//! Adam against its recurrence on the host, and a batch in parts against the whole.
+//! Adam and Muon against their recurrences on the host, and a batch in parts against the whole.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -56,6 +56,110 @@ fn adam_is_its_recurrence() {
             }
             all_close(&values(&weights, id), &w, 1e-13);
         }
+    }
+}
+
+/// Row-major matrices.
+#[derive(Clone)]
+struct Matrix(usize, usize, Vec<f64>);
+
+impl Matrix {
+    fn transpose(&self) -> Self {
+        let (n, m) = (self.0, self.1);
+        Self(m, n, (0..n * m).map(|k| self.2[(k % n) * m + k / n]).collect())
+    }
+
+    fn times(&self, other: &Self) -> Self {
+        let at = |i: usize, j: usize| {
+            (0..self.1).map(|k| self.2[i * self.1 + k] * other.2[k * other.1 + j]).sum::<f64>()
+        };
+        Self(self.0, other.1, (0..self.0 * other.1).map(|k| at(k / other.1, k % other.1)).collect())
+    }
+
+    fn plus(&self, factor: f64, other: &Self) -> Self {
+        Self(self.0, self.1, self.2.iter().zip(&other.2).map(|(a, b)| a + factor * b).collect())
+    }
+}
+
+/// The authors' iteration, on the side that they take.
+fn towards_orthogonal(g: &Matrix) -> Matrix {
+    if g.0 > g.1 {
+        return towards_orthogonal(&g.transpose()).transpose();
+    }
+    let norm = g.2.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let mut x = Matrix(g.0, g.1, g.2.iter().map(|v| v / norm).collect());
+    for _ in 0..5 {
+        let a = x.times(&x.transpose());
+        let zero = Matrix(a.0, a.1, vec![0.0; a.2.len()]);
+        let b = zero.plus(-4.7750, &a).plus(2.0315, &a.times(&a));
+        x = b.times(&x).plus(3.4445, &x);
+    }
+    x
+}
+
+#[test]
+fn muon_is_the_authors_rule() {
+    for (shape, rows, columns) in
+        [(vec![16, 24], 16, 24), (vec![24, 16], 24, 16), (vec![20, 3, 3, 3], 20, 27)]
+    {
+        let settings = OptimizerSettings {
+            kind: OptimizerKind::Muon,
+            weight_decay: 0.1,
+            ..OptimizerSettings::default()
+        };
+        let mut weights = Weights::new(&double());
+        let id = Init::new(&mut weights, Key::from_seed(125)).matrix("w", &shape, Initial::Normal(1.0));
+        let n = rows * columns;
+        let mut w = values(&weights, id);
+        let mut m = Matrix(rows, columns, vec![0.0; n]);
+        let mut optimizer = Optimizer::default();
+        for step in 1..=4u64 {
+            let rate = 0.01 / step as f64;
+            let gradient = normals(Key::from_seed(126).fold(step), n);
+            let given = vec![(id, double().tensor_f64(gradient.clone(), [n]))];
+            optimizer.step(&settings, rate, &mut weights, given);
+            let g = Matrix(rows, columns, gradient);
+            m = Matrix(rows, columns, m.2.iter().zip(&g.2).map(|(m, g)| m + 0.05 * (g - m)).collect());
+            let ahead = g.plus(19.0, &m);
+            let o = towards_orthogonal(&ahead);
+            let factor = 0.2 * (rows.max(columns) as f64).sqrt();
+            w = w.iter().zip(&o.2).map(|(w, o)| w - rate * (0.1 * w + factor * o)).collect();
+            all_close(&values(&weights, id), &w, 1e-10);
+            // Nearly orthogonal: all singular values are near 1.
+            let small = if rows < columns { o.times(&o.transpose()) } else { o.transpose().times(&o) };
+            let gram = faer::MatRef::from_row_major_slice(&small.2, small.0, small.0);
+            for square in gram.self_adjoint_eigenvalues(faer::Side::Lower).unwrap() {
+                assert!(
+                    (0.6..1.25).contains(&square.sqrt()),
+                    "{shape:?}: a singular value of {}",
+                    square.sqrt()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn under_muon_what_is_no_matrix_moves_by_adam() {
+    // A bias, and a matrix with a side too short.
+    for (shape, is_matrix) in [(vec![40], false), (vec![4, 40], true)] {
+        let moved = |kind: OptimizerKind| {
+            let settings = OptimizerSettings { kind, weight_decay: 0.1, ..OptimizerSettings::default() };
+            let mut weights = Weights::new(&double());
+            let mut init = Init::new(&mut weights, Key::from_seed(127));
+            let id = match is_matrix {
+                true => init.matrix("w", &shape, Initial::Normal(1.0)),
+                false => init.weight("w", &shape, Initial::Normal(1.0)),
+            };
+            let n = shape.iter().product();
+            let mut optimizer = Optimizer::default();
+            for step in 0..3u64 {
+                let gradient = normals(Key::from_seed(128).fold(step), n);
+                optimizer.step(&settings, 0.01, &mut weights, vec![(id, double().tensor_f64(gradient, [n]))]);
+            }
+            values(&weights, id)
+        };
+        assert_eq!(moved(OptimizerKind::Muon), moved(OptimizerKind::AdamW));
     }
 }
 

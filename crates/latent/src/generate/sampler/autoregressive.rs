@@ -20,6 +20,7 @@ use crate::generate::Result;
 use crate::key::Key;
 use crate::model::View;
 use crate::network::{Made, MadeConfig};
+use crate::train::OptimizerKind;
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// The network.
@@ -61,7 +62,8 @@ fn size(space: &Space) -> usize {
 impl LearnedSettings for AutoregressiveSettings {
     const KIND: &'static str = "autoregressive";
     const ABOUT: &'static str = "indices one after the other, for codes of few values";
-    const PACE: Pace = Pace { steps: 2000, batch: 128, learning_rate: 2e-3, ema: 0.99 };
+    const PACE: Pace =
+        Pace { steps: 2000, batch: 128, learning_rate: 2e-3, ema: 0.99, optimizer: OptimizerKind::Adam };
 
     fn hidden(&self) -> &[usize] {
         &self.hidden

@@ -19,6 +19,7 @@ use crate::generate::Result;
 use crate::key::Key;
 use crate::model::View;
 use crate::network::{Made, MadeConfig};
+use crate::train::OptimizerKind;
 use crate::weights::{Init, Weights};
 
 /// The network.
@@ -44,7 +45,8 @@ impl AutoregressiveBitsSettings {
 impl LearnedSettings for AutoregressiveBitsSettings {
     const KIND: &'static str = "autoregressive-bits";
     const ABOUT: &'static str = "bits one after the other, for codes that are bits";
-    const PACE: Pace = Pace { steps: 3000, batch: 256, learning_rate: 2e-3, ema: 0.99 };
+    const PACE: Pace =
+        Pace { steps: 3000, batch: 256, learning_rate: 2e-3, ema: 0.99, optimizer: OptimizerKind::Adam };
 
     fn hidden(&self) -> &[usize] {
         &self.hidden

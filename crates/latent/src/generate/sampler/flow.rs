@@ -18,6 +18,7 @@ use crate::key::Key;
 use crate::model::View;
 use crate::store::StoreError;
 use crate::store::onnx::Node;
+use crate::train::OptimizerKind;
 use crate::weights::{Init, Weights};
 
 impl RowLoss for Box<dyn Flow> {
@@ -71,7 +72,8 @@ pub(super) trait FlowSettings:
 impl<S: FlowSettings> LearnedSettings for S {
     const KIND: &'static str = <S as FlowSettings>::KIND;
     const ABOUT: &'static str = <S as FlowSettings>::ABOUT;
-    const PACE: Pace = Pace { steps: 3000, batch: 512, learning_rate: 2e-3, ema: 0.99 };
+    const PACE: Pace =
+        Pace { steps: 3000, batch: 512, learning_rate: 2e-3, ema: 0.99, optimizer: OptimizerKind::Adam };
 
     fn hidden(&self) -> &[usize] {
         FlowSettings::hidden(self)

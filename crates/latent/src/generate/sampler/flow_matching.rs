@@ -4,7 +4,8 @@
 //! loss = E ‖v(x_t, t) − (x_1 − x_0)‖² / d;    draws solve dx/dt = v(x, t) from x_0 by Heun's method
 //!
 //! v is the velocity to the [normal](super::normal_flow) that codes have the covariance of, plus a network that starts at 0: what
-//! is drawn is no worse than from that normal however short the fit, and the network learns what the normal lacks.
+//! is drawn is no worse than from that normal however short the fit, and the network learns what the normal lacks. Beside x_t a
+//! network may see what the normal takes the code to be, E[x_1 | x_t] = x_t + (1 − t) v_normal(x_t, t).
 //!
 //! The normal's velocity is a worse model at hand, away from which draws can be guided as by a condition that is not told
 //! (autoguidance): v_w = v_normal + w (v − v_normal), at no cost.
@@ -32,6 +33,7 @@ use super::how::choices;
 use super::learn::{RowLoss, Task, arrays_of, learn_sampler, restore};
 use super::normal_flow::NormalFlow;
 use super::{Arrays, Fitting, How, LearnedSettings, Pace, Sampler, Space};
+use crate::array::Array;
 use crate::batch::{Batch, Given, Noise};
 use crate::config::ConfigError;
 use crate::device::{Device, host};
@@ -39,6 +41,7 @@ use crate::generate::Result;
 use crate::key::Key;
 use crate::model::View;
 use crate::network::{Dense, DenseConfig};
+use crate::train::OptimizerKind;
 use crate::weights::{Init, Weights};
 
 /// The network and the solver.
@@ -74,13 +77,25 @@ const OCTAVES: usize = 5;
 
 /// What carries noise to codes, on a network of any kind.
 pub(super) trait Velocity: Send + Sync {
-    /// v at `x [n, dims]` and the row's `told`, the time and c: `[n, dims]`.
-    fn apply(&self, weights: &Weights, x: Tensor<2>, told: Tensor<2>) -> Tensor<2>;
+    /// Whether it is better for seeing the normal's guess.
+    const SEES_GUESS: bool;
+
+    /// v `[n, dims]` of what it sees, `[n, codes·dims]`, and the row's `told`, the time and c.
+    fn apply(&self, weights: &Weights, seen: Tensor<2>, told: Tensor<2>) -> Tensor<2>;
 
     /// The times that it learns at, `[n, 1]`.
     fn times(&self, noise: Noise<'_>, device: &Device) -> Tensor<2> {
         noise.uniforms(1, 1, device)
     }
+}
+
+/// What a velocity is made for.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    /// Codes that it sees: x_t, and after it the normal's guess.
+    pub codes: usize,
+    /// Numbers that it is told.
+    pub told: usize,
 }
 
 /// The numbers that a velocity is told of a time and of c.
@@ -116,8 +131,10 @@ impl Rows {
 }
 
 impl Velocity for Rows {
-    fn apply(&self, weights: &Weights, x: Tensor<2>, told: Tensor<2>) -> Tensor<2> {
-        let inputs = Tensor::cat(vec![x, told], 1);
+    const SEES_GUESS: bool = false;
+
+    fn apply(&self, weights: &Weights, seen: Tensor<2>, told: Tensor<2>) -> Tensor<2> {
+        let inputs = Tensor::cat(vec![seen, told], 1);
         self.layers.iter().fold(inputs, |hidden, layer| layer.apply(weights, hidden))
     }
 }
@@ -127,6 +144,8 @@ struct Led<V> {
     network: V,
     told: Conditioning,
     normal: Option<NormalFlow>,
+    /// Whether the network sees the normal's guess; samplers of earlier versions don't.
+    guess: bool,
 }
 
 impl<V: Velocity> Led<V> {
@@ -139,14 +158,17 @@ impl<V: Velocity> Led<V> {
         c: Option<Tensor<2>>,
         w: f64,
     ) -> Tensor<2> {
-        let learned = self.network.apply(weights, x.clone(), told(t.clone(), c));
-        // Without a normal there is nothing to go beyond.
-        let w = if self.normal.is_some() { w } else { 1.0 };
-        let learned = if w == 1.0 { learned } else { learned * w };
-        match &self.normal {
-            Some(normal) => normal.velocity(x, t) + learned,
-            None => learned,
-        }
+        let Some(normal) = &self.normal else {
+            // There is nothing to go beyond.
+            return self.network.apply(weights, x, told(t, c));
+        };
+        let normal = normal.velocity(x.clone(), t.clone());
+        let seen = match self.guess {
+            true => Tensor::cat(vec![x.clone(), x + normal.clone() * (-t.clone() + 1.0)], 1),
+            false => x,
+        };
+        let learned = self.network.apply(weights, seen, told(t, c));
+        normal + if w == 1.0 { learned } else { learned * w }
     }
 }
 
@@ -165,7 +187,8 @@ impl<V: Velocity> RowLoss for Led<V> {
 impl LearnedSettings for FlowMatchingSettings {
     const KIND: &'static str = "flow-matching";
     const ABOUT: &'static str = "a learned velocity that carries noise to codes (latent diffusion's kin)";
-    const PACE: Pace = Pace { steps: 6000, batch: 512, learning_rate: 2e-3, ema: 0.999 };
+    const PACE: Pace =
+        Pace { steps: 6000, batch: 512, learning_rate: 2e-3, ema: 0.999, optimizer: OptimizerKind::Adam };
 
     fn hidden(&self) -> &[usize] {
         &self.hidden
@@ -178,12 +201,12 @@ impl LearnedSettings for FlowMatchingSettings {
 
     fn fit(&self, pace: Pace, fitting: &Fitting<'_>) -> Result<Arrays> {
         let build =
-            |told: usize, init: &mut Init<'_>| Rows::new(fitting.space.dims, told, &self.hidden, init);
+            |seen: Seen, init: &mut Init<'_>| Rows::new(fitting.space.dims, seen.told, &self.hidden, init);
         fit(pace, fitting, self.condition_dropout, build)
     }
 
     fn restore(&self, space: &Space, arrays: Arrays) -> Result<Box<dyn Sampler>, String> {
-        let build = |told: usize, init: &mut Init<'_>| Rows::new(space.dims, told, &self.hidden, init);
+        let build = |seen: Seen, init: &mut Init<'_>| Rows::new(space.dims, seen.told, &self.hidden, init);
         restored(space, arrays, (self.solver_steps, self.autoguidance), build)
     }
 }
@@ -206,21 +229,35 @@ pub(super) fn check_flow(steps: usize, dropout: f64, autoguidance: f64) -> Resul
     Ok(())
 }
 
-/// Learns a velocity, which `build` makes for so many numbers that it is told.
+/// Says in arrays that the network sees the normal's guess.
+const GUESS: &str = "guess";
+
+/// What the network sees, with the normal's guess or without.
+fn seen(told: &Conditioning, guess: bool) -> Seen {
+    Seen { codes: if guess { 2 } else { 1 }, told: told_width(told) }
+}
+
+/// Learns a velocity, which `build` makes for what it sees.
 pub(super) fn fit<V: Velocity + 'static>(
     pace: Pace,
     fitting: &Fitting<'_>,
     dropout: f64,
-    build: impl FnOnce(usize, &mut Init<'_>) -> V,
+    build: impl FnOnce(Seen, &mut Init<'_>) -> V,
 ) -> Result<Arrays> {
     let told = Conditioning::of(fitting, dropout);
     let normal = NormalFlow::fit(&fitting.codes.train, &Device::cpu());
-    let mut task =
-        Task::new(fitting.key, |init| Led { network: build(told_width(&told), init), told, normal });
+    let guess = V::SEES_GUESS && normal.is_some();
+    let mut task = Task::new(fitting.key, |init| {
+        let network = build(seen(&told, guess), init);
+        Led { network, told, normal, guess }
+    });
     learn_sampler(&mut task, pace, fitting)?;
     let mut arrays = arrays_of(&task.weights);
     if let Some(normal) = &task.function.normal {
         normal.keep(&mut arrays);
+    }
+    if guess {
+        arrays.insert(GUESS.into(), Array::matrix(vec![1.0], 1));
     }
     task.function.told.keep(&mut arrays);
     Ok(arrays)
@@ -231,12 +268,16 @@ pub(super) fn restored<V: Velocity + 'static>(
     space: &Space,
     mut arrays: Arrays,
     (steps, autoguidance): (usize, f64),
-    build: impl Fn(usize, &mut Init<'_>) -> V,
+    build: impl Fn(Seen, &mut Init<'_>) -> V,
 ) -> Result<Box<dyn Sampler>, String> {
     let told = Conditioning::take(&mut arrays, space)?;
     let normal = NormalFlow::take(&mut arrays, space.dims, &Device::cpu())?;
-    let (network, weights) = restore(&mut arrays, |init: &mut Init<'_>| build(told_width(&told), init))?;
-    let velocity = Led { network, told, normal };
+    let guess = arrays.remove(GUESS).is_some();
+    if guess && normal.is_none() {
+        return Err(format!("the array `{GUESS}` is there, and no normal to guess"));
+    }
+    let (network, weights) = restore(&mut arrays, |init: &mut Init<'_>| build(seen(&told, guess), init))?;
+    let velocity = Led { network, told, normal, guess };
     Ok(Box::new(Flow { velocity, weights, dims: space.dims, steps, autoguidance }))
 }
 

@@ -25,6 +25,7 @@ use crate::generate::Result;
 use crate::key::Key;
 use crate::model::View;
 use crate::network::{Dense, DenseConfig, TokenLayer, check_tokens};
+use crate::train::OptimizerKind;
 use crate::weights::{Init, Initial, WeightId, Weights};
 
 /// The transformer, and how many rounds a draw takes.
@@ -80,7 +81,8 @@ fn size(space: &Space) -> usize {
 impl LearnedSettings for MaskedSettings {
     const KIND: &'static str = "masked";
     const ABOUT: &'static str = "indices in any order, several at a time, by a transformer";
-    const PACE: Pace = Pace { steps: 4000, batch: 64, learning_rate: 1e-3, ema: 0.999 };
+    const PACE: Pace =
+        Pace { steps: 4000, batch: 64, learning_rate: 1e-3, ema: 0.999, optimizer: OptimizerKind::Adam };
 
     fn hidden(&self) -> &[usize] {
         &[]

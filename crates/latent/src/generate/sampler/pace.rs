@@ -1,4 +1,4 @@
-//! How long and how fast a sampler learns: four keys that stand beside the sampler's own.
+//! How long and how fast a sampler learns: five keys that stand beside the sampler's own.
 //!
 //! ```toml
 //! kind = "maf"
@@ -21,7 +21,7 @@ use super::{Arrays, Fitting, Sampler, SamplerSettings, Space};
 use crate::config::ConfigError;
 use crate::generate::Result;
 use crate::member::Named;
-use crate::train::{LearningRate, TrainSettings};
+use crate::train::{LearningRate, OptimizerKind, TrainSettings};
 
 /// How long and how fast a sampler learns.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
@@ -34,6 +34,8 @@ pub struct Pace {
     pub learning_rate: f64,
     /// Decay of the average of the weights that is kept; 0 for none.
     pub ema: f64,
+    /// Which rule moves what.
+    pub optimizer: OptimizerKind,
 }
 
 /// The settings of a sampler that is learned, without its pace.
@@ -108,7 +110,7 @@ const MOST: (usize, usize) = (4096, 16);
 
 impl Pace {
     /// The keys, as they stand in a table.
-    const KEYS: [&str; 4] = ["steps", "batch", "learning_rate", "ema"];
+    const KEYS: [&str; 5] = ["steps", "batch", "learning_rate", "ema", "optimizer"];
 
     /// Takes the value of `key` from a table; whether it is a key of these.
     fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, table: &mut A) -> Result<bool, A::Error> {
@@ -117,6 +119,7 @@ impl Pace {
             "batch" => self.batch = table.next_value()?,
             "learning_rate" => self.learning_rate = table.next_value()?,
             "ema" => self.ema = table.next_value()?,
+            "optimizer" => self.optimizer = table.next_value()?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -165,6 +168,7 @@ impl Pace {
             validate_every: (steps / VALIDATIONS).max(1) as f64 / steps_per_epoch as f64,
             ..TrainSettings::default()
         };
+        settings.optimizer.kind = self.optimizer;
         settings.optimizer.learning_rate = self.learning_rate;
         settings
     }

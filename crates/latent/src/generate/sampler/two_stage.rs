@@ -29,7 +29,7 @@ use crate::objective::estimator::ElboSettings;
 use crate::objective::{CommonSettings, DistortionSettings, ObjectiveSettings, RateSettings, TermPart};
 use crate::store::StoreError;
 use crate::store::onnx::Node;
-use crate::train::Autoencoder;
+use crate::train::{Autoencoder, OptimizerKind};
 use crate::weights::{Init, Weights};
 
 /// The second VAE.
@@ -114,7 +114,8 @@ fn facts(dims: usize) -> Facts {
 impl LearnedSettings for TwoStageSettings {
     const KIND: &'static str = "two-stage";
     const ABOUT: &'static str = "a second VAE on the codes";
-    const PACE: Pace = Pace { steps: 4000, batch: 512, learning_rate: 2e-3, ema: 0.0 };
+    const PACE: Pace =
+        Pace { steps: 4000, batch: 512, learning_rate: 2e-3, ema: 0.0, optimizer: OptimizerKind::Adam };
 
     fn hidden(&self) -> &[usize] {
         &self.hidden
