@@ -2,7 +2,7 @@
 //!
 //! What is learned and how draws are made is [flow matching](super::flow_matching)'s, with times t = 1/(1 + e^{−n}), n ~ N(0, 1):
 //! the middle of the way, where noise becomes a picture, is learned more often than its ends. Beside x_t the network sees the normal's
-//! guess of the code, which knows all places at once, and it moves by [Muon](crate::optimizer): with both it learns some five times as much
+//! guess of the code, which knows all places at once, and it moves by Muon: with both it learns some five times as much
 //! in the same minutes (docs/results/defaults.md).
 //!
 //! References: Rombach et al., *Latent diffusion* (arXiv 2112.10752); Esser et al., *Scaling rectified flow transformers*
