@@ -374,6 +374,32 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             warnings.warn(f"{name} was not fitted: {why}", stacklevel=2)
         return self
 
+    def refine(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        minutes: float = 2.0,
+        steps: int | None = None,
+        weight: float = 0.5,
+        sampler: str | None = None,
+        random_state: Any = None,
+    ) -> Self:
+        """The decoder learns on, so that new images are sharper, as `latent refine`: from codes of the sampler that `sample` draws from,
+        or of that name, against a critic of patches which sees the rows that the model was fitted on (X as then; none where it was a path).
+
+        For `steps`, or else as many as `minutes` have; `weight` is what the critic counts. Codes and samplers stay what they are, and
+        log p(x) is that of the new decoder, which was not trained for it. Images alone, and no model that is told of rows. Called
+        again, it goes on. Ctrl-C leaves the model as it was.
+        """
+        check_is_fitted(self, "model_")
+        seed = seed_of(self.random_state if random_state is None else random_state)
+        rows = None if X is None else self._read(X, y, None)[0]
+        codes = self._sampler(sampler) or _latent.Sampler.load(self.model_, "", "prior")
+        how = (None if steps is None else int(steps), float(minutes), float(weight))
+        self.model_ = _latent.refine(self.model_, codes, how, rows, seed)
+        return self
+
     def _samplers(self) -> Any:
         return getattr(self, "samplers_", None)
 

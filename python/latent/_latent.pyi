@@ -157,6 +157,9 @@ def fit_sampler(
     minutes: float | None = None,
     seed: int = 1,
 ) -> tuple[list[tuple[str, float, float, float, float, float, float]], list[tuple[str, str]]]: ...
+def refine(
+    model: Model, sampler: Sampler, how: tuple[int | None, float, float], rows: Rows | None = None, seed: int = 1
+) -> Model: ...
 def judge_tables(
     real: _TableColumns,
     synthetic: _TableColumns,

@@ -45,6 +45,34 @@ def test_runs_pickles_and_the_command_draw_the_same(fitted, command, tmp_path):
     assert np.array_equal(np.load(tmp_path / "new.npy"), ours)
 
 
+def test_a_decoder_learns_on_as_by_the_command(squares, command, tmp_path):
+    np.save(tmp_path / "squares.npy", squares)
+    vae = latent.VAE(**QUICK).fit(tmp_path / "squares.npy").fit_sampler(sampler="normal")
+    vae.save(tmp_path / "run")
+    origin = np.zeros((1, 2))
+    codes, before, decoded = vae.transform(squares), vae.sample(20), vae.inverse_transform(origin)
+    assert vae.refine(steps=60, random_state=3) is vae
+    assert np.array_equal(vae.transform(squares), codes), "codes stay"
+    assert not np.array_equal(vae.inverse_transform(origin), decoded), "the decoder moved"
+    assert not np.array_equal(vae.sample(20), before)
+    vae.save(tmp_path / "again")
+    assert np.array_equal(latent.load(tmp_path / "again").sample(20), vae.sample(20))
+    words = "refine run --steps 60 --seed 3"
+    subprocess.run([command, *words.split()], cwd=tmp_path, check=True, capture_output=True)
+    assert np.array_equal(latent.load(tmp_path / "run").sample(20), vae.sample(20))
+
+
+def test_what_cannot_be_refined_says_why(fitted, squares, circle):
+    with pytest.raises(ValueError, match="critic sees patches of images"):
+        fitted.refine(circle)
+    ae = latent.VAE(**QUICK).fit(squares)
+    for wrong in ({"steps": 0}, {"minutes": -1.0}, {"weight": 0.0}):
+        with pytest.raises(ValueError, match="give a positive number"):
+            ae.refine(squares, **wrong)
+    with pytest.raises(ValueError, match="not the rows that the model was fitted on"):
+        ae.refine(squares[:, :4, :4])
+
+
 def test_other_rows_are_refused(fitted, circle):
     with pytest.raises(ValueError, match="not the rows that the model was fitted on"):
         fitted.fit_sampler(circle * 2 + 1, sampler="normal")

@@ -43,7 +43,7 @@ mod _latent {
     #[pymodule_export]
     use super::model::{Figure, Model};
     #[pymodule_export]
-    use super::sampler::{Sampler, fit_sampler};
+    use super::sampler::{Sampler, fit_sampler, refine};
     #[pymodule_export]
     use super::table::{columns, decode_rows, draw_rows, fill_rows, reconstruct_rows};
 

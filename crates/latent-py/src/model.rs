@@ -36,6 +36,11 @@ impl Model {
         Self { model, lines, interrupted }
     }
 
+    /// The same training's, its weights moved on since.
+    pub fn with(&self, model: latent::Model) -> Self {
+        Self { model, lines: self.lines.clone(), interrupted: self.interrupted }
+    }
+
     /// The library's.
     pub fn engine(&self) -> &latent::Model {
         &self.model

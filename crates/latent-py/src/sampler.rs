@@ -1,9 +1,13 @@
-//! Samplers that are fitted on a model's codes and drawn from in the prior's place.
+//! Samplers that are fitted on a model's codes and drawn from in the prior's place; decoders that learn on from their codes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use latent::data::Data;
 use latent::generate::sampler::{Choice, CodeSet, FitOptions, FittedSampler, How, fit_auto, fit_one};
+use latent::run::RefineOptions;
+use latent::train::Event;
 use latent::{Key, Registry};
 use numpy::PyArray2;
 use pyo3::prelude::*;
@@ -110,6 +114,20 @@ impl Sampler {
     }
 }
 
+/// The data that the model was fitted on, cut as then: these rows, or else its own. `why` says what other rows are no good for.
+fn fitted_on(model: &latent::Model, rows: Option<&Rows>, why: &str) -> Result<Data> {
+    let data = match rows {
+        Some(rows) => Data::from_memory(rows.memory(), &model.data, Key::from_seed(model.seed), &mut |_| {})?,
+        None => model.open_own(&mut |_| {})?,
+    };
+    let (own, theirs) = (&model.facts, data.facts());
+    if theirs.shape == own.shape && theirs.normalisation == own.normalisation && theirs.table == own.table {
+        return Ok(data);
+    }
+    let what = format!("these are not the rows that the model was fitted on: {why}");
+    Err(Failure::value(format!("{what}; give the same X, y and conditions as to fit")))
+}
+
 /// One sampler, judged: its name; accuracy of who tells its codes from held-out ones, lower and upper end of its interval; mmd and its
 /// error; seconds of its fit.
 type Judged = (String, f64, f64, f64, f64, f64, f64);
@@ -149,21 +167,7 @@ pub fn fit_sampler(
     }
     let choice = detached(py, || {
         let key = Key::from_seed(seed).fold("fit-sampler");
-        let data = match rows {
-            Some(rows) => {
-                Data::from_memory(rows.memory(), &model.data, Key::from_seed(model.seed), &mut |_| {})?
-            }
-            None => model.open_own(&mut |_| {})?,
-        };
-        let (own, theirs) = (&model.facts, data.facts());
-        let is_same = theirs.shape == own.shape
-            && theirs.normalisation == own.normalisation
-            && theirs.table == own.table;
-        if !is_same {
-            let what =
-                "these are not the rows that the model was fitted on: a sampler is fitted on their codes";
-            return Err(Failure::value(format!("{what}; give the same X, y and conditions as to fit")));
-        }
+        let data = fitted_on(model, rows, "a sampler is fitted on their codes")?;
         let codes = CodeSet::of(model, &data, ROWS, key, &|_| {})?;
         let registry = Registry::default();
         let minutes = minutes.or(is_auto.then_some(AUTO_MINUTES));
@@ -179,4 +183,45 @@ pub fn fit_sampler(
         (name, t.accuracy, t.accuracy_low, t.accuracy_high, t.mmd, error, row.seconds)
     };
     Ok((choice.table.iter().map(row).collect(), choice.failed))
+}
+
+/// How a decoder learns on: steps, or else minutes; and what the critic counts.
+type Learning = (Option<u64>, f64, f64);
+
+/// The model with a decoder that learned on from codes of a sampler, on the rows that the model was fitted on, or else its own data.
+/// Ctrl-C ends it.
+#[pyfunction]
+#[pyo3(signature = (model, sampler, how, rows=None, seed=1))]
+pub fn refine(
+    py: Python<'_>,
+    model: &Bound<'_, Model>,
+    sampler: &Bound<'_, Sampler>,
+    how: Learning,
+    rows: Option<&Bound<'_, Rows>>,
+    seed: u64,
+) -> PyResult<Model> {
+    let (steps, minutes, weight) = how;
+    for (name, value) in [("minutes", minutes), ("weight", weight), ("steps", steps.unwrap_or(1) as f64)] {
+        if !(value.is_finite() && value > 0.0) {
+            return Err(Failure::value(format!("{name} is {value}: give a positive number")).into());
+        }
+    }
+    let (known, sampler, rows) = (model.get(), sampler.get().engine(), rows.map(|rows| rows.get()));
+    let (stop, registry, mut raised) = (AtomicBool::new(false), Registry::default(), None);
+    let refined = detached(py, || {
+        let data = Arc::new(fitted_on(known.engine(), rows, "the critic sees them beside what is made")?);
+        let options = RefineOptions { steps, minutes, weight, seed, registry: &registry, stop: &stop };
+        let mut listen = |_: Event<'_>| {
+            if let Err(error) = Python::attach(|py| py.check_signals()) {
+                stop.store(true, Ordering::Relaxed);
+                raised.get_or_insert(error);
+            }
+        };
+        Ok(latent::run::refine(known.engine(), &data, sampler, &options, &mut listen)?)
+    })?;
+    match (refined, raised) {
+        (_, Some(error)) => Err(error),
+        (Some(refined), None) => Ok(known.with(refined)),
+        (None, None) => Err(Failure::value("refining was stopped").into()),
+    }
 }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use latent::data::Data;
 use latent::generate::sampler::{
-    Choice, CodeSet, FitOptions, FittedSampler, Judged, SamplerSettings, auto_kinds, fit_auto, fit_one,
+    Choice, CodeSet, FitOptions, FittedSampler, Judged, Learned, SamplerSettings, auto_kinds, fit_auto,
+    fit_one,
 };
 use latent::words::duration;
 use latent::{Key, Model, Registry};
@@ -192,6 +193,11 @@ pub fn said(choice: &Choice, folder: &Path, is_image: bool, seed: u64) -> (Strin
             if row.sampler == "prior" { "–".into() } else { duration(row.seconds) },
             if row.sampler == choice.chosen { "  best" } else { "" },
         ));
+    }
+    for (sampler, learned) in choice.table.iter().filter_map(|row| Some((&row.sampler, row.learned?))) {
+        let Learned { steps, planned, loss } = learned;
+        let rest = if steps < planned { format!(" of {planned}") } else { String::new() };
+        text.push_str(&format!("{sampler}: {steps} steps{rest}; loss on validation codes {loss:.4}\n"));
     }
     let files: Vec<PathBuf> = choice
         .table

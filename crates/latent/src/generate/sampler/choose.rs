@@ -13,7 +13,9 @@ use toml::Table;
 
 use super::file::folder;
 use super::fitted::{identity, is_of, kind_table, support};
-use super::{CodeSet, FitOptions, FittedSampler, How, SamplerError, SamplerSettings, TwoSample, two_sample};
+use super::{
+    CodeSet, FitOptions, FittedSampler, How, Learned, SamplerError, SamplerSettings, TwoSample, two_sample,
+};
 use crate::array::Array;
 use crate::batch::Support;
 use crate::config::ConfigError;
@@ -35,6 +37,9 @@ pub struct Judged {
     pub two_sample: TwoSample,
     /// How long its fit took.
     pub seconds: f64,
+    /// How it learned, if by steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Learned>,
 }
 
 /// The samplers of a run, judged, and the one that is drawn from unless asked otherwise.
@@ -353,5 +358,6 @@ fn judged(
     };
     let two_sample = two_sample(&beside_told(&codes.validation), &beside_told(&drawn), key)?;
     (options.progress)(&format!("judging {}", fitted.kind()), 1.0);
-    Ok(Judged { sampler: fitted.kind().into(), two_sample, seconds: fitted.seconds() })
+    let (sampler, seconds, learned) = (fitted.kind().into(), fitted.seconds(), fitted.learned());
+    Ok(Judged { sampler, two_sample, seconds, learned })
 }

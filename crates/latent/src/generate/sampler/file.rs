@@ -53,6 +53,13 @@ impl FittedSampler {
         file.header("model", identity(model));
         file.header("seed", self.seed.to_string());
         file.header("seconds", format!("{:.3}", self.seconds));
+        if let Some(learned) = self.learned {
+            let text = toml::to_string(&learned).map_err(|error| crate::config::ConfigError::Unwritable {
+                key: "sampler".into(),
+                what: error.to_string(),
+            })?;
+            file.header("learned", text);
+        }
         for (name, array) in self.arrays.iter().chain(&chart) {
             file.array(name.clone(), &array.shape, || Cow::Borrowed(&array.values));
         }
@@ -96,7 +103,9 @@ impl FittedSampler {
             |key: &str| file.header.get(key).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
         let seed = file.header.get("seed").and_then(|text| text.parse().ok()).unwrap_or(0);
         let arrays: Arrays = file.arrays.clone().into_iter().collect();
-        Self::load_parts(model, registry, &table, seed, number("seconds"), arrays)
-            .map_err(|(what, _)| damaged(what).into())
+        let mut sampler = Self::load_parts(model, registry, &table, seed, number("seconds"), arrays)
+            .map_err(|(what, _)| damaged(what))?;
+        sampler.learned = file.header.get("learned").and_then(|text| toml::from_str(text).ok());
+        Ok(sampler)
     }
 }

@@ -1,5 +1,6 @@
 //! A sampler that has been fitted to a model's codes: what programs hold.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use sha2::{Digest, Sha256};
 use toml::Table;
 
 use super::super::{Told, given};
-use super::{Arrays, Chart, CodeSet, Fitting, How, Sampler, SamplerError, SamplerSettings, Space};
+use super::{Arrays, Chart, CodeSet, Fitting, How, Learned, Sampler, SamplerError, SamplerSettings, Space};
 use crate::array::Array;
 use crate::batch::{Noise, Support};
 use crate::config::nearest;
@@ -34,6 +35,7 @@ pub struct FittedSampler {
     pub(super) settings: Table,
     pub(super) seed: u64,
     pub(super) seconds: f64,
+    pub(super) learned: Option<Learned>,
     pub(super) arrays: Arrays,
     pub(super) chart: Chart,
     space: Space,
@@ -70,6 +72,7 @@ impl FittedSampler {
         settings.check(&space)?;
         let charted = chart.apply(codes);
         let progress = |share: f64| (options.progress)(&kind, share);
+        let learned = Cell::new(None);
         let fitting = Fitting {
             codes: &charted,
             space: &space,
@@ -78,6 +81,7 @@ impl FittedSampler {
                 .minutes
                 .map(|minutes| begun + Duration::from_secs_f64(60.0 * minutes.clamp(0.0, 1e6))),
             progress: &progress,
+            learned: &learned,
         };
         let arrays = settings.fit(&fitting)?;
         let sampler = built(&*settings, &space, &arrays).map_err(|what| SamplerError::Unsuitable {
@@ -86,7 +90,8 @@ impl FittedSampler {
             remedy: "report this as a bug".into(),
         })?;
         let seconds = begun.elapsed().as_secs_f64();
-        Ok(Self { kind, settings: resolved, seed: options.seed, seconds, arrays, chart, space, sampler })
+        let (seed, learned) = (options.seed, learned.get());
+        Ok(Self { kind, settings: resolved, seed, seconds, learned, arrays, chart, space, sampler })
     }
 
     /// From what a file holds; the error is what is wrong and what to do.
@@ -115,6 +120,7 @@ impl FittedSampler {
             settings: resolved,
             seed,
             seconds,
+            learned: None,
             arrays,
             chart,
             space,
@@ -135,6 +141,11 @@ impl FittedSampler {
     /// How long the fit took.
     pub fn seconds(&self) -> f64 {
         self.seconds
+    }
+
+    /// How it learned; none for one that doesn't learn by steps, and for fits of earlier versions.
+    pub fn learned(&self) -> Option<Learned> {
+        self.learned
     }
 
     /// `count` codes for `model`, `count × dims`: a function of the key and of nothing else. Conditions are drawn as the

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 
-use super::{Arrays, CodeSet, Fitting, Pace};
+use super::{Arrays, CodeSet, Fitting, Learned, Pace};
 use crate::array::Array;
 use crate::batch::Batch;
 use crate::data::{DataError, Examples, Rows, Split};
@@ -130,7 +130,7 @@ pub(super) fn learn(
     key: Key,
     deadline: Option<Instant>,
     progress: &dyn Fn(f64),
-) -> Result<()> {
+) -> Result<Learned> {
     let steps_per_epoch = codes.train.rows().div_ceil(pace.batch).max(1) as u64;
     let mut steps = pace.steps;
     let examples: Arc<dyn Examples> = Arc::new(CodeRows(codes));
@@ -161,18 +161,26 @@ pub(super) fn learn(
         }
     }
     let settings = TrainSettings { minutes, ..pace.settings(steps, steps_per_epoch) };
-    run(task, &settings, &mut |event| {
-        if let Event::Step { line, total, .. } = event {
+    let mut learned = Learned { steps: 0, planned: pace.steps, loss: f64::INFINITY };
+    run(task, &settings, &mut |event| match event {
+        Event::Step { line, total, .. } => {
+            learned.steps = line.step;
             progress(line.step as f64 / total as f64);
         }
+        Event::Validated { line, best: true } => {
+            learned.loss = line.get("loss").unwrap_or(learned.loss);
+        }
+        _ => {}
     })?;
-    Ok(())
+    Ok(learned)
 }
 
 /// The same, for a sampler.
 pub(super) fn learn_sampler(task: &mut dyn Trainable, pace: Pace, fitting: &Fitting<'_>) -> Result<()> {
     let key = fitting.key.fold("train");
-    learn(task, fitting.codes.clone(), pace, key, fitting.deadline, fitting.progress)
+    let learned = learn(task, fitting.codes.clone(), pace, key, fitting.deadline, fitting.progress)?;
+    fitting.learned.set(learned.loss.is_finite().then_some(learned));
+    Ok(())
 }
 
 /// The weights as arrays.

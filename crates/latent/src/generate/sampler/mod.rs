@@ -45,6 +45,7 @@ mod real_nvp;
 mod tests;
 mod two_stage;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -59,6 +60,7 @@ pub use judge::{TwoSample, cubic_mmd, two_sample};
 use onnx::ONE_PASS;
 pub use onnx::{NoiseGraph, NoiseLaw, SamplerGraph, Source};
 pub use pace::{LearnedSettings, Pace, Paced};
+use serde::{Deserialize, Serialize};
 
 use crate::array::Array;
 use crate::batch::{Given, Noise};
@@ -160,6 +162,19 @@ pub struct Fitting<'a> {
     pub deadline: Option<Instant>,
     /// Told how far it is, from 0 to 1.
     pub progress: &'a dyn Fn(f64),
+    /// Where one that learns says how it went; of several, the last.
+    pub learned: &'a Cell<Option<Learned>>,
+}
+
+/// How a sampler that learns by steps has learned.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// Steps that it took.
+    pub steps: u64,
+    /// Steps that its settings have; the clock left fewer where `steps` are.
+    pub planned: u64,
+    /// Its least loss on validation codes: what its [`Pace`] is for, to be held against fits of the same sampler on the same codes.
+    pub loss: f64,
 }
 
 impl Fitting<'_> {

@@ -134,6 +134,7 @@ fn a_loaded_sampler_draws_the_same_codes_in_any_batch() {
         let loaded = FittedSampler::load(&model, folder.path(), sampler.kind(), &registry).unwrap();
         assert_eq!(drawn, draw(&loaded, &model, 1500), "{text}: loaded");
         assert_eq!(sampler.settings(), loaded.settings());
+        assert_eq!(sampler.learned(), loaded.learned());
         assert_eq!(sampler.log_density(&model, &drawn[..20]), loaded.log_density(&model, &drawn[..20]));
         let few = draw(&sampler, &model, 37);
         let apart = few.iter().zip(&drawn).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -559,6 +560,20 @@ fn autoguidance_goes_from_the_normal_to_what_was_learned_and_beyond() {
     assert!(between(&none) > 0.15, "{}", between(&none));
     assert!(between(&plain) < 0.05, "{}", between(&plain));
     assert!(between(&more) <= between(&plain) && more != plain, "{}", between(&more));
+}
+
+/// A flow of more steps has the less loss; what has no steps has none to tell of.
+#[test]
+fn a_fit_says_how_far_it_learned() {
+    let (model, codes) = (model(&[]), codes(1500, 500));
+    let learned = |text: &str| fitted(&model, &codes, text).unwrap().learned();
+    let flow = |steps: u64| {
+        learned(&format!("kind='flow-matching'\nsteps={steps}\nhidden=[64, 64]\nbatch=128")).unwrap()
+    };
+    let (few, many) = (flow(20), flow(500));
+    assert_eq!((few.steps, few.planned, many.planned), (20, 20, 500));
+    assert!(many.steps > 20 && many.loss < 0.95 * few.loss, "{few:?} {many:?}");
+    assert_eq!(learned("kind='normal'"), None);
 }
 
 /// Codes lie where the number that rows are told says: a flow puts each row's there.
